@@ -1,0 +1,42 @@
+/** API group of every RamBo kind. */
+export const GROUP = 'rambo.dev';
+/** The only served version. */
+export const VERSION = 'v1alpha1';
+/** `apiVersion` as it stands in manifests. */
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** Labels RamBo puts on the objects it creates; selectors of people and of the controller rest on them. */
+export const LABELS = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  runId: 'rambo.dev/run-id',
+  run: 'rambo.dev/run',
+  node: 'rambo.dev/node',
+  attempt: 'rambo.dev/attempt',
+  pool: 'rambo.dev/pool',
+  workflow: 'rambo.dev/workflow',
+} as const;
+
+/** Value of `app.kubernetes.io/managed-by` on everything the controller creates. */
+export const MANAGED_BY = 'rambo-controller';
+
+/** Field managers, one per writing process, so that server-side apply tells people who owns a field. */
+export const FIELD_MANAGERS = { controller: 'rambo-controller', api: 'rambo-api' } as const;
+
+/** Hard limits of the public API. Each is named in the message of whatever refuses a value beyond it. */
+export const LIMITS = {
+  nodesPerManifest: 1_000,
+  forEachItems: 100_000,
+  nameLength: 63,
+  expressionLength: 4_096,
+  sourceLength: 262_144,
+  outputBytes: 262_144,
+  inputEnvBytes: 32_768,
+  statusOutputsBytes: 16_384,
+  statusFailures: 10,
+  terminationMessageBytes: 4_096,
+} as const;
+
+/** Pattern of node, input and output names. */
+export const NAME_PATTERN = '^[a-z][a-zA-Z0-9-]{0,62}$';
+/** Pattern of durations as people write them: `500ms`, `10s`, `1h30m`. */
+export const DURATION_PATTERN = '^([0-9]{1,9}(ms|s|m|h|d)){1,5}$';

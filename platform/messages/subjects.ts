@@ -1,0 +1,99 @@
+/**
+ * Every subject, stream and consumer name, and who may use it: the one table of the NATS contract.
+ *
+ * | subject                               | from -> to            | kind                | payload             |
+ * |---------------------------------------|-----------------------|---------------------|---------------------|
+ * | rambo.dispatch.<ns>.<pool>            | controller -> runner  | JetStream workqueue | DispatchMessage     |
+ * | rambo.result.<ns>.<pool>.<shard>      | runner -> owner       | request             | ResultMessage       |
+ * | rambo.beat.<ns>.<pool>.<shard>        | runner -> owner       | publish             | BeatMessage         |
+ * | rambo.log.<ns>.<pool>.<shard>         | runner -> owner       | publish             | LogMessage          |
+ * | rambo.fetch.<ns>.<pool>.<shard>       | pod runner -> owner   | request             | FetchRequest        |
+ * | rambo.cancel.<ns>.<pool>              | controller -> runners | publish             | CancelMessage       |
+ * | rambo.cmd.<shard>                     | api -> owner          | request             | RunCommand          |
+ * | rambo.logs.read.<shard>               | api -> owner          | request             | LogsRequest         |
+ * | rambo.changed.<ns>.<runId>            | controller -> api     | publish             | ChangedNotice       |
+ *
+ * A namespace and a pool name are DNS labels, so they are single tokens; anything else never reaches a subject.
+ */
+
+/** Number of run shards; fixed, whatever the number of replicas. */
+export const RUN_SHARDS = 256;
+/** Shard of singletons: pools, retention. */
+export const SINGLETON_SHARD = 256;
+
+/** Name of the dispatch stream. */
+export const DISPATCH_STREAM = 'RAMBO_DISPATCH';
+/** Subjects of the dispatch stream. */
+export const DISPATCH_SUBJECTS = 'rambo.dispatch.>';
+
+/** Shard of a run: FNV-1a over its id, so that every process computes the same. */
+export function shardOf(runId: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < runId.length; i++) hash = Math.imul(hash ^ runId.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % RUN_SHARDS;
+}
+
+/** Subject of a pool's dispatches. */
+export function dispatchSubject(namespace: string, pool: string): string {
+  return `rambo.dispatch.${namespace}.${pool}`;
+}
+/** Durable consumer of a pool. Consumer names allow no dots; `__` cannot stand in a DNS label. */
+export function dispatchConsumer(namespace: string, pool: string): string {
+  return `${namespace}__${pool}`;
+}
+/** Kinds of message a runner sends to the owner of a shard. */
+export type RunnerVerb = 'result' | 'beat' | 'log' | 'fetch';
+/** Subject of a runner's message about a run in `shard`. */
+export function runnerSubject(verb: RunnerVerb, namespace: string, pool: string, shard: number): string {
+  return `rambo.${verb}.${namespace}.${pool}.${shard}`;
+}
+/** What the owner of `shard` subscribes to for one verb: every namespace and pool. */
+export function ownerSubject(verb: RunnerVerb, shard: number | '*'): string {
+  return `rambo.${verb}.*.*.${shard}`;
+}
+/** Subject on which a pool's runners hear of cancelled attempts. */
+export function cancelSubject(namespace: string, pool: string): string {
+  return `rambo.cancel.${namespace}.${pool}`;
+}
+/** Subject of commands to the owner of a shard. */
+export function commandSubject(shard: number | '*'): string {
+  return `rambo.cmd.${shard}`;
+}
+/** Subject of log reads to the owner of a shard. */
+export function logsSubject(shard: number | '*'): string {
+  return `rambo.logs.read.${shard}`;
+}
+/** Subject of change notices of a run; `*` for all of a namespace. */
+export function changedSubject(namespace: string, runId: string): string {
+  return `rambo.changed.${namespace}.${runId}`;
+}
+/** Prefix of the inboxes of a pool's runners: private to the pool. */
+export function poolInboxPrefix(namespace: string, pool: string): string {
+  return `_INBOX_pool.${namespace}.${pool}`;
+}
+
+/** Publish and subscribe permissions of one NATS user. */
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+/** What a runner of one pool may do, and nothing else (threat T4 of the reliability page). */
+export function poolPermissions(namespace: string, pool: string): Permissions {
+  const consumer = dispatchConsumer(namespace, pool);
+  const verbs: readonly RunnerVerb[] = ['result', 'beat', 'log', 'fetch'];
+  return {
+    publish: [
+      ...verbs.map((verb) => `rambo.${verb}.${namespace}.${pool}.*`),
+      `$JS.API.CONSUMER.MSG.NEXT.${DISPATCH_STREAM}.${consumer}`,
+      `$JS.API.CONSUMER.INFO.${DISPATCH_STREAM}.${consumer}`,
+      `$JS.ACK.${DISPATCH_STREAM}.${consumer}.>`,
+    ],
+    subscribe: [`${poolInboxPrefix(namespace, pool)}.>`, cancelSubject(namespace, pool)],
+  };
+}
+
+/** What the API process may do: ask the controller and hear of changes. */
+export function apiPermissions(): Permissions {
+  return { publish: ['rambo.cmd.*', 'rambo.logs.read.*'], subscribe: ['_INBOX_api.>', 'rambo.changed.>'] };
+}
