@@ -1,0 +1,199 @@
+import { parseDuration } from '../../crds/duration.ts';
+import { LABELS } from '../../crds/names.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import { poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
+import { credsSecretName, runnerPod, templateHash, type PoolObject, type RunnerSettings } from './runner-pod.ts';
+
+/** A runner pod as the watch shows it. */
+export interface RunnerPodObject {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly phase: string;
+  readonly ready: boolean;
+  readonly deleting: boolean;
+  readonly createdAt: number;
+}
+
+/** What the pools need of the API server and of NATS. */
+export interface PoolPort {
+  createPod(pod: Readonly<Record<string, unknown>>): Promise<void>;
+  deletePod(namespace: string, name: string, uid: string): Promise<void>;
+  /** Writes the Secret with the pool's credentials (server-side apply), owned by the pool. */
+  applyCreds(pool: PoolObject, secretName: string, creds: string): Promise<void>;
+  signPoolUser(namespace: string, pool: string, seconds: number): Promise<string>;
+  ensureConsumer(namespace: string, pool: string, maxInFlight: number): Promise<void>;
+  removeConsumer(namespace: string, pool: string): Promise<void>;
+  /** Makes the `default` pool of a namespace that has none, with minReady 0. */
+  createDefaultPool(namespace: string): Promise<void>;
+  patchStatus(pool: PoolObject, status: { readonly ready: number; readonly starting: number }): Promise<void>;
+}
+
+/** What the pools need of their neighbours. */
+export interface PoolParts {
+  readonly clock: Clock;
+  readonly port: PoolPort;
+  readonly settings: RunnerSettings;
+  readonly pool: (key: string) => PoolObject | undefined;
+  readonly pods: (namespace: string, pool: string) => readonly RunnerPodObject[];
+  readonly busy: (namespace: string, pod: string) => number;
+  readonly demand: (namespace: string, pool: string) => number;
+  /** A pool has more room than before: look at what waits. */
+  readonly grown: (namespace: string, pool: string) => void;
+  readonly suffix: () => string;
+}
+
+/** What the queue does next with the key. */
+export type PoolOutcome = 'done' | { readonly afterMs: number; readonly reason: string };
+
+/** Credentials live for a day and are renewed at half of it. */
+const CREDS_SECONDS = 86_400;
+/** Status is a slow summary. */
+const STATUS_MS = 60_000;
+/** A created pod counts until the watch has shown it, at most so long. */
+const EXPECT_MS = 30_000;
+
+interface Memory {
+  credsUntil: number;
+  credsFor: string;
+  consumer: number;
+  neededUntil: number;
+  /** Pods that were created and not yet seen. */
+  readonly expected: Map<string, number>;
+  status: { ready: number; starting: number; generation: number; at: number } | undefined;
+  ready: number;
+}
+
+/** Sizes runner pools and gives them their NATS credentials. Keys are `namespace/name`. */
+export class Pools {
+  readonly #p: PoolParts;
+  readonly #memory = new Map<string, Memory>();
+
+  constructor(parts: PoolParts) {
+    this.#p = parts;
+  }
+
+  /** How many attempts of a pool may be in flight; also for pools that are only about to exist. */
+  capacity(namespace: string, name: string): number {
+    const pool = this.#p.pool(`${namespace}/${name}`);
+    const slots = pool === undefined ? 8 : pool.spec.reuse === 'Never' ? 1 : pool.spec.slots;
+    return poolCapacity(this.#memory.get(`${namespace}/${name}`)?.ready ?? 0, slots);
+  }
+
+  /** Pods the pool has, for metrics. */
+  counts(namespace: string, name: string): { ready: number; starting: number } {
+    const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));
+    const ready = pods.filter((pod) => pod.ready).length;
+    return { ready, starting: pods.length - ready };
+  }
+
+  /** One pass over one pool. */
+  async reconcile(key: string): Promise<PoolOutcome> {
+    const [namespace = '', name = ''] = key.split('/');
+    const pool = this.#p.pool(key);
+    if (pool === undefined) return this.#missing(namespace, name);
+    const memory = this.#remember(key);
+    await this.#connect(pool, memory);
+    const again = await this.#size(pool, memory);
+    const report = await this.#report(pool, memory);
+    const renew = memory.credsUntil - this.#p.clock.now();
+    return { afterMs: Math.max(1_000, Math.min(renew, again ?? renew, report ?? renew)), reason: 'idle pods, status, credentials' };
+  }
+
+  async #missing(namespace: string, name: string): Promise<PoolOutcome> {
+    if (this.#p.demand(namespace, name) > 0 && name === 'default') await this.#p.port.createDefaultPool(namespace);
+    else if (this.#memory.has(`${namespace}/${name}`)) await this.#p.port.removeConsumer(namespace, name);
+    this.#memory.delete(`${namespace}/${name}`);
+    return 'done';
+  }
+
+  #remember(key: string): Memory {
+    let memory = this.#memory.get(key);
+    if (memory === undefined) {
+      memory = { credsUntil: 0, credsFor: '', consumer: 0, neededUntil: this.#p.clock.now(), expected: new Map(), status: undefined, ready: 0 };
+      this.#memory.set(key, memory);
+    }
+    return memory;
+  }
+
+  /** Consumer first, then the credentials that may use it, then pods that need both. */
+  async #connect(pool: PoolObject, memory: Memory): Promise<void> {
+    const inFlight = 4 * pool.spec.max * pool.spec.slots;
+    if (memory.consumer !== inFlight) {
+      await this.#p.port.ensureConsumer(pool.namespace, pool.name, inFlight);
+      memory.consumer = inFlight;
+    }
+    if (memory.credsUntil > this.#p.clock.now() && memory.credsFor === pool.uid) return;
+    const creds = await this.#p.port.signPoolUser(pool.namespace, pool.name, CREDS_SECONDS);
+    await this.#p.port.applyCreds(pool, credsSecretName(pool.name), creds);
+    memory.credsUntil = this.#p.clock.now() + (CREDS_SECONDS / 2) * 1_000;
+    memory.credsFor = pool.uid;
+  }
+
+  async #size(pool: PoolObject, memory: Memory): Promise<number | undefined> {
+    const { namespace, name, spec } = pool;
+    const template = templateHash(pool, this.#p.settings);
+    const now = this.#p.clock.now();
+    const pods = this.#pods(pool, memory, now);
+    const demand = this.#p.demand(namespace, name);
+    const slots = spec.reuse === 'Never' ? 1 : spec.slots;
+    const alive = pods.filter((pod) => !pod.leaving).length;
+    if (Math.ceil(demand / slots) >= alive) memory.neededUntil = now;
+    const plan = sizePool({
+      minReady: spec.minReady, max: Math.max(spec.max, spec.minReady), slots, idleMs: parseDuration(spec.idleTTL) ?? 300_000,
+      demand, pods, template, neededUntil: memory.neededUntil, now,
+    });
+    for (let i = 0; i < plan.create; i++) await this.#create(pool, memory, now);
+    for (const pod of plan.remove) await this.#p.port.deletePod(namespace, pod.name, pod.uid);
+    this.#notice(pool, memory, pods);
+    return plan.againMs;
+  }
+
+  async #create(pool: PoolObject, memory: Memory, now: number): Promise<void> {
+    const suffix = this.#p.suffix();
+    memory.expected.set(`${pool.name.slice(0, 50)}-${suffix}`, now);
+    await this.#p.port.createPod(runnerPod(pool, this.#p.settings, suffix));
+  }
+
+  /** Pods of the watch, and those it has not shown yet: a stale cache must not make the pool grow twice. */
+  #pods(pool: PoolObject, memory: Memory, now: number): readonly RunnerPod[] {
+    const template = templateHash(pool, this.#p.settings);
+    const seen = this.#p.pods(pool.namespace, pool.name);
+    for (const pod of seen) memory.expected.delete(pod.name);
+    for (const [name, at] of memory.expected) if (now - at > EXPECT_MS) memory.expected.delete(name);
+    const known = seen.map((pod) => ({
+      name: pod.name, uid: pod.uid, ready: pod.ready, leaving: leaving(pod), createdAt: pod.createdAt,
+      busy: this.#p.busy(pool.namespace, pod.name), template: pod.labels['rambo.dev/template'] ?? '',
+    }));
+    const expected = [...memory.expected].map(([name, at]) => ({ name, uid: '', ready: false, leaving: false, createdAt: at, busy: 0, template }));
+    return [...known, ...expected];
+  }
+
+  #notice(pool: PoolObject, memory: Memory, pods: readonly RunnerPod[]): void {
+    const ready = pods.filter((pod) => pod.ready && !pod.leaving).length;
+    const grown = ready > memory.ready;
+    memory.ready = ready;
+    if (grown) this.#p.grown(pool.namespace, pool.name);
+  }
+
+  /** Returns when to look again where a change has to wait for its minute. */
+  async #report(pool: PoolObject, memory: Memory): Promise<number | undefined> {
+    const { ready, starting } = this.counts(pool.namespace, pool.name);
+    const now = this.#p.clock.now();
+    const last = memory.status;
+    const same = last?.ready === ready && last.starting === starting && last.generation === pool.generation;
+    if (same) return undefined;
+    if (last !== undefined && now - last.at < STATUS_MS) return last.at + STATUS_MS - now;
+    memory.status = { ready, starting, generation: pool.generation, at: now };
+    await this.#p.port.patchStatus(pool, { ready, starting });
+    return undefined;
+  }
+}
+
+/** Labels by which runner pods are found. */
+export const RUNNER_POD_SELECTOR = LABELS.pool;
+
+function leaving(pod: RunnerPodObject): boolean {
+  return pod.deleting || pod.phase === 'Succeeded' || pod.phase === 'Failed';
+}

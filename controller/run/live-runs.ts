@@ -1,0 +1,68 @@
+import { liveAttempts, pendingTimers, runRow } from '../../engine/state.ts';
+import { FINAL_PHASES } from '../../crds/workflow-run.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { LiveRun } from './live-run.ts';
+import { placeKey, type Leases } from './leases.ts';
+import type { TimerWheel } from './wheel.ts';
+
+/**
+ * The runs this replica owns, in memory, together with what hangs on them: timers, leases, queue places. Adding and
+ * dropping keep the four in step, whatever the reason.
+ */
+export class LiveRuns {
+  readonly #runs = new Map<string, LiveRun>();
+  readonly #wheel: TimerWheel;
+  readonly #leases: Leases;
+  readonly #dispatcher: Dispatcher;
+
+  constructor(wheel: TimerWheel, leases: Leases, dispatcher: Dispatcher) {
+    this.#wheel = wheel;
+    this.#leases = leases;
+    this.#dispatcher = dispatcher;
+  }
+
+  get size(): number { return this.#runs.size; }
+  get(id: string): LiveRun | undefined { return this.#runs.get(id); }
+  values(): IterableIterator<LiveRun> { return this.#runs.values(); }
+
+  /** A run that is new: nothing hangs on it yet. */
+  add(live: LiveRun): void {
+    this.#runs.set(live.id, live);
+  }
+
+  /**
+   * A run read from its rows: its timers are set again; attempts that were sent get a fresh lease, so that nodes that
+   * kept running while no controller looked survive; attempts that were not sent wait for room in their pool.
+   */
+  restore(live: LiveRun): void {
+    this.drop(live.id);
+    this.#runs.set(live.id, live);
+    for (const { timer, at } of pendingTimers(live.state)) this.#wheel.set(live.id, timer, at);
+    for (const a of liveAttempts(live.state)) {
+      const sent = live.sends.get(placeKey('', a.node, a.item)) ?? 0;
+      if (sent > 0) this.#dispatcher.reopen(live, a, a.status === 'Running');
+      else this.#dispatcher.enqueue(live, a);
+    }
+  }
+
+  /** Forgets a run: it ended, its shard moved, or its commit failed and it has to be read again. */
+  drop(id: string): LiveRun | undefined {
+    const live = this.#runs.get(id);
+    if (live === undefined) return undefined;
+    this.#runs.delete(id);
+    this.#wheel.clearRun(id);
+    for (const lease of this.#leases.closeRun(id)) this.#dispatcher.release(lease);
+    this.#dispatcher.forget(live);
+    return live;
+  }
+
+  /** Forgets the runs of shards that moved. */
+  dropShards(shards: ReadonlySet<number>): void {
+    for (const live of [...this.#runs.values()]) if (shards.has(live.shard)) this.drop(live.id);
+  }
+}
+
+/** Whether a run has ended. */
+export function isFinal(live: LiveRun): boolean {
+  return FINAL_PHASES.includes(runRow(live.state).phase);
+}

@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Which attempt a log belongs to. */
+export interface LogOf {
+  readonly run: string;
+  readonly node: string;
+  readonly item: number;
+  readonly attempt: number;
+}
+
+/** Logs of attempts, behind one interface: files now, chunks in the object store later. */
+export interface LogStore {
+  /** Adds text that starts at `offset` (bytes since the attempt began); a repeated piece changes nothing. */
+  append(of: LogOf, offset: number, text: string): Promise<void>;
+  /** Reads up to `limit` bytes from `offset`; what is older than the kept part is skipped. */
+  read(of: LogOf, offset: number, limit: number): Promise<{ readonly text: string; readonly next: number }>;
+}
+
+/** The last so many bytes of an attempt's log are kept. */
+export const LOG_KEPT_BYTES = 1_048_576;
+
+/**
+ * One file per attempt, with the offset of its first byte in a sibling file once the beginning was cut off. File names
+ * are hashes of our own: nothing a user named becomes a path.
+ */
+export class LogFiles implements LogStore {
+  readonly #dir: string;
+  /** One writer per file at a time: pieces of one attempt arrive in order and must not overtake each other. */
+  readonly #queues = new Map<string, Promise<void>>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  append(of: LogOf, offset: number, text: string): Promise<void> {
+    const path = this.#path(of);
+    const before = this.#queues.get(path) ?? Promise.resolve();
+    const mine = before.catch(() => undefined).then(() => this.#write(path, offset, Buffer.from(text)));
+    const queued = mine.finally(() => { if (this.#queues.get(path) === queued) this.#queues.delete(path); });
+    this.#queues.set(path, queued);
+    return queued;
+  }
+
+  async read(of: LogOf, offset: number, limit: number): Promise<{ text: string; next: number }> {
+    const path = this.#path(of);
+    await this.#queues.get(path);
+    const start = await firstOffset(path);
+    const from = Math.max(offset, start);
+    const file = await open(path, 'r').catch(notThere);
+    if (file === undefined) return { text: '', next: offset };
+    try {
+      const buffer = Buffer.alloc(limit);
+      const { bytesRead } = await file.read(buffer, 0, limit, from - start);
+      const whole = wholeCharacters(buffer.subarray(0, bytesRead));
+      return { text: whole.toString('utf8'), next: from + whole.length };
+    } finally {
+      await file.close();
+    }
+  }
+
+  #path(of: LogOf): string {
+    const name = createHash('sha256').update(`${of.node}/${of.item}/${of.attempt}`).digest('hex').slice(0, 32);
+    const run = createHash('sha256').update(of.run).digest('hex').slice(0, 32);
+    return join(this.#dir, run.slice(0, 2), run, name);
+  }
+
+  async #write(path: string, offset: number, piece: Buffer): Promise<void> {
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+    const start = await firstOffset(path);
+    const size = (await stat(path).catch(notThere))?.size ?? 0;
+    const end = start + size;
+    const fresh = piece.subarray(Math.max(0, end - offset));
+    if (fresh.length === 0) return;
+    const file = await open(path, 'a', 0o600);
+    try {
+      await file.write(fresh);
+    } finally {
+      await file.close();
+    }
+    if (size + fresh.length > 2 * LOG_KEPT_BYTES) await cut(path, start);
+  }
+}
+
+/** Keeps the last part. The offset is written first: after a crash between the two a reader sees a gap, never wrong text. */
+async function cut(path: string, start: number): Promise<void> {
+  const whole = await readFile(path);
+  const kept = whole.subarray(whole.length - LOG_KEPT_BYTES);
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', 0o600);
+  await file.write(kept);
+  await file.close();
+  const offsetFile = await open(`${path}.offset`, 'w', 0o600);
+  await offsetFile.write(String(start + whole.length - kept.length));
+  await offsetFile.close();
+  await rename(temporary, path);
+}
+
+async function firstOffset(path: string): Promise<number> {
+  const text = await readFile(`${path}.offset`, 'utf8').catch(notThere);
+  return text === undefined ? 0 : Number(text);
+}
+
+/** A read may end in the middle of a character: leave its first bytes for the next read. */
+function wholeCharacters(bytes: Buffer): Buffer {
+  for (let back = 1; back <= Math.min(4, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0b1100_0000) === 0b1000_0000) continue;
+    const need = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return need > back && bytes.length > back ? bytes.subarray(0, bytes.length - back) : bytes;
+  }
+  return bytes;
+}
+
+function notThere(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
+}
+
+/** Deletes the logs of a run. */
+export async function removeLogs(dir: string, run: string): Promise<void> {
+  const name = createHash('sha256').update(run).digest('hex').slice(0, 32);
+  await rm(join(dir, name.slice(0, 2), name), { recursive: true, force: true });
+}

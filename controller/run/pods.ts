@@ -1,0 +1,174 @@
+import type { NodeSpec } from '../../crds/node.ts';
+import { LABELS } from '../../crds/names.ts';
+import { redispatch } from '../../engine/state.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import type { Leases } from './leases.ts';
+import type { LiveRun } from './live-run.ts';
+import type { LogStore } from './log-files.ts';
+import { attemptPodName } from './pod-name.ts';
+import { podGone, podOutcome, type PodOutcome, type PodView } from './pod-outcome.ts';
+import { containerPod, MAIN_CONTAINER, type Manifest, type PodOwner } from './pod-template.ts';
+import type { Outgoing, Work } from './ports.ts';
+
+/** A pod as the watch shows it. */
+export interface PodObject {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly view: PodView;
+}
+
+/** The API server, as far as attempt pods go. */
+export interface PodPort {
+  /** Creates it; `Exists` counts as success when it is ours. `Refused`: the API server will never take it. */
+  create(pod: Manifest): Promise<{ readonly kind: 'Created' | 'Exists' } | { readonly kind: 'Refused'; readonly message: string }>;
+  /** Deletes exactly this pod; a pod that is gone is deleted. */
+  remove(namespace: string, name: string, uid: string | undefined, graceSeconds: number): Promise<void>;
+  get(namespace: string, name: string): Promise<PodObject | undefined>;
+  logs(namespace: string, name: string, container: string, limitBytes: number): Promise<string>;
+  cached(namespace: string, name: string): PodObject | undefined;
+}
+
+/** What the pods of attempts need. */
+export interface PodParts {
+  readonly clock: Clock;
+  readonly port: PodPort;
+  readonly leases: Leases;
+  readonly logs: LogStore;
+  readonly submit: (work: Work) => void;
+  readonly owns: (run: string) => boolean;
+  readonly owner: (live: LiveRun, pool: string) => PodOwner | undefined;
+  readonly nodeSpec: (live: LiveRun, node: string) => NodeSpec | undefined;
+  readonly log: { warn(facts: object, message: string): void };
+}
+
+/** The attempt a pod stands for, from its labels; undefined when they are not ours or its name is not the derived one. */
+export function attemptOf(pod: PodObject): { run: string; node: string; item: number; attempt: number } | undefined {
+  const run = pod.labels[LABELS.runId];
+  const node = pod.labels[LABELS.node];
+  const place = /^(x|[0-9]+)\.([0-9]+)$/.exec(pod.labels[LABELS.attempt] ?? '');
+  if (run === undefined || node === undefined || place === null) return undefined;
+  const item = place[1] === 'x' ? -1 : Number(place[1]);
+  const attempt = Number(place[2]);
+  return attemptPodName(run, node, item, attempt) === pod.name ? { run, node, item, attempt } : undefined;
+}
+
+/** Pods of container nodes: made after the commit, read from the watch, removed once their end is recorded. */
+export class AttemptPods {
+  readonly #p: PodParts;
+  /** Pods whose end was handed in and waits for its commit. */
+  readonly #ending = new Set<string>();
+
+  constructor(parts: PodParts) {
+    this.#p = parts;
+  }
+
+  /** Makes the pod of an attempt; repeated until it is certain, because only then the outbox row may go. */
+  async create(out: Outgoing, done: () => void): Promise<void> {
+    const dispatch = redispatch(out.live.state, out.node, out.item);
+    const node = this.#p.nodeSpec(out.live, out.node);
+    if (dispatch?.attempt !== out.attempt || node === undefined) {
+      done();
+      return;
+    }
+    const owner = this.#p.owner(out.live, dispatch.pool);
+    const workflow = out.live.meta.workflowName;
+    const pod = containerPod({ run: out.live.meta, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) });
+    const result = await this.#p.port.create(pod);
+    if (result.kind === 'Refused') {
+      this.#p.submit({ run: out.live.id, event: {
+        type: 'Failed', node: out.node, item: out.item, attempt: out.attempt,
+        error: { class: 'Invalid', reason: 'PodRefused', message: result.message },
+      } });
+    }
+    done();
+  }
+
+  /** The watch showed a pod. */
+  seen(pod: PodObject): void {
+    const of = attemptOf(pod);
+    if (of === undefined || !this.#p.owns(of.run)) return;
+    const outcome = podOutcome(pod.view);
+    if (outcome.kind === 'Pending') return;
+    if (outcome.kind === 'Running') {
+      this.#running(of, pod, outcome.startedAt);
+      return;
+    }
+    this.#ended(of, pod, outcome);
+  }
+
+  /** The watch showed that a pod is gone. */
+  gone(pod: PodObject): void {
+    const of = attemptOf(pod);
+    if (of === undefined || !this.#p.owns(of.run) || this.#ending.has(pod.uid)) return;
+    const outcome = podGone(pod.name);
+    if (outcome.kind === 'Failed') this.#p.submit({ run: of.run, event: { type: 'Failed', node: of.node, item: of.item, attempt: of.attempt, error: outcome.error } });
+  }
+
+  /** Stops the pod of an attempt that no longer counts. */
+  async cancel(namespace: string, run: string, node: string, item: number, attempt: number, graceMs: number): Promise<void> {
+    const name = attemptPodName(run, node, item, attempt);
+    await this.#p.port.remove(namespace, name, undefined, Math.ceil(graceMs / 1_000));
+  }
+
+  /** Finds attempts whose pod nobody will ever report: it vanished while no controller watched. */
+  async sweep(ageMs: number): Promise<void> {
+    const oldest = this.#p.clock.monotonic() - ageMs;
+    for (const lease of this.#p.leases.all()) {
+      if (lease.mode !== 'pod' || lease.seen > oldest) continue;
+      const name = attemptPodName(lease.run, lease.node, lease.item, lease.attempt);
+      lease.seen = this.#p.clock.monotonic();
+      const pod = this.#p.port.cached(lease.namespace, name) ?? await this.#p.port.get(lease.namespace, name);
+      if (pod !== undefined) this.seen(pod);
+      else this.gone({ namespace: lease.namespace, name, uid: '', view: {}, labels: labelsOf(lease) });
+    }
+  }
+
+  #running(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, startedAt: number | undefined): void {
+    const lease = this.#p.leases.beat(of.run, of.node, of.item, of.attempt, pod.name);
+    if (lease === undefined || lease.taken) return;
+    lease.taken = true;
+    this.#p.submit({ run: of.run, event: { type: 'Taken', ...place(of), at: startedAt ?? this.#p.clock.now() } });
+  }
+
+  #ended(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, outcome: Exclude<PodOutcome, { kind: 'Pending' | 'Running' }>): void {
+    if (this.#ending.has(pod.uid)) return;
+    this.#ending.add(pod.uid);
+    const startedAt = outcome.startedAt === undefined ? {} : { startedAt: outcome.startedAt };
+    const event = outcome.kind === 'Succeeded'
+      ? { type: 'Succeeded' as const, ...place(of), output: outcome.output, ...startedAt }
+      : { type: 'Failed' as const, ...place(of), error: outcome.error, ...startedAt };
+    this.#p.submit({ run: of.run, event, settle: (settled) => {
+      if (settled.status === 'Retry') {
+        // Not recorded: the next look at the pod hands it in again.
+        this.#ending.delete(pod.uid);
+        this.#p.clock.after(500, () => { this.seen(pod); });
+        return;
+      }
+      void this.#cleanUp(of, pod);
+    } });
+  }
+
+  /** The result is durable: keep the log, then remove the pod. Both may be lost to a crash; the pod's owner collects it then. */
+  async #cleanUp(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject): Promise<void> {
+    try {
+      const text = await this.#p.port.logs(pod.namespace, pod.name, MAIN_CONTAINER, 1_048_576).catch(() => '');
+      if (text !== '') await this.#p.logs.append(of, 0, text);
+      await this.#p.port.remove(pod.namespace, pod.name, pod.uid, 0);
+    } catch (error) {
+      this.#p.log.warn({ run: of.run, pod: pod.name, err: errorMessage(error) }, 'could not remove the pod of an ended attempt');
+    } finally {
+      this.#ending.delete(pod.uid);
+    }
+  }
+}
+
+function place(of: { node: string; item: number; attempt: number }): { node: string; item: number; attempt: number } {
+  return { node: of.node, item: of.item, attempt: of.attempt };
+}
+
+function labelsOf(lease: { run: string; node: string; item: number; attempt: number }): Record<string, string> {
+  return { [LABELS.runId]: lease.run, [LABELS.node]: lease.node, [LABELS.attempt]: `${lease.item < 0 ? 'x' : lease.item}.${lease.attempt}` };
+}
