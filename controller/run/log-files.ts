@@ -114,7 +114,7 @@ function wholeCharacters(bytes: Buffer): Buffer {
 }
 
 function notThere(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') return undefined;
   throw error;
 }
 

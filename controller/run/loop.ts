@@ -36,6 +36,8 @@ export interface LoopParts {
   readonly metrics: LoopMetrics;
   readonly owns: (shard: number) => boolean;
   readonly shardOf: (run: string) => number;
+  /** A commit found that these shards moved. */
+  readonly lost: (shards: readonly number[]) => void;
   readonly log: { warn(facts: object, message: string): void; error(facts: object, message: string): void };
 }
 
@@ -53,6 +55,7 @@ export interface LoopParts {
 export class RunLoop {
   readonly #p: LoopParts;
   #inbox: Work[] = [];
+  #resends: { run: string; node: string; item: number; attempt: number }[] = [];
   #running: Promise<void> | undefined;
   /** Outbox rows whose dispatch has certainly left; deleted with the next commit. */
   #published: string[] = [];
@@ -80,6 +83,12 @@ export class RunLoop {
     this.kick();
   }
 
+  /** Sends an attempt once more, under a new send number: the stream lost it, or a runner handed it back. */
+  requestResend(run: string, node: string, item: number, attempt: number): void {
+    this.#resends.push({ run, node, item, attempt });
+    this.kick();
+  }
+
   /** Lets the loop look again: capacity grew, or published rows want deleting. */
   kick(): void {
     this.#running ??= nextTurn().then(() => this.#drain()).finally(() => { this.#running = undefined; });
@@ -96,7 +105,7 @@ export class RunLoop {
   }
 
   async #drain(): Promise<void> {
-    while (this.#inbox.length > 0 || this.#p.dispatcher.hasStirred || this.#mustTidy()) {
+    while (this.#inbox.length > 0 || this.#resends.length > 0 || this.#p.dispatcher.hasStirred || this.#mustTidy()) {
       const works = this.#inbox.length <= MAX_BATCH ? this.#inbox : this.#inbox.slice(0, MAX_BATCH);
       this.#inbox = this.#inbox.length <= MAX_BATCH ? [] : this.#inbox.slice(MAX_BATCH);
       try {
@@ -114,7 +123,8 @@ export class RunLoop {
     return this.#published.length >= MAX_BATCH || (this.#tidyDue && this.#published.length > 0);
   }
 
-  #leave(outboxId: string): void {
+  /** An outbox row whose dispatch has certainly left, or is not needed any more. */
+  left(outboxId: string): void {
     this.#published.push(outboxId);
     if (this.#stopped) return;
     this.#tidy ??= this.#p.clock.after(TIDY_MS, () => {
@@ -129,6 +139,7 @@ export class RunLoop {
     const drafts = new Map<string, Draft>();
     for (const work of works) this.#apply(work, drafts);
     this.#admit(drafts);
+    this.#resendAll(drafts);
     await this.#commit([...drafts.values()].filter((draft) => draft.dirty), works.length);
   }
 
@@ -204,12 +215,22 @@ export class RunLoop {
         if (lease !== undefined) this.#p.dispatcher.release(lease);
         continue;
       }
-      this.resend(live, row, drafts);
+      this.#sendRow(live, row, drafts);
+    }
+  }
+
+  #resendAll(drafts: Map<string, Draft>): void {
+    const resends = this.#resends;
+    this.#resends = [];
+    for (const { run, node, item, attempt } of resends) {
+      const live = this.#p.runs.get(run);
+      const row = live === undefined ? undefined : nodeRow(live.state, node, item);
+      if (live !== undefined && row?.status === 'Queued' && row.attempt === attempt) this.#sendRow(live, row, drafts);
     }
   }
 
   /** Puts a (further) sending of an attempt into the next commit. */
-  resend(live: LiveRun, row: NodeRow, drafts: Map<string, Draft>): void {
+  #sendRow(live: LiveRun, row: NodeRow, drafts: Map<string, Draft>): void {
     const place = placeKey('', row.node, row.item);
     const send = (live.sends.get(place) ?? 0) + 1;
     live.sends.set(place, send);
@@ -249,7 +270,7 @@ export class RunLoop {
       else if (conflicts.has(draft.live.id)) this.#forget(draft, { status: 'Retry', message: 'the run changed meanwhile' });
       else this.#committed(draft, result.outboxIds.get(draft.live.id) ?? []);
     }
-    if (lost.size > 0) this.#p.runs.dropShards(lost);
+    if (lost.size > 0) this.#p.lost([...lost]);
   }
 
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
@@ -291,7 +312,7 @@ export class RunLoop {
 
   #send(live: LiveRun, entry: OutboxEntry, outboxId: string | undefined): void {
     if (outboxId === undefined) return;
-    this.#p.after.send({ live, outboxId, ...entry }, () => { this.#leave(outboxId); });
+    this.#p.after.send({ live, outboxId, ...entry }, () => { this.left(outboxId); });
   }
 
   #effect(live: LiveRun, command: Command): void {

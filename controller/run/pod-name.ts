@@ -6,6 +6,6 @@ import { createHash } from 'node:crypto';
  */
 export function attemptPodName(run: string, node: string, item: number, attempt: number): string {
   const hash = createHash('sha256').update(`${run}/${node}/${item}/${attempt}`).digest('hex').slice(0, 16);
-  const readable = node.toLowerCase().replace(/[^a-z0-9-]/g, '-').slice(0, 40).replace(/-+$/, '');
+  const readable = node.toLowerCase().replace(/[^a-z0-9-]/g, '-').slice(0, 40).replace(/^-+|-+$/g, '');
   return `${readable === '' ? 'node' : readable}-${hash}`;
 }

@@ -100,7 +100,6 @@ function mainContainer(request: PodRequest): Manifest {
 
 /** The node's own variables first: ours come last and cannot be overridden. */
 function containerEnv({ run, dispatch }: PodRequest): readonly Manifest[] {
-  const own = Object.entries(dispatch.env).map(([name, value]) => ({ name, value }));
   const input = JSON.stringify(dispatch.with['input'] ?? null);
   const ours = {
     ...(input.length <= LIMITS.inputEnvBytes ? { RAMBO_INPUT: input } : {}),
@@ -112,9 +111,12 @@ function containerEnv({ run, dispatch }: PodRequest): readonly Manifest[] {
     RAMBO_NODE: dispatch.node,
     RAMBO_ATTEMPT: String(dispatch.attempt),
   };
-  // `$(NAME)` in a value would be expanded by the kubelet: inputs are data, so `$` is doubled.
-  const escaped = Object.entries(ours).map(([name, value]) => ({ name, value: value.replaceAll('$(', '$$(') }));
-  return [...own.map((e) => ({ name: e.name, value: e.value.replaceAll('$(', '$$(') })).filter((e) => !(e.name in ours)), ...escaped];
+  return Object.entries({ ...dispatch.env, ...ours }).map(([name, value]) => ({ name, value: literal(value) }));
+}
+
+/** The kubelet would expand `$(NAME)` in a value: inputs are data, so the dollar is doubled. */
+function literal(value: string): string {
+  return value.replaceAll('$(', () => '$$(');
 }
 
 function podVolume(volume: NonNullable<NonNullable<NodeSpec['runner']>['volumes']>[number]): Manifest {

@@ -65,14 +65,11 @@ export class AttemptPods {
     this.#p = parts;
   }
 
-  /** Makes the pod of an attempt; repeated until it is certain, because only then the outbox row may go. */
-  async create(out: Outgoing, done: () => void): Promise<void> {
+  /** Makes the pod of an attempt. Throws when it is not certain that it exists: only then the outbox row stays. */
+  async create(out: Outgoing): Promise<void> {
     const dispatch = redispatch(out.live.state, out.node, out.item);
     const node = this.#p.nodeSpec(out.live, out.node);
-    if (dispatch?.attempt !== out.attempt || node === undefined) {
-      done();
-      return;
-    }
+    if (dispatch?.attempt !== out.attempt || node === undefined) return;
     const owner = this.#p.owner(out.live, dispatch.pool);
     const workflow = out.live.meta.workflowName;
     const pod = containerPod({ run: out.live.meta, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) });
@@ -83,7 +80,6 @@ export class AttemptPods {
         error: { class: 'Invalid', reason: 'PodRefused', message: result.message },
       } });
     }
-    done();
   }
 
   /** The watch showed a pod. */

@@ -1,0 +1,49 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LogFiles, LOG_KEPT_BYTES, removeLogs } from './log-files.ts';
+
+let dir: string;
+beforeEach(async () => { dir = await mkdtemp(join(tmpdir(), 'rambo-logs-')); });
+afterEach(async () => { await rm(dir, { recursive: true }); });
+const of = { run: 'run', node: '../../etc/passwd', item: -1, attempt: 1 };
+
+test('pieces come together, repeated and overlapping ones change nothing', async () => {
+  const logs = new LogFiles(dir);
+  await Promise.all([logs.append(of, 0, 'hello '), logs.append(of, 6, 'world'), logs.append(of, 0, 'hello '), logs.append(of, 9, 'ld!')]);
+  expect(await logs.read(of, 0, 1_000)).toEqual({ text: 'hello world!', next: 12 });
+  expect(await logs.read(of, 6, 3)).toEqual({ text: 'wor', next: 9 });
+});
+
+test('an unknown log is empty, and names never become paths', async () => {
+  const logs = new LogFiles(dir);
+  expect(await logs.read(of, 5, 10)).toEqual({ text: '', next: 5 });
+  await logs.append(of, 0, 'x');
+  expect((await readdir(dir))).toHaveLength(1);
+});
+
+test('a read never ends within a character', async () => {
+  const logs = new LogFiles(dir);
+  await logs.append(of, 0, 'aé€𝄞');
+  let text = '';
+  let offset = 0;
+  for (let i = 0; i < 10; i++) {
+    const piece = await logs.read(of, offset, 4);
+    text += piece.text;
+    offset = piece.next;
+  }
+  expect(text).toBe('aé€𝄞');
+});
+
+test('only the last part is kept, at its true offsets', async () => {
+  const logs = new LogFiles(dir);
+  const piece = 'x'.repeat(65_535) + '\n';
+  for (let i = 0; i < 40; i++) await logs.append(of, i * 65_536, piece);
+  await logs.append(of, 40 * 65_536, 'the end');
+  const head = await logs.read(of, 0, 10);
+  expect(head.next).toBeGreaterThan(40 * 65_536 - 2 * LOG_KEPT_BYTES);
+  const tail = await logs.read(of, 40 * 65_536, 100);
+  expect(tail.text).toBe('the end');
+  await removeLogs(dir, 'run');
+  expect((await logs.read(of, 0, 10)).text).toBe('');
+});

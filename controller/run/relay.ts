@@ -1,0 +1,106 @@
+import { Buffer } from 'node:buffer';
+import { redispatch } from '../../engine/state.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
+import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
+import type { LiveRun } from './live-run.ts';
+import type { AttemptPods } from './pods.ts';
+import type { Outgoing } from './ports.ts';
+import { idempotencyKey, type AttemptSecrets } from './secrets.ts';
+
+/** Where dispatches and cancels go. */
+export interface DispatchBus {
+  /** Resolves when the stream has the message; a message id seen before counts as sent. */
+  publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<void>;
+  publish(subject: string, payload: Uint8Array): void;
+}
+
+/** What the relay is made of. */
+export interface RelayParts {
+  readonly clock: Clock;
+  readonly bus: DispatchBus;
+  readonly pods: AttemptPods;
+  readonly secrets: AttemptSecrets;
+  readonly httpAllow: (namespace: string, pool: string) => readonly string[];
+  /** Whether this replica still speaks for the run. */
+  readonly current: (live: LiveRun) => boolean;
+  readonly log: { warn(facts: object, message: string): void };
+}
+
+const RETRY_MS = [100, 200, 500, 1_000, 2_000];
+
+/**
+ * Carries committed dispatches out: to the pool's stream, or as a pod. A dispatch is repeated until it has certainly
+ * left; a crash in between leaves its outbox row, and the next owner sends it under the same message id.
+ */
+export class Relay {
+  readonly #p: RelayParts;
+  #pending = 0;
+
+  constructor(parts: RelayParts) {
+    this.#p = parts;
+  }
+
+  /** Dispatches that have not certainly left. */
+  get pending(): number { return this.#pending; }
+
+  /** Sends one; `done` is called once it has left, or has become pointless. */
+  send(out: Outgoing, done: () => void): void {
+    this.#pending++;
+    void this.#attempt(out, 0).then(() => {
+      this.#pending--;
+      done();
+    });
+  }
+
+  /** Tells whoever runs an attempt that it no longer counts. */
+  cancel(live: LiveRun, pool: { readonly mode: string; readonly pool?: string }, node: string, item: number, attempt: number, graceMs: number): void {
+    if (pool.mode === 'pod') {
+      this.#p.pods.cancel(live.meta.namespace, live.id, node, item, attempt, graceMs).catch((error: unknown) => {
+        this.#p.log.warn({ run: live.id, node, err: errorMessage(error) }, 'could not delete the pod of a cancelled attempt');
+      });
+      return;
+    }
+    if (pool.pool !== undefined) this.cancelOn(live.meta.namespace, pool.pool, live.id, node, item, attempt, graceMs);
+  }
+
+  /** As `cancel`, for attempts whose run is not in memory. */
+  cancelOn(namespace: string, pool: string, run: string, node: string, item: number, attempt: number, graceMs: number): void {
+    const message: CancelMessage = { v: 1, attempts: [{ run, node, item, attempt, graceMs }] };
+    this.#p.bus.publish(cancelSubject(namespace, pool), Buffer.from(JSON.stringify(message)));
+  }
+
+  async #attempt(out: Outgoing, tries: number): Promise<void> {
+    try {
+      await this.#once(out);
+    } catch (error) {
+      if (tries > 3) this.#p.log.warn({ run: out.live.id, node: out.node, item: out.item, attempt: out.attempt, err: errorMessage(error) }, 'a dispatch has not left yet');
+      await new Promise<void>((resolve) => { this.#p.clock.after(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)] ?? 2_000, resolve); });
+      if (this.#p.current(out.live)) await this.#attempt(out, tries + 1);
+    }
+  }
+
+  async #once(out: Outgoing): Promise<void> {
+    const dispatch = redispatch(out.live.state, out.node, out.item);
+    if (dispatch?.attempt !== out.attempt) return;
+    if (dispatch.mode === 'pod') {
+      await this.#p.pods.create(out);
+      return;
+    }
+    const { meta } = out.live;
+    const allow = this.#p.httpAllow(meta.namespace, dispatch.pool);
+    const message: DispatchMessage = {
+      v: 1, run: out.live.id, node: out.node, item: out.item, attempt: out.attempt,
+      secret: this.#p.secrets.of(out.live.id, out.node, out.item, out.attempt),
+      namespace: meta.namespace, pool: dispatch.pool, shard: out.live.shard, send: out.send, runName: meta.name,
+      type: dispatch.type, with: { ...dispatch.with }, env: { ...dispatch.env },
+      idempotencyKey: idempotencyKey(out.live.id, out.node, out.item),
+      ...(dispatch.timeoutMs === undefined ? {} : { timeoutMs: dispatch.timeoutMs }),
+      ...(allow.length === 0 ? {} : { httpAllow: [...allow] }),
+      ...(out.live.traceparent === undefined ? {} : { traceparent: out.live.traceparent }),
+    };
+    const id = `${out.live.id}/${out.node}/${out.item}/${out.attempt}/${out.send}`;
+    await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id);
+  }
+}

@@ -1,0 +1,64 @@
+import { nodeRow } from '../../engine/state.ts';
+import type { LoadedRun, OutboxRow } from '../../prisma/store/types.ts';
+import type { Definitions } from './definitions.ts';
+import type { LiveRuns } from './live-runs.ts';
+import type { RunLoop } from './loop.ts';
+import { restore } from './persistence.ts';
+import type { Relay } from './relay.ts';
+
+/** What a new owner reads. */
+export interface TakeoverStore {
+  /** Live runs of shards, in pages by id. */
+  loadLiveRuns(shards: readonly number[], afterId: string | undefined, limit: number): Promise<readonly LoadedRun[]>;
+  loadOutbox(shards: readonly number[]): Promise<readonly OutboxRow[]>;
+}
+
+const PAGE = 500;
+
+/** What a takeover is made of. */
+export interface TakeoverParts {
+  readonly store: TakeoverStore;
+  readonly runs: LiveRuns;
+  readonly relay: Relay;
+  readonly loop: RunLoop;
+  readonly definitions: Definitions;
+  readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void };
+}
+
+/** Brings the runs of shards that were just taken into memory, from Postgres alone. */
+export class Takeover {
+  readonly #p: TakeoverParts;
+
+  constructor(parts: TakeoverParts) {
+    this.#p = parts;
+  }
+
+  /** Loads runs page by page, then sends again whatever the outbox still holds for them. */
+  async load(shards: readonly number[]): Promise<void> {
+    let after: string | undefined;
+    let loaded = 0;
+    for (;;) {
+      const page = await this.#p.store.loadLiveRuns(shards, after, PAGE);
+      for (const run of page) {
+        const live = await restore(this.#p, run);
+        if (live !== undefined) this.#p.runs.restore(live);
+      }
+      loaded += page.length;
+      after = page.at(-1)?.run.id;
+      if (page.length < PAGE) break;
+    }
+    const outbox = await this.#p.store.loadOutbox(shards);
+    for (const row of outbox) this.#send(row);
+    if (loaded > 0 || outbox.length > 0) this.#p.log.info({ runs: loaded, outbox: outbox.length, shards: shards.length }, 'took over live runs');
+    this.#p.loop.kick();
+  }
+
+  /** A row whose attempt is over is only in the way. */
+  #send(row: OutboxRow): void {
+    const live = this.#p.runs.get(row.runId);
+    const current = live === undefined ? undefined : nodeRow(live.state, row.node, row.item);
+    const left = (): void => { this.#p.loop.left(row.id); };
+    if (live === undefined || current?.attempt !== row.attempt || current.status !== 'Queued') left();
+    else this.#p.relay.send({ outboxId: row.id, live, node: row.node, item: row.item, attempt: row.attempt, send: row.send }, left);
+  }
+}
