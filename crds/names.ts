@@ -34,6 +34,10 @@ export const LIMITS = {
   statusOutputsBytes: 16_384,
   statusFailures: 10,
   terminationMessageBytes: 4_096,
+  /** Canonical JSON of one spec, below etcd's 1.5 MiB per request with managed fields and a second copy to spare. */
+  specBytes: 1_048_576,
+  /** Nesting of objects and arrays in a spec. */
+  jsonDepth: 100,
 } as const;
 
 /** Pattern of node, input and output names. */

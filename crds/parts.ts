@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { DURATION_PATTERN, LIMITS, NAME_PATTERN } from './names.ts';
+import type { DeepReadonly } from './readonly.ts';
+import { exactlyOneOf, withRules } from './rules.ts';
 
 /**
  * Building blocks of the schemas. `meta()` keys that start with `x-kubernetes-` go into the CRD as they are;
@@ -17,10 +19,34 @@ export const expressionSchema = z.string().min(1).max(LIMITS.expressionLength);
 /** Any JSON: the only places where unknown fields are kept. */
 export const anyJson = z.unknown().meta({ 'x-kubernetes-preserve-unknown-fields': true });
 
+/** A JSON list that merges by the name of its entries: server-side apply of two writers keeps both, duplicates are refused. */
+export const byName = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] } as const;
+
+/** A string map with at most `maxProperties` keys of at most `keyLength` characters. */
+export function stringMap(keyLength: number, value: z.ZodString, maxProperties: number): z.ZodRecord<z.ZodString, z.ZodString> {
+  const map = z.record(z.string().max(keyLength), value).meta({ maxProperties });
+  return withRules(map, [
+    { cel: `self.all(k, size(k) <= ${keyLength})`, message: `a key may have at most ${keyLength} characters` },
+    {
+      cel: `size(self) <= ${maxProperties}`,
+      message: `at most ${maxProperties} keys`,
+      holds: (entries) => Object.keys(entries).length <= maxProperties,
+    },
+  ]);
+}
+
+/** A Kubernetes quantity: `500m`, `1.5Gi`. */
+export const quantitySchema = z.string().max(32)
+  .regex(/^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,3})?$/);
+/** Name of a Secret, ConfigMap, ServiceAccount or WorkflowRun: a DNS subdomain. */
+export const subdomainSchema = z.string().min(1).max(253).regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+/** Node labels a pod asks for. */
+export const nodeSelectorSchema = stringMap(316, z.string().max(63), 16);
+
 /** Kubernetes resource requirements, the part that pods of ours accept. */
 export const resourcesSchema = z.object({
-  requests: z.record(z.string().max(63), z.string().max(32)).optional(),
-  limits: z.record(z.string().max(63), z.string().max(32)).optional(),
+  requests: stringMap(63, quantitySchema, 16).optional(),
+  limits: stringMap(63, quantitySchema, 16).optional(),
 });
 
 /** A toleration as in a pod. */
@@ -39,29 +65,48 @@ export const envVarSchema = z.object({
 });
 
 /** A Secret or ConfigMap of the same namespace whose keys become environment. */
-export const envFromSchema = z.object({
+export const envFromSchema = withRules(z.object({
   prefix: z.string().max(64).optional(),
-  secretRef: z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() }).optional(),
-  configMapRef: z.object({ name: z.string().min(1).max(253), optional: z.boolean().optional() }).optional(),
-});
+  secretRef: z.object({ name: subdomainSchema, optional: z.boolean().optional() }).optional(),
+  configMapRef: z.object({ name: subdomainSchema, optional: z.boolean().optional() }).optional(),
+}), [exactlyOneOf(['secretRef', 'configMapRef'], 'an entry of envFrom needs exactly one of secretRef, configMapRef')]);
+
+/** Folders of the kernel, of the runner and of service account tokens. */
+const RESERVED_MOUNTS = ['/proc', '/sys', '/dev', '/rambo', '/run/secrets', '/var/run/secrets'];
+const mountPathSchema = withRules(
+  z.string().min(2).max(512).regex(/^(\/\.{0,2}[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+$/)
+    .describe('Absolute and normalised: no empty, . or .. segment.'),
+  [{
+    // Neither a pattern nor exists(): times a thousand nodes they would cost four times the budget of a rule.
+    cel: RESERVED_MOUNTS.map((folder) => `self != '${folder}' && !self.startsWith('${folder}/')`).join(' && '),
+    message: 'mountPath may not lie below /proc, /sys, /dev, /rambo, /run/secrets or /var/run/secrets: choose another folder',
+    holds: (path) => !RESERVED_MOUNTS.some((folder) => `${path}/`.startsWith(`${folder}/`)),
+  }],
+);
 
 /** A volume a node may ask for: only kinds that cannot reach the host. */
-export const volumeSchema = z.object({
+export const volumeSchema = withRules(z.object({
   name: objectNameSchema,
-  mountPath: z.string().min(2).max(512).regex(/^\/[^:\0]*$/),
+  mountPath: mountPathSchema,
   readOnly: z.boolean().optional(),
-  emptyDir: z.object({ sizeLimit: z.string().max(32).optional() }).optional(),
-  configMap: z.object({ name: z.string().min(1).max(253) }).optional(),
-  secret: z.object({ secretName: z.string().min(1).max(253) }).optional(),
-  persistentVolumeClaim: z.object({ claimName: z.string().min(1).max(253) }).optional(),
-});
+  emptyDir: z.object({ sizeLimit: quantitySchema.optional() }).optional(),
+  configMap: z.object({ name: subdomainSchema }).optional(),
+  secret: z.object({ secretName: subdomainSchema }).optional(),
+  persistentVolumeClaim: z.object({ claimName: subdomainSchema }).optional(),
+}), [exactlyOneOf(
+  ['emptyDir', 'configMap', 'secret', 'persistentVolumeClaim'],
+  'a volume needs exactly one of emptyDir, configMap, secret, persistentVolumeClaim',
+)]);
+
+/** A time as the API server writes it (RFC 3339). */
+export const timeSchema = z.iso.datetime({ offset: true });
 
 /** A kstatus condition. */
 export const conditionSchema = z.object({
   type: z.string().min(1).max(316),
   status: z.enum(['True', 'False', 'Unknown']),
   observedGeneration: z.int().min(0).optional(),
-  lastTransitionTime: z.iso.datetime(),
+  lastTransitionTime: timeSchema,
   reason: z.string().min(1).max(1024).regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/),
   message: z.string().max(32_768),
 });
@@ -72,4 +117,4 @@ export const conditionsSchema = z
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
 
 /** A kstatus condition as stored in status. */
-export type Condition = z.infer<typeof conditionSchema>;
+export type Condition = DeepReadonly<z.infer<typeof conditionSchema>>;

@@ -81,6 +81,11 @@ export class Pools {
     return poolCapacity(this.#memory.get(`${namespace}/${name}`)?.ready ?? 0, slots);
   }
 
+  /** NATS lost its consumers: the next pass declares them again. */
+  forgetConsumers(): void {
+    for (const memory of this.#memory.values()) memory.consumer = 0;
+  }
+
   /** Pods the pool has, for metrics. */
   counts(namespace: string, name: string): { ready: number; starting: number } {
     const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));

@@ -72,7 +72,7 @@ async function start(parts: CommandParts, command: Start): Promise<CommandReply>
   if (before !== undefined) return before;
   if (command.retryFrom !== undefined) return refuse('Invalid', 'retryFrom is not supported yet');
   const workflow = await workflowOf(parts, command);
-  if ('code' in workflow) return workflow;
+  if (!('spec' in workflow)) return workflow;
   const definition = await parts.definitions.get(workflow.spec);
   const input: Json = JSON.parse(command.input);
   const refused = refusal(definition, input);

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { WorkflowSpec } from '../../crds/workflow.ts';
 import { workflowSpecSchema } from '../../crds/workflow.ts';
-import { compile, type Compiled } from '../../engine/compile.ts';
+import { compile } from '../../engine/index.ts';
+import type { Compiled } from '../../engine/index.ts';
+import { compileSchemas } from '../../engine/index.ts';
 import type { NodeError, Problem } from '../../engine/types.ts';
 
 /** A definition ready to run, or what is wrong with it. */
@@ -38,7 +40,9 @@ export function definitionHash(bytes: Uint8Array): string {
 async function compileBytes(bytes: Uint8Array): Promise<Definition> {
   const spec = parseSpec(bytes);
   if ('problems' in spec) return { ok: false, problems: spec.problems };
-  return compile(spec.spec);
+  const result = compile(spec.spec);
+  if (result.ok) await compileSchemas(result.compiled);
+  return result;
 }
 
 function parseSpec(bytes: Uint8Array): { spec: WorkflowSpec } | { problems: readonly Problem[] } {

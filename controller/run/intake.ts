@@ -2,11 +2,13 @@ import { Buffer } from 'node:buffer';
 import type { WorkflowRunSpec, RunPhase } from '../../crds/workflow-run.ts';
 import type { WorkflowSpec } from '../../crds/workflow.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
+import { EMPTY } from '../../engine/index.ts';
+import type { Compiled } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Json, NodeError, RunEvent } from '../../engine/types.ts';
 import { shardOf } from '../../platform/messages/subjects.ts';
-import type { Definitions, Definition } from './definitions.ts';
-import { creation, EMPTY_DEFINITION, refusal, type Acceptance } from './new-run.ts';
+import type { Definitions } from './definitions.ts';
+import { creation, NO_DEFINITION, refusal, type Acceptance } from './new-run.ts';
 import type { CrRef, LiveRun } from './live-run.ts';
 import type { Work } from './ports.ts';
 import type { Settled } from './draft.ts';
@@ -96,17 +98,17 @@ export class Intake {
 
   async #accept(key: string, cr: RunCr): Promise<Outcome> {
     const spec = cr.spec;
-    if (spec === undefined) return this.#refuse(cr, EMPTY_DEFINITION, invalid(cr.problem ?? 'the object cannot be read'));
-    if (spec.retryFrom !== undefined) return this.#refuse(cr, EMPTY_DEFINITION, { ...invalid('spec.retryFrom is not supported yet'), reason: 'UnsupportedType' });
+    if (spec === undefined) return this.#refuse(cr, NO_DEFINITION, invalid(cr.problem ?? 'the object cannot be read'));
+    if (spec.retryFrom !== undefined) return this.#refuse(cr, NO_DEFINITION, { ...invalid('spec.retryFrom is not supported yet'), reason: 'UnsupportedType' });
     const workflow = await this.#definition(key, cr, spec);
     if ('afterMs' in workflow) return workflow;
-    if ('error' in workflow) return this.#refuse(cr, EMPTY_DEFINITION, workflow.error);
+    if ('error' in workflow) return this.#refuse(cr, NO_DEFINITION, workflow.error);
     const bytes = Buffer.from(JSON.stringify(workflow.spec));
     const definition = await this.#p.definitions.get(bytes);
     const refused = refusal(definition, json(spec.input));
     if (refused !== undefined || !definition.ok) return this.#refuse(cr, bytes, refused ?? invalid('the workflow is invalid'), spec);
     const accepted = { ...acceptance(cr, bytes, spec), priority: spec.priority ?? workflow.spec.priority ?? 0, workflowLabels: workflow.labels };
-    const settled = await this.#create({ ...accepted, suspended: spec.suspend === true || workflow.spec.suspend === true }, definition, undefined);
+    const settled = await this.#create({ ...accepted, suspended: spec.suspend === true || workflow.spec.suspend === true }, definition.compiled, undefined);
     if (settled.status === 'Retry') return { afterMs: 200, reason: settled.message };
     this.#remember(cr);
     if (spec.cancel !== undefined) await this.#submit(cr.uid, { type: 'Cancel', mode: spec.cancel });
@@ -133,15 +135,13 @@ export class Intake {
   }
 
   async #refuse(cr: RunCr, definition: Uint8Array, error: NodeError, spec?: WorkflowRunSpec): Promise<Outcome> {
-    const stand = await this.#p.definitions.get(EMPTY_DEFINITION);
-    const settled = await this.#create({ ...acceptance(cr, definition, spec), suspended: false }, stand, error);
+    const settled = await this.#create({ ...acceptance(cr, definition, spec), suspended: false }, EMPTY, error);
     return settled.status === 'Retry' ? { afterMs: 200, reason: settled.message } : 'done';
   }
 
-  #create(accepted: Acceptance, definition: Definition, refused: NodeError | undefined): Promise<Settled> {
-    if (!definition.ok) throw new Error('a run is created with a definition that compiles');
+  #create(accepted: Acceptance, compiled: Compiled, refused: NodeError | undefined): Promise<Settled> {
     return new Promise((resolve) => {
-      for (const work of creation(accepted, definition.compiled, refused, resolve)) this.#p.submit(work);
+      for (const work of creation(accepted, compiled, refused, resolve)) this.#p.submit(work);
     });
   }
 

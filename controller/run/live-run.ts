@@ -1,5 +1,5 @@
-import type { Compiled } from '../../engine/compile.ts';
-import type { RunState } from '../../engine/state.ts';
+import type { Compiled } from '../../engine/index.ts';
+import type { RunState } from '../../engine/index.ts';
 import type { RunMeta } from '../../engine/types.ts';
 
 /** Which WorkflowRun a run belongs to, where it was started by one. */

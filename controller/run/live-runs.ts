@@ -1,4 +1,4 @@
-import { liveAttempts, pendingTimers, runRow } from '../../engine/state.ts';
+import { liveAttempts, pendingTimers, runRow } from '../../engine/index.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { LiveRun } from './live-run.ts';

@@ -1,8 +1,8 @@
-import { advance, runRow } from '../../engine/state.ts';
+import { advance, runRow } from '../../engine/index.ts';
 import { nextTurn, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Command, NodeRow } from '../../engine/types.ts';
-import { nodeRow } from '../../engine/state.ts';
+import { nodeRow } from '../../engine/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Draft, type OutboxEntry, type Settled } from './draft.ts';
 import { placeKey, type Leases } from './leases.ts';

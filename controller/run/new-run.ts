@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { createRun } from '../../engine/state.ts';
-import { validateInput, type Compiled } from '../../engine/compile.ts';
+import { createRun } from '../../engine/index.ts';
+import type { Compiled } from '../../engine/index.ts';
+import { validateInput } from '../../engine/index.ts';
 import type { Json, NodeError, RunEvent } from '../../engine/types.ts';
 import type { NewRunRecord } from './draft.ts';
 import { definitionHash, problemsError, type Definition } from './definitions.ts';
@@ -28,8 +29,8 @@ export interface Acceptance {
   readonly traceparent?: string;
 }
 
-/** A definition that stands in for one that cannot be compiled, so that the refused run still has a row and a history. */
-export const EMPTY_DEFINITION = Buffer.from('{"nodes":[{"name":"none","type":"transform","with":{"output":null}}]}');
+/** What is stored as the definition of a run whose own could not even be read. */
+export const NO_DEFINITION = Buffer.from('null');
 
 /** Problems of definition or input, or undefined when the run may start. */
 export function refusal(definition: Definition, input: Json): NodeError | undefined {

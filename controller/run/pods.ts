@@ -1,6 +1,6 @@
 import type { NodeSpec } from '../../crds/node.ts';
 import { LABELS } from '../../crds/names.ts';
-import { redispatch } from '../../engine/state.ts';
+import { redispatch } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Leases } from './leases.ts';

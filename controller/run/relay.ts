@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { redispatch } from '../../engine/state.ts';
+import { redispatch } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';

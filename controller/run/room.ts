@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { NodeSpec } from '../../crds/node.ts';
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
-import { counts, modeOfNode, nodeRow, nodeSpecOf, runRow } from '../../engine/state.ts';
+import { counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
@@ -182,7 +182,7 @@ export class RunRoom {
       persistence: runPersistence({ store: this.#p.store, owner: this.#p.owner, epoch: (shard) => this.shards.epoch(shard), clock, definitions: this.definitions, log }),
       after: {
         send: (outgoing, done) => { this.relay.send(outgoing, done); },
-        cancel: (live, node, item, attempt, graceMs) => { this.relay.cancel(live, modeOfNode(live.state, node), node, item, attempt, graceMs); },
+        cancel: (live, node, item, attempt, graceMs) => { this.relay.cancel(live, placementOf(live.state, node), node, item, attempt, graceMs); },
         changed: (draft, finished) => { this.#changed(draft, finished); },
       },
     });

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { counts, failures, lastSeq, modeOfNode, restoreRun, runRow } from '../../engine/state.ts';
-import type { Compiled } from '../../engine/compile.ts';
+import { counts, failures, lastSeq, nodeSpecOf, placementOf, restoreRun, runRow } from '../../engine/index.ts';
+import type { Compiled } from '../../engine/index.ts';
 import type { AttemptRecord, HistoryEntry, Json, NodeError, NodeRow, RunMeta, RunRow } from '../../engine/types.ts';
 import { LIMITS } from '../../crds/names.ts';
 import type { AttemptRow, EventRow, LoadedRun, NodeRunRow, RunCreate, RunProgress, RunWrite, TimerEntry } from '../../prisma/store/types.ts';
@@ -28,15 +28,24 @@ export function toWrite(draft: Draft, now: number): RunWrite {
   };
 }
 
-/** Only waits become timer rows: timeouts follow from the times in the node rows, and most are cleared within milliseconds. */
+const KEPT_TIMER = /^(wait|retry):/;
+
+/**
+ * Only waits become timer rows: timeouts follow from the times in the node rows, and most are cleared within
+ * milliseconds. A takeover rebuilds all timers from the node rows; the table is for whoever looks from outside.
+ */
 function toTimers(draft: Draft): { timers: readonly TimerEntry[]; clearTimers: readonly string[] } {
-  const timers = [...draft.nodes.values()].filter((row) => row.status === 'Waiting' && row.dueAt !== undefined)
-    .map((row) => ({ timer: placeKey('due', row.node, row.item), dueAt: row.dueAt ?? 0 }));
-  const waiting = new Set(timers.map((timer) => timer.timer));
-  const clearTimers = draft.commands.flatMap((c) => (c.type === 'ClearTimer' ? [c.timer] : []))
-    .concat([...draft.nodes.values()].filter((row) => row.attempt > 1 || row.finishedAt !== undefined).map((row) => placeKey('due', row.node, row.item)))
-    .filter((timer) => timer.startsWith('due/') && !waiting.has(timer));
-  return { timers, clearTimers };
+  const timers = draft.commands.flatMap((c) => (c.type === 'SetTimer' && KEPT_TIMER.test(c.timer) ? [{ timer: c.timer, dueAt: c.at }] : []));
+  const over = [...draft.nodes.values()].filter((row) => row.status !== 'Waiting' && row.attempt > 0).flatMap((row) =>
+    [`wait:${row.node}:${row.item}:${row.attempt}`, ...(row.attempt > 1 ? [`retry:${row.node}:${row.item}:${row.attempt - 1}`] : [])]);
+  const waits = placesThatWait(draft);
+  const cleared = draft.commands.flatMap((c) => (c.type === 'ClearTimer' && KEPT_TIMER.test(c.timer) ? [c.timer] : []));
+  return { timers, clearTimers: [...cleared, ...over.filter((timer) => timer.startsWith('retry:') || waits(timer))] };
+}
+
+/** Whether a `wait:` timer belongs to a node of type wait: the others never had one. */
+function placesThatWait(draft: Draft): (timer: string) => boolean {
+  return (timer) => nodeSpecOf(draft.live.state, timer.split(':')[1] ?? '')?.type === 'wait';
 }
 
 function toCreate(live: LiveRun, record: NewRunRecord, now: number): RunCreate {
@@ -65,7 +74,7 @@ function toProgress(live: LiveRun): RunProgress {
 }
 
 function toNodeRow(live: LiveRun, row: NodeRow): NodeRunRow {
-  const at = modeOfNode(live.state, row.node);
+  const at = placementOf(live.state, row.node);
   return {
     node: row.node, item: row.item, status: row.status, attempt: row.attempt, retries: row.retries, infra: row.infra,
     output: row.output === undefined ? null : encode(row.output), error: row.error === undefined ? null : encode(row.error),

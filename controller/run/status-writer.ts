@@ -169,16 +169,13 @@ export class StatusWriter {
     }
     const version = entry.failures === 0 && entry.writtenVersion !== undefined ? entry.writtenVersion : object.resourceVersion;
     const result = await this.#p.port.patch(entry.cr, version, status);
-    if (result.kind === 'Stale') {
-      entry.writtenVersion = undefined;
-      return false;
-    }
-    if (result.kind === 'Gone') {
-      this.forget(entry.run);
+    if (result.kind === 'Written') {
+      await this.#written(entry, status, result.resourceVersion);
       return true;
     }
-    await this.#written(entry, status, result.resourceVersion);
-    return true;
+    entry.writtenVersion = undefined;
+    if (result.kind === 'Gone') this.forget(entry.run);
+    return result.kind === 'Gone';
   }
 
   async #written(entry: Entry, status: WorkflowRunStatus, resourceVersion: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { nodeRow } from '../../engine/state.ts';
+import { nodeRow } from '../../engine/index.ts';
 import type { LoadedRun, OutboxRow } from '../../prisma/store/types.ts';
 import type { Definitions } from './definitions.ts';
 import type { LiveRuns } from './live-runs.ts';

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Condition } from '../../crds/parts.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../../crds/workflow.ts';
-import { compile } from '../../engine/compile.ts';
+import { compile } from '../../engine/index.ts';
 import type { Problem } from '../../engine/types.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 
@@ -40,7 +40,8 @@ export interface MirrorParts {
   readonly owns: () => boolean;
   readonly store: {
     upsert(mirror: WorkflowMirror): Promise<void>;
-    remove(namespace: string, name: string): Promise<void>;
+    /** Removes the mirror of exactly that object. */
+    remove(namespace: string, name: string, uid: string): Promise<void>;
   };
   readonly patchStatus: (object: WorkflowObject, status: WorkflowStatus) => Promise<void>;
 }
@@ -48,9 +49,15 @@ export interface MirrorParts {
 /** Mirrors definitions into Postgres and says in their status whether they can run. Keys are `namespace/name`. */
 export class WorkflowMirrors {
   readonly #p: MirrorParts;
+  readonly #deleted = new Map<string, readonly string[]>();
 
   constructor(parts: MirrorParts) {
     this.#p = parts;
+  }
+
+  /** The watch showed a deletion: the next pass removes the mirror of that object. */
+  deleted(key: string, uid: string): void {
+    this.#deleted.set(key, [...(this.#deleted.get(key) ?? []), uid]);
   }
 
   /** One pass over one Workflow. Writes only what differs, so a second pass writes nothing. */
@@ -59,7 +66,8 @@ export class WorkflowMirrors {
     const [namespace = '', name = ''] = key.split('/');
     const object = this.#p.cached(key);
     if (object === undefined) {
-      await this.#p.store.remove(namespace, name);
+      for (const uid of this.#deleted.get(key) ?? []) await this.#p.store.remove(namespace, name, uid);
+      this.#deleted.delete(key);
       return 'done';
     }
     const problems = problemsOf(object);

@@ -1,0 +1,31 @@
+import { readConfig } from '../platform/config/index.ts';
+import { errorMessage } from '../platform/errors/index.ts';
+import { createLog } from '../platform/log/index.ts';
+import { ControllerApp } from './wiring/app.ts';
+import { controllerConfigSchema } from './wiring/config.ts';
+
+/** The controller process. Ends with code 1 when it cannot start; a supervisor starts it again. */
+async function main(): Promise<void> {
+  const config = readConfig(controllerConfigSchema);
+  const log = createLog('controller', config.RAMBO_LOG_LEVEL);
+  const app = await ControllerApp.connect(config, log);
+  const { port } = await app.start();
+  log.info({ port }, 'listening');
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    app.stop().then(() => { process.exit(0); }, (error: unknown) => {
+      log.error({ err: errorMessage(error) }, 'could not stop cleanly');
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${errorMessage(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,388 @@
+import { LABELS, LIMITS } from '../../crds/names.ts';
+import { counts, failures, runRow } from '../../engine/index.ts';
+import { readSecretFile } from '../../platform/config/index.ts';
+import { systemClock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import { serveHealth, type HealthServer } from '../../platform/health/index.ts';
+import { systemIds } from '../../platform/ids/index.ts';
+import { loadKubeConfig } from '../../platform/kube/config.ts';
+import { KubeClient } from '../../platform/kube/client.ts';
+import { isConflict } from '../../platform/kube/errors.ts';
+import type { Log } from '../../platform/log/index.ts';
+import { poolPermissions, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
+import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
+import { connectBus, type Bus } from '../../platform/nats/bus.ts';
+import { signUser } from '../../platform/nats/identity.ts';
+import { openStore, type Db } from '../../prisma/store/index.ts';
+import { Pools } from '../pool/pools.ts';
+import { projectStatus } from '../run/projection.ts';
+import { Intake } from '../run/intake.ts';
+import { LogFiles } from '../run/log-files.ts';
+import type { LiveRun } from '../run/live-run.ts';
+import { RunRoom } from '../run/room.ts';
+import { AttemptSecrets } from '../run/secrets.ts';
+import { StatusWriter, type RunObject } from '../run/status-writer.ts';
+import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
+import { WorkQueue, type Outcome } from '../runtime/queue.ts';
+import { WorkflowMirrors } from '../workflow/mirror.ts';
+import type { ControllerConfig } from './config.ts';
+import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
+import { publishGauges } from './gauges.ts';
+import { toAttemptPod, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, runStore, shardStore } from './store-ports.ts';
+import { projectRow } from './project-row.ts';
+
+/** How often gauges are read and the demand of pools is looked at although nothing woke it. */
+const GAUGES_MS = 5_000;
+
+interface Reflectors {
+  readonly runs: Reflector;
+  readonly workflows: Reflector;
+  readonly pools: Reflector;
+  readonly runners: Reflector;
+  readonly pods: Reflector;
+}
+
+/** The controller process: everything wired, nothing decided here. */
+export class ControllerApp {
+  readonly #config: ControllerConfig;
+  readonly #log: Log;
+  readonly #clock = systemClock;
+  readonly #db: Db;
+  readonly #client: KubeClient;
+  readonly #bus: Bus;
+  readonly #metrics: RunMetrics & RuntimeMetrics;
+  readonly #registry = createRegistry('controller');
+  readonly #room: RunRoom;
+  readonly #status: StatusWriter;
+  readonly #intake: Intake;
+  readonly #mirrors: WorkflowMirrors;
+  readonly #pools: Pools;
+  readonly #queues: { runs: WorkQueue; workflows: WorkQueue; pools: WorkQueue };
+  readonly #reflectors: Reflectors;
+  #health: HealthServer | undefined;
+  #stream = '';
+  #ticking: { cancel(): void } | undefined;
+  #started = false;
+
+  /** Connects to NATS and Postgres; throws UnavailableError when NATS is away. */
+  static async connect(config: ControllerConfig, log: Log): Promise<ControllerApp> {
+    const bus: Bus = await connectBus({
+      url: config.RAMBO_NATS_URL, name: 'rambo-controller', log,
+      creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
+      onReconnect: () => { app.#reconnected(); },
+    });
+    const app: ControllerApp = new ControllerApp(config, log, bus);
+    return app;
+  }
+
+  private constructor(config: ControllerConfig, log: Log, bus: Bus) {
+    this.#config = config;
+    this.#log = log;
+    this.#bus = bus;
+    this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
+    this.#db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: 'rambo-controller' });
+    this.#client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
+    this.#queues = {
+      runs: this.#queue('runs', 16, (key) => this.#intake.reconcile(key)),
+      workflows: this.#queue('workflows', 4, (key) => this.#mirrors.reconcile(key)),
+      pools: this.#queue('pools', 4, (key) => this.#reconcilePool(key)),
+    };
+    this.#reflectors = this.#makeReflectors();
+    const seed = readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE);
+    this.#pools = this.#makePools(seed);
+    this.#room = this.#makeRoom(seed);
+    this.#status = new StatusWriter({
+      clock: this.#clock, log, port: statusPort(this.#client, this.#reflectors.runs, this.#clock, 'rambo-controller'),
+      project: (run, object) => this.#project(run, object),
+    });
+    this.#intake = this.#makeIntake();
+    this.#mirrors = new WorkflowMirrors({
+      clock: this.#clock, store: mirrorStore(this.#db, this.#clock), owns: () => this.#room.shards.owns(SINGLETON_SHARD),
+      cached: (key) => toWorkflow(this.#reflectors.workflows.get(key)),
+      patchStatus: (object, status) => patchWorkflowStatus(this.#client, object, status),
+    });
+  }
+
+  /** Starts in the order in which the parts need each other. Resolves when the controller works. */
+  async start(): Promise<{ readonly port: number }> {
+    this.#health = await serveHealth({
+      host: this.#config.RAMBO_LISTEN_HOST, port: this.#config.RAMBO_LISTEN_PORT,
+      checks: {
+        started: () => (this.#started ? undefined : 'still starting'),
+        nats: () => (this.#bus.connected ? undefined : 'not connected'),
+        shards: () => (this.#room.shards.size > 0 ? undefined : 'owns none'),
+      },
+      metrics: async () => {
+        this.#gauges();
+        return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+      },
+    });
+    this.#stream = await this.#bus.ensureDispatchStream();
+    const { runs, workflows, pools, runners, pods } = this.#reflectors;
+    // Ownership first: objects that the caches tell of are looked at only by their owner.
+    await this.#room.start();
+    await Promise.all([workflows.start(), pools.start(), runners.start(), pods.start()]);
+    await runs.start();
+    this.#started = true;
+    this.#tick();
+    return { port: this.#health.port };
+  }
+
+  /** Unready at once; finishes what was handed in, gives shards back, closes. */
+  async stop(): Promise<void> {
+    this.#started = false;
+    this.#ticking?.cancel();
+    const { runs, workflows, pools, runners, pods } = this.#reflectors;
+    await Promise.all([runs, workflows, pools, runners, pods].map((reflector) => reflector.stop()));
+    await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()));
+    await this.#room.stop();
+    await this.#status.stop();
+    await this.#bus.close();
+    await this.#db.close();
+    this.#client.close();
+    await this.#health?.close();
+  }
+
+  #queue(name: string, concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
+    return new WorkQueue({
+      name, concurrency, clock: this.#clock, log: this.#log, quiet: isConflict, worker,
+      observe: {
+        depth: (depth) => { this.#metrics.queueDepth.set({ queue: name }, depth); },
+        done: (seconds, outcome) => { this.#metrics.queueSeconds.observe({ queue: name, outcome }, seconds); },
+      },
+    });
+  }
+
+  #reflector(resource: string, path: string, handler: ReflectorHandler, labelSelector?: string): Reflector {
+    return new Reflector({
+      client: this.#client, path, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
+      observe: {
+        event: () => { this.#metrics.reflectorEvents.inc({ resource }); },
+        relist: () => { this.#metrics.reflectorRelists.inc({ resource }); },
+        stall: () => { this.#metrics.reflectorStalls.inc({ resource }); },
+      },
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+    });
+  }
+
+  #makeReflectors(): Reflectors {
+    const { runs, workflows, pools } = this.#queues;
+    const nothing = (): void => undefined;
+    const poolOf = (object: KubeObject): void => {
+      const pod = toRunnerPod(object);
+      const name = pod?.labels[LABELS.pool];
+      if (pod !== undefined && name !== undefined) pools.add(`${pod.namespace}/${name}`);
+    };
+    return {
+      runs: this.#reflector('workflowruns', crPath('workflowruns'), {
+        changed: (object) => { runs.add(keyOf(object)); },
+        deleted: (object) => { this.#intake.deleted(object.metadata.uid); },
+        synced: () => { this.#cancelOrphans(); },
+      }),
+      workflows: this.#reflector('workflows', crPath('workflows'), {
+        changed: (object, before) => { this.#workflowChanged(object, before); },
+        deleted: (object) => {
+          this.#mirrors.deleted(keyOf(object), object.metadata.uid);
+          workflows.add(keyOf(object));
+        },
+        synced: nothing,
+      }),
+      pools: this.#reflector('runnerpools', crPath('runnerpools'), {
+        changed: (object) => { pools.add(keyOf(object)); }, deleted: (object) => { pools.add(keyOf(object)); }, synced: nothing,
+      }),
+      runners: this.#reflector('pods', corePath('pods'), { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
+      pods: this.#reflector('pods', corePath('pods'), {
+        changed: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.seen(pod); },
+        deleted: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.gone(pod); },
+        synced: nothing,
+      }, LABELS.runId),
+    };
+  }
+
+  #workflowChanged(object: KubeObject, before: KubeObject | undefined): void {
+    const key = keyOf(object);
+    this.#queues.workflows.add(key);
+    if (before !== undefined) return;
+    for (const run of this.#intake.workflowAppeared(object.metadata.namespace ?? '', object.metadata.name)) this.#queues.runs.add(run);
+  }
+
+  /** A runner pod is gone for good: what it had need not wait for its lease to run out. */
+  #runnerGone(object: KubeObject): void {
+    for (const lease of this.#room.leases.ofRunner(object.metadata.namespace ?? '', object.metadata.name)) {
+      this.#room.loop.submit({ run: lease.run, event: {
+        type: 'Failed', node: lease.node, item: lease.item, attempt: lease.attempt,
+        error: { class: 'Infra', reason: 'RunnerGone', message: `the pod of runner ${object.metadata.name} is gone` },
+      } });
+    }
+  }
+
+  /** Objects deleted while nobody watched: their runs are cancelled now. */
+  #cancelOrphans(): void {
+    const uids = new Set([...this.#reflectors.runs.values()].map((object) => object.metadata.uid));
+    for (const live of this.#room.runs.values()) {
+      if (live.cr !== undefined && !uids.has(live.cr.uid)) this.#room.cancel(live.id, 'Now');
+    }
+  }
+
+  #makePools(seed: string): Pools {
+    const sign = (namespace: string, pool: string, seconds: number): Promise<string> =>
+      signUser({ name: `${namespace}/${pool}`, accountSeed: seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: this.#clock.now() });
+    return new Pools({
+      clock: this.#clock,
+      settings: { natsUrl: this.#config.RAMBO_RUNNER_NATS_URL, image: this.#config.RAMBO_RUNNER_IMAGE },
+      pool: (key) => toPool(this.#reflectors.pools.get(key)),
+      pods: (namespace, pool) => this.#runnerPods(namespace, pool),
+      busy: (namespace, pod) => this.#room.leases.ofRunner(namespace, pod).length,
+      demand: (namespace, pool) => this.#demandOf(namespace, pool),
+      grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
+      suffix: () => systemIds.secret().slice(0, 6),
+      port: poolPort(this.#client, {
+        signPoolUser: sign,
+        ensureConsumer: (namespace, pool, max) => this.#bus.ensureConsumer(namespace, pool, max),
+        removeConsumer: (namespace, pool) => this.#bus.removeConsumer(namespace, pool),
+      }),
+    });
+  }
+
+  #runnerPods(namespace: string, pool: string): ReturnType<ConstructorParameters<typeof Pools>[0]['pods']> {
+    const pods = [...this.#reflectors.runners.values()].map(toRunnerPod).filter((pod) => pod !== undefined);
+    return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
+  }
+
+  #demandOf(namespace: string, pool: string): number {
+    for (const d of this.#room.dispatcher.demand()) {
+      if (d.mode === 'warm' && d.namespace === namespace && d.pool === pool) return d.queued + d.inFlight;
+    }
+    return 0;
+  }
+
+  async #reconcilePool(key: string): Promise<Outcome> {
+    return this.#room.shards.owns(SINGLETON_SHARD) ? this.#pools.reconcile(key) : 'done';
+  }
+
+  #makeRoom(seed: string): RunRoom {
+    return new RunRoom({
+      clock: this.#clock, owner: this.#config.RAMBO_REPLICA ?? `controller-${systemIds.secret().slice(0, 8)}`,
+      store: runStore(this.#db), shardStore: shardStore(this.#db), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
+      secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
+      capacity: (namespace, pool, mode) => (mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool)),
+      podOwner: (live, pool) => this.#podOwner(live, pool),
+      httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
+      commands: commandStore(this.#db),
+      metrics: {
+        advance: (seconds) => { this.#metrics.advance.observe(seconds); },
+        batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },
+      },
+      log: this.#log,
+      observer: {
+        changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
+        dispatched: (seconds) => { this.#metrics.dispatch.observe(seconds); },
+        demand: () => { this.#wakePools(); },
+        deadLetter: (subject, reason, payload) => { this.#deadLetter(subject, reason, payload); },
+      },
+    });
+  }
+
+  #podOwner(live: LiveRun, pool: string): ReturnType<ConstructorParameters<typeof RunRoom>[0]['podOwner']> {
+    if (live.cr !== undefined) return { apiVersion: 'rambo.dev/v1alpha1', kind: 'WorkflowRun', name: live.cr.name, uid: live.cr.uid };
+    const owner = toPool(this.#reflectors.pools.get(`${live.meta.namespace}/${pool}`));
+    return owner === undefined ? undefined : { apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', name: owner.name, uid: owner.uid };
+  }
+
+  #makeIntake(): Intake {
+    return new Intake({
+      clock: this.#clock, definitions: this.#room.definitions,
+      owns: (shard) => this.#room.shards.owns(shard), live: (run) => this.#room.runs.get(run), submit: (work) => { this.#room.loop.submit(work); },
+      cached: (key) => toRunCr(this.#reflectors.runs.get(key)),
+      workflow: (namespace, name) => readWorkflow(this.#client, namespace, name),
+      phaseOf: async (run) => {
+        const live = this.#room.runs.get(run);
+        return live === undefined ? phaseOfRow(this.#db, run) : runRow(live.state).phase;
+      },
+      project: (run, cr, phase) => { this.#status.changed(run, cr, phase); },
+    });
+  }
+
+  #runChanged(live: LiveRun, attempts: readonly { readonly status: string }[], finished: boolean): void {
+    const { phase } = runRow(live.state);
+    for (const attempt of attempts) this.#metrics.nodesFinished.inc({ status: attempt.status });
+    if (finished) this.#metrics.runsFinished.inc({ phase });
+    if (live.cr !== undefined) {
+      if (finished) this.#finishedStates.set(live.id, live);
+      this.#status.changed(live.id, live.cr, phase);
+    }
+    this.#wakePools();
+  }
+
+  /** Runs that just ended, until their status is written: saves reading their rows again. */
+  readonly #finishedStates = new Map<string, LiveRun>();
+
+  async #project(run: string, object: RunObject): ReturnType<ConstructorParameters<typeof StatusWriter>[0]['project']> {
+    if (!this.#room.owns(run)) return undefined;
+    const live = this.#room.runs.get(run) ?? this.#finishedStates.get(run);
+    this.#finishedStates.delete(run);
+    const facts = live === undefined ? await projectRow(this.#db, run) : liveFacts(live);
+    if (facts === undefined) return undefined;
+    return projectStatus({ runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts });
+  }
+
+  /** Pools are looked at when demand may exceed what they have; steady demand wakes nobody. */
+  #wakePools(): void {
+    if (!this.#room.shards.owns(SINGLETON_SHARD)) return;
+    for (const d of this.#room.dispatcher.demand()) {
+      if (d.mode !== 'warm' || d.queued + d.inFlight === 0) continue;
+      const { ready, starting } = this.#pools.counts(d.namespace, d.pool);
+      const slots = this.#pools.capacity(d.namespace, d.pool) / (2 * Math.max(1, ready));
+      if (d.queued + d.inFlight > (ready + starting) * slots) this.#queues.pools.addAfter(`${d.namespace}/${d.pool}`, 50);
+    }
+  }
+
+  #deadLetter(subject: string, reason: string, payload: Uint8Array): void {
+    this.#metrics.deadLetters.inc({ verb: subject.split('.')[1] ?? 'unknown' });
+    keepDeadLetter(this.#db, subject, reason, payload).catch((error: unknown) => {
+      this.#log.warn({ subject, err: errorMessage(error) }, 'could not keep a dead letter');
+    });
+  }
+
+  #reconnected(): void {
+    this.#metrics.natsReconnects.inc();
+    void this.#checkStream();
+  }
+
+  /** After a reconnection the stream may be another one: then everything it held is sent again. */
+  async #checkStream(): Promise<void> {
+    try {
+      const created = await this.#bus.ensureDispatchStream();
+      if (created === this.#stream) return;
+      this.#stream = created;
+      this.#log.warn({ created }, 'the dispatch stream is a new one; what it held is sent again');
+      this.#pools.forgetConsumers();
+      for (const object of this.#reflectors.pools.values()) this.#queues.pools.add(keyOf(object));
+      await this.#room.streamLost();
+    } catch (error) {
+      this.#log.warn({ err: errorMessage(error) }, 'could not check the dispatch stream; trying again');
+      this.#clock.after(500, () => { void this.#checkStream(); });
+    }
+  }
+
+  #observeKube(verb: string, resource: string, code: number): void {
+    this.#metrics.kubeRequests.inc({ verb, resource, code: String(code) });
+    if (verb !== 'get' && verb !== 'list' && verb !== 'watch') this.#metrics.kubeWrites.inc({ verb, resource });
+  }
+
+  #tick(): void {
+    this.#ticking = this.#clock.after(GAUGES_MS, () => {
+      this.#wakePools();
+      this.#tick();
+    });
+  }
+
+  #gauges(): void {
+    publishGauges(this.#metrics, this.#room, (namespace, pool) => this.#pools.counts(namespace, pool), [...this.#reflectors.pools.values()].map(keyOf));
+  }
+}
+
+function liveFacts(live: LiveRun): Pick<Parameters<typeof projectStatus>[0], 'row' | 'counts' | 'failures'> {
+  return { row: runRow(live.state), counts: counts(live.state), failures: failures(live.state, LIMITS.statusFailures) };
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { logLevel, port, text } from '../../platform/config/index.ts';
+
+/** Environment of the controller. */
+export const controllerConfigSchema = z.object({
+  RAMBO_DATABASE_URL: text().describe('Postgres, as a URL.'),
+  RAMBO_NATS_URL: text().describe('NATS as the controller reaches it.'),
+  RAMBO_NATS_CREDS_FILE: text().describe('Credentials file of the controller\'s own NATS user.'),
+  RAMBO_NATS_ACCOUNT_SEED_FILE: text().describe('Seed of the NATS account: signs the users of pools, keys the attempt secrets.'),
+  RAMBO_RUNNER_NATS_URL: text().describe('NATS as runner pods reach it.'),
+  RAMBO_RUNNER_IMAGE: text().default('rambo/runner').describe('Image of runner pods.'),
+  RAMBO_KUBECONFIG: text().optional().describe('Kubeconfig; the pod\'s own service account when absent.'),
+  RAMBO_LOGS_DIR: text().default('/var/lib/rambo/logs').describe('Where logs of nodes are kept.'),
+  RAMBO_LISTEN_HOST: text().default('127.0.0.1').describe('Address of /healthz, /readyz, /metrics.'),
+  RAMBO_LISTEN_PORT: port(0).describe('Port of /healthz, /readyz, /metrics; 0 lets the system choose.'),
+  RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
+  RAMBO_REPLICA: text().optional().describe('Name of this replica; its host name and process id when absent.'),
+  RAMBO_PODS_IN_FLIGHT: z.coerce.number().int().min(1).default(100).describe('Pods of container nodes at once per namespace.'),
+});
+
+/** Configuration of the controller. */
+export type ControllerConfig = z.output<typeof controllerConfigSchema>;

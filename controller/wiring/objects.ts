@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { parseRunnerPool, parseWorkflow, parseWorkflowRun, type FieldProblem } from '../../crds/parse.ts';
+import type { PodObject } from '../run/pods.ts';
+import type { RunCr } from '../run/intake.ts';
+import type { RunObject } from '../run/status-writer.ts';
+import type { WorkflowObject } from '../workflow/mirror.ts';
+import type { PoolObject } from '../pool/runner-pod.ts';
+import type { RunnerPodObject } from '../pool/pools.ts';
+import type { KubeObject } from '../runtime/reflector.ts';
+
+/** Cached objects as the rooms want them: parsed at the door, once per version where it is costly. */
+
+const parsedRuns = new WeakMap<KubeObject, RunCr | undefined>();
+const parsedPools = new WeakMap<KubeObject, PoolObject | undefined>();
+
+function problemText(problems: readonly FieldProblem[]): string {
+  return problems.slice(0, 5).map((p) => `${p.node === undefined ? '' : `node ${p.node}: `}${p.path}: ${p.message}`).join('; ');
+}
+
+/** A WorkflowRun for intake. */
+export function toRunCr(object: KubeObject | undefined): RunCr | undefined {
+  if (object === undefined) return undefined;
+  if (!parsedRuns.has(object)) parsedRuns.set(object, readRunCr(object));
+  return parsedRuns.get(object);
+}
+
+function readRunCr(object: KubeObject): RunCr | undefined {
+  const parsed = parseWorkflowRun(object);
+  const metadata = parsed.ok ? parsed.value.metadata : parsed.metadata;
+  if (metadata === undefined) return undefined;
+  const status = parsed.ok ? parsed.value.status : undefined;
+  return {
+    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, generation: metadata.generation ?? 1,
+    createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
+    ...(parsed.ok ? { spec: parsed.value.spec } : { problem: problemText(parsed.problems) }),
+    phase: status?.phase, observedGeneration: status?.observedGeneration,
+  };
+}
+
+/** A WorkflowRun for the status writer. */
+export function toRunObject(object: KubeObject | undefined): RunObject | undefined {
+  if (object === undefined) return undefined;
+  const parsed = parseWorkflowRun(object);
+  const status = parsed.ok ? parsed.value.status : undefined;
+  const generation = z.number().safeParse(z.looseObject({ generation: z.unknown() }).parse(object.metadata).generation);
+  return {
+    uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion, generation: generation.success ? generation.data : 1,
+    phase: status?.phase, conditions: status?.conditions ?? [],
+  };
+}
+
+/** A Workflow for its mirror. */
+export function toWorkflow(object: KubeObject | undefined): WorkflowObject | undefined {
+  if (object === undefined) return undefined;
+  const parsed = parseWorkflow(object);
+  const metadata = parsed.ok ? parsed.value.metadata : parsed.metadata;
+  if (metadata === undefined) return undefined;
+  return {
+    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, generation: metadata.generation ?? 1,
+    resourceVersion: metadata.resourceVersion ?? '', labels: metadata.labels ?? {},
+    ...(parsed.ok ? { spec: parsed.value.spec, status: parsed.value.status } : { problem: problemText(parsed.problems) }),
+  };
+}
+
+/** A RunnerPool for sizing; undefined when it cannot be read. */
+export function toPool(object: KubeObject | undefined): PoolObject | undefined {
+  if (object === undefined) return undefined;
+  if (!parsedPools.has(object)) {
+    const parsed = parseRunnerPool(object);
+    parsedPools.set(object, parsed.ok ? {
+      namespace: parsed.value.metadata.namespace, name: parsed.value.metadata.name, uid: parsed.value.metadata.uid,
+      generation: parsed.value.metadata.generation ?? 1, spec: parsed.value.spec,
+    } : undefined);
+  }
+  return parsedPools.get(object);
+}
+
+const stateSchema = z.looseObject({
+  waiting: z.looseObject({ reason: z.string().optional(), message: z.string().optional() }).optional(),
+  running: z.looseObject({ startedAt: z.string().optional() }).optional(),
+  terminated: z.looseObject({
+    exitCode: z.number(), reason: z.string().optional(), message: z.string().optional(), startedAt: z.string().optional(),
+  }).optional(),
+});
+const podSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(), namespace: z.string(), uid: z.string(), labels: z.record(z.string(), z.string()).optional(),
+    creationTimestamp: z.string().optional(), deletionTimestamp: z.string().optional(),
+  }),
+  status: z.looseObject({
+    phase: z.string().optional(), reason: z.string().optional(), message: z.string().optional(),
+    conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional(),
+    containerStatuses: z.array(z.looseObject({ name: z.string(), state: stateSchema.optional() })).optional(),
+  }).optional(),
+});
+
+/** A pod of an attempt. */
+export function toAttemptPod(object: unknown): PodObject | undefined {
+  const parsed = podSchema.safeParse(object);
+  if (!parsed.success) return undefined;
+  const { metadata, status } = parsed.data;
+  return {
+    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
+    view: {
+      phase: status?.phase, reason: status?.reason, message: status?.message, deletionTimestamp: metadata.deletionTimestamp,
+      main: status?.containerStatuses?.find((c) => c.name === 'main')?.state,
+    },
+  };
+}
+
+/** A runner pod. */
+export function toRunnerPod(object: unknown): RunnerPodObject | undefined {
+  const parsed = podSchema.safeParse(object);
+  if (!parsed.success) return undefined;
+  const { metadata, status } = parsed.data;
+  return {
+    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
+    phase: status?.phase ?? 'Pending', deleting: metadata.deletionTimestamp !== undefined,
+    ready: status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false,
+    createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
+  };
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { Buffer } from 'node:buffer';
+import type { RunPhase } from '../../crds/workflow-run.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import {
+  acquireShards, commitBatch, commitHalving, deadLetter, deleteWorkflow, findIdempotent, getRun, getWorkflow, loadLiveRuns, loadOutbox, loadRuns,
+  releaseShards, renewShards, upsertWorkflow, type Db,
+} from '../../prisma/store/index.ts';
+import type { CommandParts } from '../run/commands.ts';
+import type { StoreFunctions } from '../run/persistence.ts';
+import type { ShardStore } from '../run/shards.ts';
+import type { TakeoverStore } from '../run/takeover.ts';
+import type { MirrorParts, WorkflowMirror } from '../workflow/mirror.ts';
+
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
+/** The run room's view of the store. */
+export function runStore(db: Db): StoreFunctions & TakeoverStore {
+  return {
+    commit: (batch) => commitHalving(batch, (part) => commitBatch(db, part)),
+    loadRuns: (ids) => loadRuns(db, ids),
+    loadLiveRuns: (shards, after, limit) => loadLiveRuns(db, shards, after ?? FIRST, limit),
+    loadOutbox: (shards) => loadOutbox(db, shards),
+  };
+}
+
+/** The shard table. */
+export function shardStore(db: Db): ShardStore {
+  return {
+    acquire: (owner, leaseMs) => acquireShards(db, owner, leaseMs),
+    renew: (owner, leaseMs) => renewShards(db, owner, leaseMs),
+    release: (owner) => releaseShards(db, owner),
+  };
+}
+
+/** What commands of the API look up. */
+export function commandStore(db: Db): Pick<CommandParts, 'startedBefore' | 'exists' | 'workflow'> {
+  return {
+    startedBefore: async (namespace, principal, key) => {
+      const row = await findIdempotent(db, namespace, principal, key);
+      return row === undefined ? undefined : { runId: row.runId, bodyHash: row.bodyHash };
+    },
+    exists: async (run) => await getRun(db, run) !== undefined,
+    workflow: async (namespace, name) => {
+      const row = await getWorkflow(db, namespace, name);
+      if (row === undefined) return undefined;
+      const labels: Record<string, string> = row.labels === null ? {} : JSON.parse(Buffer.from(row.labels).toString('utf8'));
+      const { priority }: { priority?: number } = JSON.parse(Buffer.from(row.spec).toString('utf8')) ?? {};
+      return { spec: row.spec, labels, priority: priority ?? 0 };
+    },
+  };
+}
+
+/** Phase of a run's row. */
+export async function phaseOfRow(db: Db, run: string): Promise<RunPhase | undefined> {
+  return (await getRun(db, run))?.phase;
+}
+
+/** Mirrors of Workflows. */
+export function mirrorStore(db: Db, clock: Clock): MirrorParts['store'] {
+  return {
+    upsert: (mirror) => upsertWorkflow(db, mirrorRow(mirror, clock.now()), mirror.nodes),
+    remove: (namespace, name, uid) => deleteWorkflow(db, namespace, name, uid),
+  };
+}
+
+function mirrorRow(m: WorkflowMirror, now: number): Parameters<typeof upsertWorkflow>[1] {
+  return {
+    namespace: m.namespace, name: m.name, uid: m.uid, generation: m.generation, resourceVersion: m.resourceVersion, spec: m.spec,
+    hash: createHash('sha256').update(m.spec).digest('hex'), phase: m.phase, nodeCount: m.nodes.length,
+    labels: Object.keys(m.labels).length === 0 ? null : Buffer.from(JSON.stringify(m.labels)),
+    problems: m.problems.length === 0 ? null : Buffer.from(JSON.stringify(m.problems)), updatedAt: now,
+  };
+}
+
+/** Keeps a message nobody could use. */
+export function keepDeadLetter(db: Db, subject: string, reason: string, payload: Uint8Array): Promise<void> {
+  return deadLetter(db, { subject, reason, payload });
+}

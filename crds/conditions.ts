@@ -1,0 +1,113 @@
+import type { Condition } from './parts.ts';
+
+/**
+ * Condition types. `Reconciling` and `Stalled` follow kstatus: present and True while the controller works on the object, or
+ * cannot go on without a person; tools such as Flux and `kubectl wait` read them.
+ */
+export const CONDITIONS = {
+  /** Workflow: valid and may be run. RunnerPool: at least `minReady` pods are ready. */
+  ready: 'Ready',
+  /** WorkflowRun: the controller has pinned its definition and stored the run. False: it never will. */
+  accepted: 'Accepted',
+  /** The controller is not done with this generation. */
+  reconciling: 'Reconciling',
+  /** The controller cannot go on unless a person changes something. */
+  stalled: 'Stalled',
+  /** WorkflowRun: the run has ended; the reason says how. `kubectl wait --for=condition=Completed`. */
+  completed: 'Completed',
+} as const;
+/** One of the condition types. */
+export type ConditionType = (typeof CONDITIONS)[keyof typeof CONDITIONS];
+
+/** Reasons of conditions, stable: alerts match them. */
+export const REASONS = {
+  /** Workflow: the definition is valid. */
+  valid: 'Valid',
+  /** The definition or the input is wrong; the message names node, field and value. */
+  invalid: 'Invalid',
+  /** The definition uses a node type, or a field, that this release cannot run. */
+  unsupportedType: 'UnsupportedType',
+  /** The run names a Workflow that does not exist (it waits 60 s for it). */
+  workflowNotFound: 'WorkflowNotFound',
+  /** The Workflow is suspended: it takes no new runs. */
+  workflowSuspended: 'WorkflowSuspended',
+  /** `retryFrom` names a run that does not exist in this namespace. */
+  runNotFound: 'RunNotFound',
+  /** The spec stored by the API server is no longer the one that was accepted. */
+  specChanged: 'SpecChanged',
+  /** The run was accepted and its definition pinned. */
+  accepted: 'Accepted',
+  /** The run waits: for its Workflow, a lock or its concurrency key. */
+  pending: 'Pending',
+  /** Nodes run, or wait for a runner. */
+  running: 'Running',
+  /** The run starts no further node until `spec.suspend` is false. */
+  suspended: 'Suspended',
+  /** The run is being cancelled. */
+  cancelling: 'Cancelling',
+  /** The run ended well. */
+  succeeded: 'Succeeded',
+  /** A node failed for good, or the run as a whole did. */
+  failed: 'Failed',
+  /** The run was cancelled. */
+  cancelled: 'Cancelled',
+  /** The run's own `timeout` passed. */
+  timeout: 'Timeout',
+  /** RunnerPool: enough pods are ready. */
+  poolReady: 'PoolReady',
+  /** RunnerPool: pods are starting. */
+  scalingUp: 'ScalingUp',
+  /** RunnerPool: its pods do not become ready; the message says what the last one ran into. */
+  podsFailing: 'PodsFailing',
+  /** The API server refuses what the controller has to create (quota, admission). */
+  creationRefused: 'CreationRefused',
+} as const;
+/** One of the reasons. */
+export type Reason = (typeof REASONS)[keyof typeof REASONS];
+
+/** A condition before it is stored. */
+export interface NewCondition {
+  readonly type: ConditionType;
+  readonly status: Condition['status'];
+  readonly reason: Reason;
+  /** One plain sentence; no clock, no counter, no conflict errors. Cut at 32,768 characters. */
+  readonly message: string;
+  readonly observedGeneration?: number;
+}
+
+const MESSAGE_LENGTH = 32_768;
+
+/**
+ * `list` with `condition` in the place of the one of its type. `lastTransitionTime` (from `now`, epoch milliseconds) changes
+ * only with the status. The very same list comes back when nothing differs, so that callers can skip the patch.
+ */
+export function setCondition(list: readonly Condition[], condition: NewCondition, now: number): readonly Condition[] {
+  const old = list.find((entry) => entry.type === condition.type);
+  const next: Condition = {
+    ...condition,
+    message: condition.message.slice(0, MESSAGE_LENGTH),
+    lastTransitionTime: old?.status === condition.status ? old.lastTransitionTime : timestamp(now),
+  };
+  if (old === undefined) return [...list, next];
+  if (same(old, next)) return list;
+  return list.map((entry) => (entry.type === condition.type ? next : entry));
+}
+
+/** `list` without the condition of that type; the very same list when there was none. */
+export function removeCondition(list: readonly Condition[], type: ConditionType): readonly Condition[] {
+  return list.some((entry) => entry.type === type) ? list.filter((entry) => entry.type !== type) : list;
+}
+
+/** The condition of that type. */
+export function findCondition(list: readonly Condition[], type: ConditionType): Condition | undefined {
+  return list.find((entry) => entry.type === type);
+}
+
+/** RFC 3339 in whole seconds, as the API server writes times. */
+export function timestamp(epochMs: number): string {
+  return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
+}
+
+function same(a: Condition, b: Condition): boolean {
+  return a.status === b.status && a.reason === b.reason && a.message === b.message && a.observedGeneration === b.observedGeneration;
+}

@@ -1,0 +1,13 @@
+/** The engine's API: what the controller, the API's validation and the CLI use. Pure but for `compileSchemas`. */
+export { compile, EMPTY, type CompileMeta } from './compile/compile.ts';
+export { modeOf } from './compile/mode.ts';
+export type { Compiled, CompileResult, Mode, NodePlan, Validators } from './compile/plan.ts';
+export { compileSchemas, validateInput } from './schema/prepare.ts';
+export { advance } from './run/advance.ts';
+export { createRun, type RunState } from './run/state.ts';
+export { restoreRun } from './run/restore.ts';
+export {
+  counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
+} from './run/views.ts';
+export { pendingTimers, type Timer } from './run/timers.ts';
+export { formatInstant, parseInstant } from './instant.ts';

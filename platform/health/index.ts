@@ -1,0 +1,62 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { errorMessage } from '../errors/index.ts';
+
+/** A named check of readiness; says what is wrong, or nothing. */
+export type Check = () => string | undefined | Promise<string | undefined>;
+
+/** A running health server. */
+export interface HealthServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Serves `/healthz`, `/readyz` (failing checks by name) and `/metrics`. Port 0: the system chooses. */
+export function serveHealth(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly checks: Readonly<Record<string, Check>>;
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+}): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    void answer(options, request.url ?? '/').then(({ status, type, text }) => {
+      response.writeHead(status, { 'content-type': type }).end(text);
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      const address: AddressInfo | string | null = server.address();
+      const port = address !== null && typeof address === 'object' ? address.port : options.port;
+      resolve({ port, close: () => new Promise((done) => { server.closeAllConnections(); server.close(() => { done(); }); }) });
+    });
+  });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+async function answer(options: Parameters<typeof serveHealth>[0], url: string): Promise<Answer> {
+  const path = url.split('?')[0];
+  if (path === '/healthz') return { status: 200, type: 'text/plain', text: 'ok\n' };
+  if (path === '/metrics') return { status: 200, ...await options.metrics() };
+  if (path === '/readyz') return ready(options.checks);
+  return { status: 404, type: 'text/plain', text: 'not found\n' };
+}
+
+/** Runs all checks at once. */
+export async function ready(checks: Readonly<Record<string, Check>>): Promise<Answer> {
+  const results = await Promise.all(Object.entries(checks).map(async ([name, check]) => {
+    try {
+      const wrong = await check();
+      return wrong === undefined ? undefined : `${name}: ${wrong}`;
+    } catch (error) {
+      return `${name}: ${errorMessage(error)}`;
+    }
+  }));
+  const failing = results.filter((result) => result !== undefined);
+  return { status: failing.length === 0 ? 200 : 503, type: 'text/plain', text: failing.length === 0 ? 'ok\n' : `${failing.join('\n')}\n` };
+}

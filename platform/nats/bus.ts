@@ -1,0 +1,219 @@
+import { Buffer } from 'node:buffer';
+import {
+  AckPolicy, DiscardPolicy, jetstream, jetstreamManager, JetStreamApiError, RetentionPolicy, StorageType,
+  type JetStreamClient, type JetStreamManager, type JsMsg,
+} from '@nats-io/jetstream';
+import { connect, credsAuthenticator, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { errorMessage, UnavailableError } from '../errors/index.ts';
+import { DISPATCH_STREAM, DISPATCH_SUBJECTS, dispatchConsumer, dispatchSubject } from '../messages/subjects.ts';
+
+/** How to reach NATS. */
+export interface BusOptions {
+  readonly url: string;
+  /** Text of a credentials file, read again at every reconnect: it rotates. */
+  readonly creds: () => string;
+  readonly name: string;
+  readonly inboxPrefix?: string;
+  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
+  readonly onReconnect?: () => void;
+}
+
+/** Something that can be stopped. */
+export interface Stoppable {
+  stop(): void;
+}
+
+/** A delivered dispatch. */
+export interface Delivery {
+  readonly data: Uint8Array;
+  /** 1 for the first delivery; more for a redelivery. */
+  readonly count: number;
+  ack(): void;
+}
+
+/** Where a runner gets its work: one standing request per free slot, so nothing is fetched that cannot start. */
+export interface Dispatches {
+  /** The next dispatch, or undefined when none came within `expiresMs`. */
+  next(expiresMs: number): Promise<Delivery | undefined>;
+}
+
+const STREAM_REPLICAS = 1;
+const DEDUPE_MS = 600_000;
+const ACK_WAIT_MS = 30_000;
+
+/** Connects; keeps reconnecting for ever. Throws UnavailableError when the first connection fails. */
+export async function connectBus(options: BusOptions): Promise<Bus> {
+  try {
+    const connection = await connect({
+      servers: options.url, name: options.name, noEcho: true, maxReconnectAttempts: -1, reconnectTimeWait: 250, reconnectJitter: 250,
+      pingInterval: 10_000, maxPingOut: 2, ignoreAuthErrorAbort: true,
+      authenticator: credsAuthenticator(() => Buffer.from(options.creds())),
+      ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
+    });
+    return new Bus(connection, options);
+  } catch (error) {
+    throw new UnavailableError(`NATS at ${options.url}`, error);
+  }
+}
+
+/** The few verbs of NATS that RamBo uses. */
+export class Bus {
+  readonly #nc: NatsConnection;
+  readonly #js: JetStreamClient;
+  readonly #options: BusOptions;
+  #jsm: Promise<JetStreamManager> | undefined;
+  #connected = true;
+
+  constructor(connection: NatsConnection, options: BusOptions) {
+    this.#nc = connection;
+    this.#js = jetstream(connection);
+    this.#options = options;
+    void this.#followStatus();
+  }
+
+  /** Whether the connection stands right now. */
+  get connected(): boolean { return this.#connected && !this.#nc.isClosed(); }
+
+  publish(subject: string, payload: Uint8Array): void {
+    if (!this.#nc.isClosed()) this.#nc.publish(subject, payload);
+  }
+
+  /** Asks and waits for one answer. Throws UnavailableError on timeout or when nobody listens. */
+  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    try {
+      return (await this.#nc.request(subject, payload, { timeout: timeoutMs })).data;
+    } catch (error) {
+      throw new UnavailableError(`an answer on ${subject}`, error);
+    }
+  }
+
+  /** Hears every message; what the handler throws is logged. */
+  listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): Stoppable {
+    return this.#subscribe(subject, (message) => { handler(message.subject, message.data); });
+  }
+
+  /** Answers every message with what the handler returns. */
+  respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): Stoppable {
+    return this.#subscribe(subject, (message) => {
+      handler(message.subject, message.data).then((reply) => { message.respond(reply); }, (error: unknown) => { this.#failed(subject, error); });
+    });
+  }
+
+  /** Puts a dispatch into the stream; resolves when the stream has it. */
+  async publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<void> {
+    await this.#js.publish(subject, payload, { msgID: messageId, timeout: 5_000 });
+  }
+
+  /** Declares the dispatch stream. Returns its creation time: another one than before means that its content was lost. */
+  async ensureDispatchStream(): Promise<string> {
+    const jsm = await this.#manager();
+    const config = {
+      name: DISPATCH_STREAM, subjects: [DISPATCH_SUBJECTS], retention: RetentionPolicy.Workqueue, storage: StorageType.Memory,
+      num_replicas: STREAM_REPLICAS, discard: DiscardPolicy.New, duplicate_window: nanos(DEDUPE_MS), deny_purge: true, max_bytes: 512 * 1_048_576,
+    };
+    try {
+      return (await jsm.streams.info(DISPATCH_STREAM)).created;
+    } catch (error) {
+      if (!notFound(error)) throw error;
+      return (await jsm.streams.add(config)).created;
+    }
+  }
+
+  /** Declares the consumer of a pool. */
+  async ensureConsumer(namespace: string, pool: string, maxInFlight: number): Promise<void> {
+    const jsm = await this.#manager();
+    const name = dispatchConsumer(namespace, pool);
+    const limits = { ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: maxInFlight, filter_subject: dispatchSubject(namespace, pool) };
+    try {
+      await jsm.consumers.info(DISPATCH_STREAM, name);
+      await jsm.consumers.update(DISPATCH_STREAM, name, limits);
+    } catch (error) {
+      if (!notFound(error)) throw error;
+      await jsm.consumers.add(DISPATCH_STREAM, { ...limits, durable_name: name, ack_policy: AckPolicy.Explicit });
+    }
+  }
+
+  /** Removes the consumer of a pool that is gone. */
+  async removeConsumer(namespace: string, pool: string): Promise<void> {
+    const jsm = await this.#manager();
+    await jsm.consumers.delete(DISPATCH_STREAM, dispatchConsumer(namespace, pool)).catch((error: unknown) => { if (!notFound(error)) throw error; });
+  }
+
+  /** Dispatches of a pool that wait, or were delivered and not acknowledged; 0 when there is no consumer. */
+  async waiting(namespace: string, pool: string): Promise<number> {
+    const jsm = await this.#manager();
+    try {
+      const info = await jsm.consumers.info(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
+      return info.num_pending + info.num_ack_pending;
+    } catch (error) {
+      if (notFound(error)) return 0;
+      throw error;
+    }
+  }
+
+  /** The dispatches of a pool, as a runner of it takes them. */
+  async dispatches(namespace: string, pool: string): Promise<Dispatches> {
+    const consumer = await this.#js.consumers.get(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
+    return {
+      next: async (expiresMs) => {
+        const message = await consumer.next({ expires: expiresMs });
+        return message === null ? undefined : delivery(message);
+      },
+    };
+  }
+
+  /** Flushes what was published. */
+  async flush(): Promise<void> {
+    await this.#nc.flush();
+  }
+
+  async close(): Promise<void> {
+    await this.#nc.drain().catch(() => undefined);
+  }
+
+  #manager(): Promise<JetStreamManager> {
+    this.#jsm ??= jetstreamManager(this.#nc, { checkAPI: false, timeout: 5_000 });
+    return this.#jsm;
+  }
+
+  #subscribe(subject: string, handle: (message: Msg) => void): Stoppable {
+    const subscription: Subscription = this.#nc.subscribe(subject, { callback: (error, message) => {
+      if (error !== null) {
+        this.#failed(subject, error);
+        return;
+      }
+      try {
+        handle(message);
+      } catch (thrown) {
+        this.#failed(subject, thrown);
+      }
+    } });
+    return { stop: () => { subscription.unsubscribe(); } };
+  }
+
+  #failed(subject: string, error: unknown): void {
+    this.#options.log.warn({ subject, err: errorMessage(error) }, 'a message could not be handled');
+  }
+
+  async #followStatus(): Promise<void> {
+    for await (const status of this.#nc.status()) {
+      if (status.type === 'disconnect') {
+        this.#connected = false;
+        this.#options.log.warn({ name: this.#options.name }, 'lost NATS; reconnecting');
+      }
+      if (status.type === 'reconnect') {
+        this.#connected = true;
+        this.#options.log.info({ name: this.#options.name }, 'NATS is back');
+        this.#options.onReconnect?.();
+      }
+    }
+  }
+}
+
+function delivery(message: JsMsg): Delivery {
+  return { data: message.data, count: message.info.deliveryCount, ack: () => { message.ack(); } };
+}
+
+function notFound(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.status === 404;
+}

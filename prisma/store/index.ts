@@ -1,0 +1,17 @@
+/** The store: what the controller writes and what the API reads. Functions take a `Db` or one transaction of it. */
+export type * from './types.ts';
+export { openStore, type Db, type Executor, type Statement, type StoreOptions } from './db.ts';
+export { RowError } from './errors.ts';
+export { commitBatch, commitHalving } from './commit.ts';
+export { acquireShards, listShards, releaseShards, renewShards, type ShardRow } from './shards.ts';
+export {
+  dueTimers, findIdempotent, FIRST_ID, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,
+} from './runs.ts';
+export { deadLetter, listDeadLetters } from './dead-letter.ts';
+export {
+  deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, upsertPool, upsertWorkflow, workflowKeys,
+  type MirrorKey, type ObjectCursor,
+} from './mirrors.ts';
+export {
+  getRun, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
+} from './reads.ts';

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { parseRunnerPool, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
+import { compile } from '../../../engine/compile/compile.ts';
+import { startCrdCluster } from './cluster.ts';
+import type { CrdCluster } from './cluster.ts';
+
+const FOLDER = join(import.meta.dirname, '../../../examples');
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
+
+let cluster: CrdCluster;
+beforeAll(async () => { cluster = await startCrdCluster('crds-examples'); }, 60_000);
+afterAll(async () => { await cluster.remove(); });
+
+test('every workflow has a run beside it, and the other way round', () => {
+  const workflows = files.filter((name) => !name.endsWith('.run.yaml') && name !== 'pool.yaml');
+  expect(files.filter((name) => name.endsWith('.run.yaml')).sort()).toEqual(workflows.map((name) => name.replace('.yaml', '.run.yaml')).sort());
+});
+
+test.each(files)('%s is taken by a strict kubectl, both ways', async (file) => {
+  const verbs = file.endsWith('.run.yaml') ? [['create']] : [['apply'], ['apply', '--server-side']];
+  for (const verb of verbs) {
+    const answer = await cluster.api.kubectl([...verb, '-n', cluster.namespace, '--dry-run=server', '-f', join(FOLDER, file)]);
+    expect(answer).toMatchObject({ code: 0, stderr: '' });
+  }
+});
+
+test.each(files)('%s parses, and its graph is valid', (file) => {
+  const read = z.looseObject({ kind: z.string() }).parse(parseYaml(readFileSync(join(FOLDER, file), 'utf8'), { version: '1.1' }));
+  const object = { ...read, metadata: { name: 'x', namespace: 'ns', uid: 'u' } };
+  if (read.kind === 'RunnerPool') expect(parseRunnerPool(object)).toMatchObject({ ok: true });
+  if (read.kind === 'WorkflowRun') expect(parseWorkflowRun(object)).toMatchObject({ ok: true });
+  if (read.kind !== 'Workflow') return;
+  const parsed = parseWorkflow(object);
+  expect(parsed.ok ? compile(parsed.value.spec) : parsed).toMatchObject({ ok: true });
+});
