@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../platform/clock/index.ts';
+import type { ApiMetrics, Authenticator, Authorizer, Principal, Target, Verb } from '../ports.ts';
+import { ExpiringCache, SingleFlight } from './expiring-cache.ts';
+
+/** A valid token is believed so long; a revoked one works at most that much longer. */
+export const TOKEN_TTL_MS = 60_000;
+/** An invalid token is refused so long without asking again. */
+export const BAD_TOKEN_TTL_MS = 5_000;
+/** A permission is believed so long. */
+export const ACCESS_TTL_MS = 10_000;
+/** A missing permission: shorter, because people grant it and try again. */
+export const NO_ACCESS_TTL_MS = 2_000;
+
+const MOST_TOKENS = 10_000;
+const MOST_ANSWERS = 50_000;
+
+/** Remembers token reviews under the token's SHA-256. When the API server is away, what is not remembered is refused. */
+export function cachedAuthenticator(inner: Authenticator, clock: Clock, metrics: ApiMetrics): Authenticator {
+  const cache = new ExpiringCache<Principal | undefined>(clock, MOST_TOKENS);
+  const flights = new SingleFlight<Principal | undefined>();
+  const review = async (key: string, token: string): Promise<Principal | undefined> => {
+    const principal = await counted(metrics, 'token', () => inner.authenticate(token), (found) => found !== undefined);
+    cache.set(key, principal, principal === undefined ? BAD_TOKEN_TTL_MS : TOKEN_TTL_MS);
+    return principal;
+  };
+  return {
+    authenticate: async (token) => {
+      const key = createHash('sha256').update(token).digest('base64');
+      const known = cache.get(key);
+      if (known === undefined) return flights.run(key, () => review(key, token));
+      metrics.review('token', 'cached');
+      return known.value;
+    },
+  };
+}
+
+/** Remembers access reviews. The key is JSON of everything asked about, so that no delimiter can be forged. */
+export function cachedAuthorizer(inner: Authorizer, clock: Clock, metrics: ApiMetrics): Authorizer {
+  const cache = new ExpiringCache<boolean>(clock, MOST_ANSWERS);
+  const flights = new SingleFlight<boolean>();
+  const review = async (key: string, principal: Principal, verb: Verb, target: Target): Promise<boolean> => {
+    const allowed = await counted(metrics, 'access', () => inner.allowed(principal, verb, target), (answer) => answer);
+    cache.set(key, allowed, allowed ? ACCESS_TTL_MS : NO_ACCESS_TTL_MS);
+    return allowed;
+  };
+  return {
+    allowed: async (principal, verb, target) => {
+      const key = JSON.stringify([principal.name, principal.uid, principal.groups, principal.extra, verb, target.resource, target.namespace]);
+      const known = cache.get(key);
+      if (known === undefined) return flights.run(key, () => review(key, principal, verb, target));
+      metrics.review('access', 'cached');
+      return known.value;
+    },
+  };
+}
+
+async function counted<T>(metrics: ApiMetrics, kind: 'token' | 'access', ask: () => Promise<T>, allowed: (answer: T) => boolean): Promise<T> {
+  try {
+    const answer = await ask();
+    metrics.review(kind, allowed(answer) ? 'allowed' : 'denied');
+    return answer;
+  } catch (error) {
+    metrics.review(kind, 'unavailable');
+    throw error;
+  }
+}

@@ -1,0 +1,27 @@
+import { ApiError } from '../errors.ts';
+import { RunFeed } from '../realtime/run-feed.ts';
+import { asRunId } from '../workflow/run-id.ts';
+import { builder } from './builder.ts';
+import type { ApiContext } from './context.ts';
+import { RunRef } from './run.ts';
+
+builder.subscriptionField('runChanged', (t) => t.field({
+  type: RunRef,
+  description: 'The run now and after every change, the newest state only; ends after a final phase. NOT_FOUND if it does not exist or is not yours. Needs `watch workflowruns`.',
+  args: { id: t.arg.id({ required: true, description: 'Id of the run.' }) },
+  subscribe: (_, { id }, context) => openFeed(context, id),
+  resolve: (run) => run,
+}));
+
+function openFeed(context: ApiContext, id: string): RunFeed {
+  const { services, principal, gone } = context;
+  const runId = asRunId(id);
+  if (runId === undefined) throw new ApiError('NOT_FOUND', 'the run does not exist or is not yours to watch: an id is a UUID');
+  const feed = services.streams.add(principal.name, (onClose) => new RunFeed({
+    clock: services.clock, runs: services.runs, notices: services.notices,
+    mayWatch: async (run) => await context.stillValid() && await services.can(principal, 'watch', { resource: 'workflowruns', namespace: run.namespace }),
+  }, runId, onClose));
+  if (gone.aborted) feed.close();
+  gone.addEventListener('abort', () => { feed.close(); }, { once: true });
+  return feed;
+}

@@ -1,0 +1,133 @@
+import type { CancelMode } from '../../crds/workflow-run.ts';
+import { demand } from '../auth/can.ts';
+import { unavailable } from '../errors.ts';
+import type { InputProblem } from '../workflow/definition.ts';
+import { startRun, steerRun } from '../workflow/start-run.ts';
+import type { CommandOutcome } from '../workflow/start-run.ts';
+import { builder } from './builder.ts';
+import type { ApiContext } from './context.ts';
+import { CancelModeEnum } from './enums.ts';
+import { reachableRun } from './run-queries.ts';
+import { RunRef } from './run.ts';
+import type { RunSource } from './run.ts';
+
+/** Answers of commands. `kind` tells the members of the union apart. */
+interface RunAnswer { readonly kind: 'Run'; readonly run: RunSource; readonly repeated: boolean }
+interface NotFoundAnswer { readonly kind: 'NotFound'; readonly message: string }
+interface ConflictAnswer { readonly kind: 'Conflict'; readonly message: string }
+interface InvalidAnswer { readonly kind: 'Invalid'; readonly message: string; readonly problems: readonly InputProblem[] }
+type Answer = RunAnswer | NotFoundAnswer | ConflictAnswer | InvalidAnswer;
+
+const UserErrorRef = builder.interfaceRef<{ readonly message: string }>('UserError').implement({
+  description: 'Why a command was not carried out. Repeating it unchanged gives the same answer.',
+  fields: (t) => ({ message: t.exposeString('message', { description: 'What is wrong and the way out.' }) }),
+});
+
+const RunPayloadRef = builder.objectRef<RunAnswer>('RunPayload').implement({
+  description: 'The command is committed.',
+  fields: (t) => ({
+    run: t.field({ type: RunRef, description: 'The run after the command.', resolve: ({ run }) => run }),
+    repeated: t.exposeBoolean('repeated', { description: 'Whether this changed nothing, because it had been asked before.' }),
+  }),
+});
+
+const NotFoundRef = builder.objectRef<NotFoundAnswer>('NotFoundError').implement({
+  description: 'The run or the workflow does not exist, or is not yours.', interfaces: [UserErrorRef],
+});
+const ConflictRef = builder.objectRef<ConflictAnswer>('ConflictError').implement({
+  description: 'It contradicts something done before, such as the same idempotency key with another body.', interfaces: [UserErrorRef],
+});
+
+const InputProblemRef = builder.objectRef<InputProblem>('InputProblem').implement({
+  description: 'One thing wrong with what was sent.',
+  fields: (t) => ({
+    node: t.exposeString('node', { nullable: true, description: 'Node it is about.' }),
+    field: t.exposeString('field', { description: 'Path of the field.' }),
+    reason: t.exposeString('reason', { description: 'CamelCase and stable.' }),
+    message: t.exposeString('message', { description: 'One plain sentence.' }),
+  }),
+});
+
+const InvalidRef = builder.objectRef<InvalidAnswer>('InvalidInputError').implement({
+  description: 'What was sent is wrong.',
+  interfaces: [UserErrorRef],
+  fields: (t) => ({ problems: t.field({ type: [InputProblemRef], description: 'All that is wrong, at most 20.', resolve: ({ problems }) => [...problems] }) }),
+});
+
+const TYPE_NAMES = { Run: 'RunPayload', NotFound: 'NotFoundError', Conflict: 'ConflictError', Invalid: 'InvalidInputError' } as const;
+const resolveType = (answer: Answer): string => TYPE_NAMES[answer.kind];
+
+const StartRunResult = builder.unionType('StartRunResult', {
+  description: 'What became of a start.', types: [RunPayloadRef, NotFoundRef, ConflictRef, InvalidRef], resolveType,
+});
+const RunCommandResult = builder.unionType('RunCommandResult', {
+  description: 'What became of a command about a run.', types: [RunPayloadRef, NotFoundRef, ConflictRef, InvalidRef], resolveType,
+});
+
+const StartRunInput = builder.inputType('StartRunInput', {
+  description: 'What to run. Exactly one of `workflow` and `definition`.',
+  fields: (t) => ({
+    namespace: t.string({ required: true, description: 'Namespace to run in.' }),
+    workflow: t.string({ description: 'Name of a Workflow of that namespace.' }),
+    definition: t.field({ type: 'JSON', description: 'An inline definition: the spec of a Workflow. Unknown fields are refused.' }),
+    input: t.field({ type: 'JSON', description: 'Input of the run; `{}` if not given. Checked against the schema of the workflow.' }),
+    name: t.string({ description: 'Name of the run; made from the workflow if not given.' }),
+    priority: t.int({ description: 'Higher goes first; that of the workflow if not given.' }),
+    idempotencyKey: t.string({
+      description: 'Makes the start safe to repeat for 7 days: the same key of the same caller in the same namespace gives the same run, with another body a ConflictError.',
+    }),
+  }),
+});
+
+builder.mutationField('startRun', (t) => t.field({
+  type: StartRunResult,
+  description: 'Starts a run. Needs `create workflowruns`, else FORBIDDEN.',
+  args: { input: t.arg({ type: StartRunInput, required: true, description: 'What to run.' }) },
+  resolve: async (_, { input }, context) => {
+    const { services, principal } = context;
+    await demand(services.can, principal, 'create', { resource: 'workflowruns', namespace: input.namespace });
+    const { definition, input: data, ...rest } = input;
+    const request = { ...rest, ...(definition == null ? {} : { definition }), ...(data == null ? {} : { input: data }) };
+    return answer(context, await startRun(services, principal, request, context.traceparent));
+  },
+}));
+
+builder.mutationField('cancelRun', (t) => t.field({
+  type: RunCommandResult,
+  description: 'Cancels a run. Cancelling one that has ended changes nothing. Needs `patch workflowruns`.',
+  args: {
+    id: t.arg.id({ required: true, description: 'Id of the run.' }),
+    mode: t.arg({ type: CancelModeEnum, required: true, defaultValue: 'Graceful', description: 'How.' }),
+  },
+  resolve: (_, { id, mode }, context) => steer(context, id, { verb: 'cancel', mode }),
+}));
+
+builder.mutationField('suspendRun', (t) => t.field({
+  type: RunCommandResult,
+  description: 'Suspends a run: it starts no more nodes. Needs `patch workflowruns`.',
+  args: { id: t.arg.id({ required: true, description: 'Id of the run.' }) },
+  resolve: (_, { id }, context) => steer(context, id, { verb: 'suspend' }),
+}));
+
+builder.mutationField('resumeRun', (t) => t.field({
+  type: RunCommandResult,
+  description: 'Resumes a suspended run. Needs `patch workflowruns`.',
+  args: { id: t.arg.id({ required: true, description: 'Id of the run.' }) },
+  resolve: (_, { id }, context) => steer(context, id, { verb: 'resume' }),
+}));
+
+type Steering = { readonly verb: 'cancel'; readonly mode: CancelMode } | { readonly verb: 'suspend' } | { readonly verb: 'resume' };
+
+async function steer(context: ApiContext, id: string, steering: Steering): Promise<Answer> {
+  const run = await reachableRun(context, 'patch', id);
+  if (run === undefined) return { kind: 'NotFound', message: `run ${id.slice(0, 64)} does not exist or is not yours to change` };
+  return answer(context, await steerRun(context.services.commands, { v: 1, runId: run.id, principal: context.principal.name, ...steering }));
+}
+
+/** The row is read after the owner's commit, so it shows the command's effect. */
+async function answer(context: ApiContext, outcome: CommandOutcome): Promise<Answer> {
+  if (outcome.kind !== 'Done') return outcome;
+  const run = await context.services.runs.run(outcome.runId);
+  if (run === undefined) throw unavailable();
+  return { kind: 'Run', run, repeated: outcome.repeated };
+}

@@ -1,0 +1,10 @@
+import { lexicographicSortSchema } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './definitions.ts';
+import './run-queries.ts';
+import './run-commands.ts';
+import './run-changes.ts';
+
+/** The schema of the API. `schema.graphql` is its printed copy, kept fresh by `print-schema.ts --check`. */
+export const schema: GraphQLSchema = lexicographicSortSchema(builder.toSchema());

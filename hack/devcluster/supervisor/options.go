@@ -1,0 +1,107 @@
+// Package supervisor runs a Kubernetes control plane and one node as child processes of one foreground program.
+package supervisor
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The two ways to run pods.
+const (
+	NodeProcess = "process"
+	NodeKubelet = "kubelet"
+)
+
+// Options are the flags of "up".
+type Options struct {
+	Dir              string
+	Node             string
+	ImageMap         string
+	AdminToken       string
+	UnsafeNoFsync    bool
+	LeaseInterval    time.Duration
+	ReadyTimeout     time.Duration
+	BindAddress      string
+	NodeIP           string
+	ContainerdSocket string
+	APIServerArgs    []string
+}
+
+type stringList []string
+
+func (l *stringList) String() string     { return strings.Join(*l, " ") }
+func (l *stringList) Set(v string) error { *l = append(*l, v); return nil }
+
+func parseOptions(args []string, errOut io.Writer) (*Options, error) {
+	o := &Options{}
+	fs := flag.NewFlagSet("up", flag.ContinueOnError)
+	fs.SetOutput(errOut)
+	fs.StringVar(&o.Dir, "dir", "", "folder for data, keys, logs, kubeconfig and state.json (required)")
+	fs.StringVar(&o.Node, "node", NodeProcess, "how pods run: process or kubelet")
+	fs.StringVar(&o.ImageMap, "image-map", "", "JSON file saying which images the process node has (default: local/* only)")
+	fs.StringVar(&o.AdminToken, "admin-token", "", "token of the admin user (default: a random one, kept in the folder)")
+	fs.BoolVar(&o.UnsafeNoFsync, "unsafe-no-fsync", false, "etcd does not sync to disk: for tests only")
+	fs.DurationVar(&o.LeaseInterval, "lease-interval", 10*time.Second, "how often the process node renews its lease")
+	fs.DurationVar(&o.ReadyTimeout, "ready-timeout", 90*time.Second, "give up when the cluster is not ready in this time")
+	fs.StringVar(&o.BindAddress, "bind-address", "127.0.0.1", "address of the API server")
+	fs.StringVar(&o.NodeIP, "node-ip", "127.0.0.1", "address of the kubelet (--node kubelet only)")
+	fs.StringVar(&o.ContainerdSocket, "containerd-socket", "/run/containerd/containerd.sock", "socket of a running containerd (--node kubelet only)")
+	fs.Var((*stringList)(&o.APIServerArgs), "apiserver-arg", "one more argument for the API server; may be repeated")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, o.complete()
+}
+
+func (o *Options) complete() error {
+	if o.Dir == "" {
+		return errors.New("--dir is required")
+	}
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return err
+	}
+	if o.ImageMap != "" {
+		if o.ImageMap, err = filepath.Abs(o.ImageMap); err != nil {
+			return err
+		}
+	}
+	if strings.ContainsAny(o.AdminToken, ",\"\r\n ") {
+		return errors.New("--admin-token must not contain commas, quotes or white space")
+	}
+	switch o.Node {
+	case NodeProcess:
+		return nil
+	case NodeKubelet:
+		return o.checkKubelet()
+	default:
+		return fmt.Errorf("--node must be %s or %s, not %q", NodeProcess, NodeKubelet, o.Node)
+	}
+}
+
+// checkKubelet fails early and clearly: a kubelet without its runtime only says so in its log, over and over.
+func (o *Options) checkKubelet() error {
+	if os.Geteuid() != 0 {
+		return errors.New("--node kubelet needs root (the kubelet mounts volumes and writes cgroups); use --node process otherwise")
+	}
+	info, err := os.Stat(o.ContainerdSocket)
+	if err != nil {
+		return fmt.Errorf("--node kubelet needs a running containerd: %w (install and start it, or pass --containerd-socket)", err)
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("--containerd-socket %s is not a socket", o.ContainerdSocket)
+	}
+	return nil
+}
+
+// NodeName is the name of the cluster's only node.
+func (o *Options) NodeName() string { return o.Node + "-0" }
