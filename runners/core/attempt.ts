@@ -1,0 +1,93 @@
+import { Buffer } from 'node:buffer';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LIMITS } from '../../crds/names.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import type { DispatchMessage, ResultMessage } from '../../platform/messages/payloads.ts';
+import type { LogPump } from './log-pump.ts';
+import { failure, type Execution, type Executor, type Outcome } from './types.ts';
+
+/** Why an attempt was told to stop. */
+export type StopReason = 'Cancelled' | 'Timeout' | 'Draining';
+
+/** One attempt in this runner. */
+export class Attempt {
+  readonly dispatch: DispatchMessage;
+  readonly startedAt: number;
+  readonly #clock: Clock;
+  readonly #abort = new AbortController();
+  #reason: StopReason | undefined;
+  #graceMs = 0;
+
+  constructor(dispatch: DispatchMessage, clock: Clock) {
+    this.dispatch = dispatch;
+    this.#clock = clock;
+    this.startedAt = clock.now();
+  }
+
+  /** Key of the attempt within this runner. */
+  get key(): string {
+    const { run, node, item, attempt } = this.dispatch;
+    return `${run}/${node}/${item}/${attempt}`;
+  }
+
+  /** Tells it to stop; the first reason counts, a shorter grace replaces a longer one. */
+  stop(reason: StopReason, graceMs: number): void {
+    this.#graceMs = this.#reason === undefined ? graceMs : Math.min(graceMs, this.#graceMs);
+    this.#reason ??= reason;
+    this.#abort.abort();
+  }
+
+  /** Runs it to its end, whatever that is. */
+  async run(executor: Executor | undefined, scratch: string, env: Readonly<Record<string, string>>, logs: LogPump): Promise<Outcome> {
+    if (executor === undefined) return failure('Invalid', 'UnsupportedType', `this runner does not run nodes of type ${this.dispatch.type}`);
+    const { timeoutMs } = this.dispatch;
+    const timer = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, () => { this.stop('Timeout', 0); });
+    const dir = join(scratch, `${this.dispatch.run}-${this.startedAt}-${Math.abs(hash(this.key))}`);
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      const execution: Execution = {
+        dispatch: this.dispatch, dir, signal: this.#abort.signal, graceMs: () => this.#graceMs, env,
+        log: (text) => { logs.write(text); },
+      };
+      return this.#judge(capped(await executor(execution)));
+    } catch (error) {
+      return this.#judge(failure('Infra', 'RunnerError', errorMessage(error)));
+    } finally {
+      timer?.cancel();
+      await logs.end();
+      await rm(dir, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  /** An attempt that was stopped ended for that reason, unless it succeeded all the same. */
+  #judge(outcome: Outcome): Outcome {
+    if (outcome.ok || this.#reason === undefined) return outcome;
+    if (this.#reason === 'Timeout') return failure('Timeout', 'Timeout', `the node ran for longer than ${this.dispatch.timeoutMs ?? 0} ms`);
+    if (this.#reason === 'Draining') return failure('Infra', 'RunnerStopped', 'the runner was stopped while the node ran');
+    return failure('Cancelled', 'Cancelled', 'the attempt was cancelled');
+  }
+
+  /** The result as it is reported. */
+  result(outcome: Outcome): ResultMessage {
+    const { run, node, item, attempt, secret, traceparent } = this.dispatch;
+    return {
+      v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), outcome,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+  }
+}
+
+function capped(outcome: Outcome): Outcome {
+  if (!outcome.ok) return outcome;
+  const size = Buffer.byteLength(outcome.output);
+  if (size <= LIMITS.outputBytes) return outcome;
+  return failure('User', 'OutputTooLarge', `the output is ${size} bytes; an output may have ${LIMITS.outputBytes}`);
+}
+
+function hash(text: string): number {
+  let h = 0;
+  for (let i = 0; i < text.length; i++) h = (Math.imul(h, 31) + text.charCodeAt(i)) | 0;
+  return h;
+}

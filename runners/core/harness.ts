@@ -1,0 +1,213 @@
+import { Buffer } from 'node:buffer';
+import { sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import {
+  cancelSchema, dispatchSchema, resultReplySchema, type AttemptRef, type BeatMessage, type DispatchMessage, type LogMessage, type ResultMessage,
+} from '../../platform/messages/payloads.ts';
+import { cancelSubject, runnerSubject } from '../../platform/messages/subjects.ts';
+import { Attempt } from './attempt.ts';
+import { LogPump } from './log-pump.ts';
+import { failure, type Executor } from './types.ts';
+
+/** A delivered dispatch. */
+export interface Delivery {
+  readonly data: Uint8Array;
+  readonly count: number;
+  ack(): void;
+}
+
+/** NATS, as far as a runner goes. */
+export interface RunnerBus {
+  publish(subject: string, payload: Uint8Array): void;
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): { stop(): void };
+}
+
+/** Where work comes from: one call per free slot. */
+export type NextDispatch = (expiresMs: number) => Promise<Delivery | undefined>;
+
+/** What a runner is made of. */
+export interface HarnessParts {
+  readonly clock: Clock;
+  readonly bus: RunnerBus;
+  readonly next: NextDispatch;
+  readonly executors: Readonly<Record<string, Executor>>;
+  readonly namespace: string;
+  readonly pool: string;
+  readonly runner: string;
+  readonly slots: number;
+  /** One node, then the end. */
+  readonly once: boolean;
+  readonly scratch: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly random: () => number;
+  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
+}
+
+const BEAT_MS = 2_000;
+const PULL_MS = 30_000;
+const REPLY_MS = 2_000;
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 2_000;
+
+/** The process in a runner pod: takes dispatches, runs them, reports each until it is answered. */
+export class Harness {
+  readonly #p: HarnessParts;
+  readonly #running = new Map<string, Attempt>();
+  readonly #reporting = new Set<Promise<void>>();
+  #beat: TimerHandle | undefined;
+  #draining = false;
+  #cancels: { stop(): void } | undefined;
+
+  constructor(parts: HarnessParts) {
+    this.#p = parts;
+  }
+
+  /** Nodes running now. */
+  get busy(): number { return this.#running.size; }
+
+  /** Works until it is drained (or, with `once`, until one node has ended). */
+  async run(): Promise<void> {
+    this.#cancels = this.#p.bus.listen(cancelSubject(this.#p.namespace, this.#p.pool), (_, payload) => { this.#cancel(payload); });
+    this.#beatLater();
+    const slots = this.#p.once ? 1 : this.#p.slots;
+    await Promise.all(Array.from({ length: slots }, () => this.#slot()));
+    await Promise.all(this.#reporting);
+    this.#beat?.cancel();
+    this.#cancels.stop();
+  }
+
+  /** Runs one dispatch that did not come from the stream (pod mode), and reports it. */
+  async runOne(dispatch: DispatchMessage): Promise<void> {
+    this.#cancels = this.#p.bus.listen(cancelSubject(this.#p.namespace, this.#p.pool), (_, payload) => { this.#cancel(payload); });
+    this.#beatLater();
+    await this.#execute(dispatch);
+    await Promise.all(this.#reporting);
+    this.#beat?.cancel();
+    this.#cancels.stop();
+  }
+
+  /** Takes nothing more; running nodes have `graceMs` to end, then they are stopped and reported as lost. */
+  drain(graceMs: number): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#p.log.info({ running: this.#running.size }, 'draining');
+    this.#p.clock.after(graceMs, () => { for (const attempt of this.#running.values()) attempt.stop('Draining', 2_000); });
+  }
+
+  async #slot(): Promise<void> {
+    while (!this.#draining) {
+      const delivery = await this.#take();
+      if (delivery === undefined) continue;
+      const dispatch = this.#open(delivery);
+      if (dispatch === undefined) continue;
+      await this.#execute(dispatch);
+      if (this.#p.once) this.#draining = true;
+    }
+  }
+
+  async #take(): Promise<Delivery | undefined> {
+    try {
+      return await this.#p.next(PULL_MS);
+    } catch (error) {
+      this.#p.log.warn({ err: errorMessage(error) }, 'could not ask for work; trying again');
+      await sleep(this.#p.clock, RETRY_MIN_MS + 400 * this.#p.random());
+      return undefined;
+    }
+  }
+
+  /** Acknowledged on receipt, before it starts: from then on only our beats count. A second delivery is never run. */
+  #open(delivery: Delivery): DispatchMessage | undefined {
+    delivery.ack();
+    const dispatch = readDispatch(delivery.data);
+    if (dispatch === undefined) {
+      this.#p.log.warn({ bytes: delivery.data.byteLength }, 'a dispatch cannot be read; it is left out');
+      return undefined;
+    }
+    if (delivery.count > 1) {
+      this.#p.log.warn({ run: dispatch.run, node: dispatch.node, attempt: dispatch.attempt, count: delivery.count }, 'refused a second delivery');
+      this.#sendBeat(dispatch.shard, { attempts: [], refused: [refOf(dispatch)] });
+      return undefined;
+    }
+    if (this.#draining) {
+      this.#sendBeat(dispatch.shard, { attempts: [], returned: [refOf(dispatch)] });
+      return undefined;
+    }
+    return dispatch;
+  }
+
+  async #execute(dispatch: DispatchMessage): Promise<void> {
+    const attempt = new Attempt(dispatch, this.#p.clock);
+    this.#running.set(attempt.key, attempt);
+    this.#sendBeat(dispatch.shard, { attempts: [{ ...refOf(dispatch), startedAt: attempt.startedAt }] });
+    const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); });
+    const outcome = await attempt.run(this.#p.executors[dispatch.type], this.#p.scratch, this.#p.env, logs)
+      .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
+    const reporting = this.#report(dispatch, attempt.result(outcome)).finally(() => {
+      this.#running.delete(attempt.key);
+      this.#reporting.delete(reporting);
+    });
+    this.#reporting.add(reporting);
+  }
+
+  /** Repeats the result until somebody answers that it is recorded, or that it does not count. */
+  async #report(dispatch: DispatchMessage, result: ResultMessage): Promise<void> {
+    const subject = runnerSubject('result', this.#p.namespace, this.#p.pool, dispatch.shard);
+    const payload = Buffer.from(JSON.stringify(result));
+    for (let tries = 0; ; tries++) {
+      try {
+        const reply = resultReplySchema.parse(JSON.parse(new TextDecoder().decode(await this.#p.bus.request(subject, payload, REPLY_MS))));
+        if (reply.status !== 'Retry') return;
+      } catch (error) {
+        if (tries === 3) this.#p.log.warn({ run: dispatch.run, node: dispatch.node, err: errorMessage(error) }, 'a result is not answered yet; it is repeated');
+      }
+      const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(tries, 10));
+      await sleep(this.#p.clock, ceiling / 2 + (ceiling / 2) * this.#p.random());
+    }
+  }
+
+  #beatLater(): void {
+    this.#beat = this.#p.clock.after(BEAT_MS, () => {
+      const byShard = Map.groupBy(this.#running.values(), (attempt) => attempt.dispatch.shard);
+      for (const [shard, attempts] of byShard) {
+        this.#sendBeat(shard, { attempts: attempts.map((a) => ({ ...refOf(a.dispatch), startedAt: a.startedAt })) });
+      }
+      this.#beatLater();
+    });
+  }
+
+  #sendBeat(shard: number, beat: Omit<BeatMessage, 'v' | 'runner'>): void {
+    const message: BeatMessage = { v: 1, runner: this.#p.runner, ...beat };
+    this.#p.bus.publish(runnerSubject('beat', this.#p.namespace, this.#p.pool, shard), Buffer.from(JSON.stringify(message)));
+  }
+
+  #sendLog(dispatch: DispatchMessage, offset: number, text: string): void {
+    const message: LogMessage = { v: 1, ...refOf(dispatch), offset, text };
+    this.#p.bus.publish(runnerSubject('log', this.#p.namespace, this.#p.pool, dispatch.shard), Buffer.from(JSON.stringify(message)));
+  }
+
+  #cancel(payload: Uint8Array): void {
+    const parsed = cancelSchema.safeParse(readJson(payload));
+    if (!parsed.success) return;
+    for (const { run, node, item, attempt, graceMs } of parsed.data.attempts) {
+      this.#running.get(`${run}/${node}/${item}/${attempt}`)?.stop('Cancelled', graceMs);
+    }
+  }
+}
+
+function refOf({ run, node, item, attempt, secret }: AttemptRef): AttemptRef {
+  return { run, node, item, attempt, secret };
+}
+
+function readDispatch(data: Uint8Array): DispatchMessage | undefined {
+  const parsed = dispatchSchema.safeParse(readJson(data));
+  return parsed.success ? parsed.data : undefined;
+}
+
+function readJson(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(data));
+  } catch {
+    return undefined;
+  }
+}

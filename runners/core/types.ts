@@ -1,0 +1,28 @@
+import type { DispatchMessage, ReportedError } from '../../platform/messages/payloads.ts';
+
+/** How an attempt ended: output as JSON text, or an error. */
+export type Outcome =
+  | { readonly ok: true; readonly output: string }
+  | { readonly ok: false; readonly error: ReportedError };
+
+/** What an executor is given besides the dispatch. */
+export interface Execution {
+  readonly dispatch: DispatchMessage;
+  /** Private directory of this attempt; removed afterwards. */
+  readonly dir: string;
+  /** Aborted when the attempt is cancelled, timed out or drained; `graceMs` before a process is killed. */
+  readonly signal: AbortSignal;
+  readonly graceMs: () => number;
+  /** Output of the program, as it comes. */
+  readonly log: (text: string) => void;
+  /** Environment a program may see: the pool's own, without anything of the runner's. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Runs one kind of node. Never throws: whatever goes wrong is an outcome. */
+export type Executor = (execution: Execution) => Promise<Outcome>;
+
+/** A failed outcome. */
+export function failure(errorClass: ReportedError['class'], reason: string, message: string): Outcome {
+  return { ok: false, error: { class: errorClass, reason, message: message.slice(0, 4_000) } };
+}

@@ -1,0 +1,5 @@
+import type { Executor } from '../core/types.ts';
+
+/** A transform that was forced into a runner: its output was evaluated by the controller and comes back as it is. */
+export const transformExecutor: Executor = (execution) =>
+  Promise.resolve({ ok: true, output: JSON.stringify(execution.dispatch.with['output'] ?? null) });
