@@ -41,6 +41,8 @@ export async function migrate(databaseUrl: string, log: MigrationLog, options: M
     }
     log(`applying ${missing.length} migration(s): ${missing.join(', ')}`);
     await deploy(databaseUrl, log);
+    const left = await missingMigrations(client); // the CLI can end with 0 though its engine died
+    if (left.length > 0) throw new RamboError('MigrationFailed', `prisma migrate deploy reported success but left out ${left.join(', ')}`);
     log('database schema is up to date now');
   } finally {
     await client.end().catch(() => undefined);

@@ -7,7 +7,8 @@ import { LIMITS } from '../../crds/names.ts';
 import type { Json } from '../../engine/types.ts';
 import type { ApiContext } from './context.ts';
 
-interface Types {
+/** What the schema knows of TypeScript. */
+export interface Types {
   Context: ApiContext;
   DefaultFieldNullability: false;
   DefaultEdgesNullability: { list: false; items: false };

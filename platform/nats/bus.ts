@@ -47,7 +47,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     const connection = await connect({
       servers: options.url, name: options.name, noEcho: true, maxReconnectAttempts: -1, reconnectTimeWait: 250, reconnectJitter: 250,
       pingInterval: 10_000, maxPingOut: 2, ignoreAuthErrorAbort: true,
-      authenticator: credsAuthenticator(() => Buffer.from(options.creds())),
+      // The parser wants the line break after the last line.
+      authenticator: credsAuthenticator(() => Buffer.from(`${options.creds()}\n`)),
       ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
     });
     return new Bus(connection, options);

@@ -44,7 +44,7 @@ const ANSWER_MARGIN_MS = 1_000;
  * Session settings. Times come as UTC. Every statement is prepared and goes by key: one generic plan per connection is
  * right, but a plan made while the tables are still small would scan and join them whole, and be kept as they grow.
  */
-const SESSION = [
+export const SESSION = [
   'timezone=UTC', 'plan_cache_mode=force_generic_plan', 'jit=off', 'enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off',
 ].map((setting) => `-c ${setting}`).join(' ');
 
@@ -65,7 +65,9 @@ export function openStore(options: StoreOptions): Db {
     options: SESSION,
     types: { getTypeParser },
   });
-  pool.on('error', () => undefined); // an idle connection broke: the pool replaces it
+  // A connection that breaks also fails its statement, and the pool replaces it; unheard, the event would end the process.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => { client.on('error', () => undefined); });
   return {
     query: (statement, values) => withClient(pool, statement.name, (client) => run(client, statement, values)),
     transaction: (work) => withClient(pool, 'transaction', (client) => inTransaction(client, work)),

@@ -1,0 +1,47 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+STACK := node --no-warnings hack/stack/main.ts
+FILE ?=
+
+##@ Use
+.PHONY: demo up down status logs kubectl
+demo: build ## Set up, start everything, run examples/, show what happened; Ctrl-C stops
+	@$(STACK) demo $(ARGS)
+up: build ## Start everything in the background and write .rambo/env (ARGS=--use-current-context for an existing cluster)
+	@$(STACK) up $(ARGS)
+down: ## Stop what `make up` started
+	@if [ -x node_modules/.bin/node ]; then $(STACK) down; else echo 'nothing is set up here'; fi
+status: setup ## Say what runs and where
+	@$(STACK) status
+logs: ## Follow the logs of all processes
+	@tail -n 50 -F .rambo/logs/*.log
+
+##@ Work
+.PHONY: setup build generate typecheck lint verify test test-unit test-integration clean
+setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
+	@hack/setup.sh
+build: setup ## Bundle controller, API and runner into dist/
+	@node hack/build/bundle.mjs
+generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema
+	@node --no-warnings crds/generate.ts
+	@node --no-warnings api/print-schema.ts
+typecheck: setup ## Check types and the direction of imports between rooms
+	@tsc -b
+lint: setup ## ESLint with the rules of the house
+	@eslint .
+verify: setup ## Generated files fresh, types, lint, cycles; prints the house counters
+	@node --no-warnings hack/verify/main.ts
+test: build ## The whole suite: unit, then integration against real servers (FILE=pattern for a part)
+	@node --no-warnings hack/test.ts all $(FILE)
+test-unit: setup ## Unit tests only
+	@node --no-warnings hack/test.ts unit $(FILE)
+test-integration: build ## Integration tests only (FILE=pattern for a part)
+	@node --no-warnings hack/test.ts integration $(FILE)
+clean: down ## Remove build output and local data (caches stay)
+	@rm -rf dist .rambo
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,117 @@
+import { getOperationAST, GraphQLError, Kind, NoSchemaIntrospectionCustomRule, parse } from 'graphql';
+import type { DocumentNode, ExecutionArgs, GraphQLSchema, Source } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Clock } from '../../platform/clock/index.ts';
+import { ApiError, RETRY_AFTER_S } from '../errors.ts';
+import type { ApiContext, Outcome } from './context.ts';
+import { MAX_COST, operationCost } from './cost.ts';
+import { firstCode, statusOf } from './public-errors.ts';
+import type { Mask } from './public-errors.ts';
+import { SHAPE_LIMITS, shapeProblem } from './shape.ts';
+
+/** An operation ends after so long; the subscription of a run does not, each of its reads does. */
+export const OPERATION_TIMEOUT_MS = 10_000;
+
+/** What the guard is set to. */
+export interface GuardOptions {
+  readonly clock: Clock;
+  readonly introspection: boolean;
+  readonly mask: Mask;
+}
+
+/**
+ * Everything between a request and its execution: size of the document before validation, introspection, cost with
+ * variables resolved, the deadline; and everything between the result and its answer: public errors, status, outcome.
+ */
+export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
+  return {
+    onParse: ({ setParseFn }) => { setParseFn((source: string | Source) => parseBounded(source)); },
+    onValidate: ({ addValidationRule }) => {
+      if (!options.introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+      return ({ result, setResult }) => {
+        if (result.length > 0) setResult(result.map((error) => validationError(error)));
+      };
+    },
+    onExecute: ({ args }) => {
+      charge(args, args.contextValue.outcome);
+      const deadline = startDeadline(options.clock, args.contextValue.gone);
+      Object.assign(args, { signal: deadline.signal, hideSuggestions: !options.introspection });
+      return { onExecuteDone: () => { deadline.clear(); } };
+    },
+    onSubscribe: ({ args }) => {
+      const { outcome } = args.contextValue;
+      charge(args, outcome);
+      Object.assign(args, { hideSuggestions: !options.introspection });
+      return {
+        onSubscribeResult: () => ({
+          onNext: ({ result }) => { if (result.errors !== undefined) outcome.code = firstCode(result.errors.map(options.mask)); },
+        }),
+        onSubscribeError: ({ error }) => { outcome.code = firstCode([options.mask(error)]); },
+      };
+    },
+    onExecutionResult: ({ result, setResult, context }) => {
+      if (result === undefined || Symbol.asyncIterator in result || !('errors' in result) || result.errors === undefined) return;
+      const errors = result.errors.map((error) => options.mask(error));
+      context.outcome.code = firstCode(errors);
+      if ('data' in result && result.data != null) setResult({ ...result, errors });
+      else setResult({ ...result, errors, extensions: { http: { status: statusOf(errors), headers: headersOf(errors) } } });
+    },
+  };
+}
+
+function headersOf(errors: readonly GraphQLError[]): Record<string, string> {
+  return firstCode(errors) === 'UNAVAILABLE' ? { 'retry-after': String(RETRY_AFTER_S) } : {};
+}
+
+function parseBounded(source: string | Source): DocumentNode {
+  const document = parseTokens(source);
+  const problem = shapeProblem(document);
+  if (problem !== undefined) throw new ApiError('QUERY_TOO_COMPLEX', problem);
+  return document;
+}
+
+function parseTokens(source: string | Source): DocumentNode {
+  try {
+    return parse(source, { maxTokens: SHAPE_LIMITS.tokens });
+  } catch (error) {
+    if (error instanceof GraphQLError && error.message.includes('Document contains more')) throw new ApiError('QUERY_TOO_COMPLEX', 'the document is too long: split it');
+    throw error;
+  }
+}
+
+function validationError(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message, { nodes: error.nodes ?? null, source: error.source ?? null, positions: error.positions ?? null, extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } });
+}
+
+function charge(args: Pick<ExecutionArgs, 'schema' | 'document' | 'operationName' | 'variableValues'>, outcome: Outcome): void {
+  describe(args.schema, args.document, args.operationName, outcome);
+  outcome.cost = operationCost(args.schema, args.document, args.operationName, args.variableValues);
+  if (outcome.cost <= MAX_COST) return;
+  throw new ApiError('QUERY_TOO_COMPLEX', 'the operation costs too much: ask for smaller pages, fewer payloads or fewer levels');
+}
+
+/** Fills in what may be a label: names of the schema, never names a client made up. */
+function describe(schema: GraphQLSchema, document: DocumentNode, operationName: string | null | undefined, outcome: Outcome): void {
+  const operation = getOperationAST(document, operationName);
+  if (operation == null) return;
+  outcome.type = operation.operation;
+  const known = schema.getRootType(operation.operation)?.getFields() ?? {};
+  const names = new Set(operation.selectionSet.selections.map((selection) => (selection.kind === Kind.FIELD ? selection.name.value : '')));
+  const [name] = names;
+  outcome.field = names.size === 1 && name !== undefined && Object.hasOwn(known, name) ? name : 'multiple';
+}
+
+function startDeadline(clock: Clock, gone: AbortSignal): { readonly signal: AbortSignal; clear(): void } {
+  const controller = new AbortController();
+  const leave = (): void => { controller.abort(new ApiError('BAD_REQUEST', 'the client went away')); };
+  if (gone.aborted) leave();
+  gone.addEventListener('abort', leave, { once: true });
+  const timer = clock.after(OPERATION_TIMEOUT_MS, () => { controller.abort(new ApiError('TIMEOUT', 'the operation took too long: ask for less, or try again')); });
+  return {
+    signal: controller.signal,
+    clear: () => {
+      timer.cancel();
+      gone.removeEventListener('abort', leave);
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { Buffer } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { LIMITS } from '../../crds/names.ts';
+import { ApiError } from '../errors.ts';
+
+/** Bytes of a request at most; larger ones are refused before they are parsed. */
+export const BODY_LIMIT = 262_144;
+/** Levels of JSON around a payload that may itself be `LIMITS.jsonDepth` deep: params, variables, input, definition. */
+const DEPTH_LIMIT = LIMITS.jsonDepth + 8;
+
+const paramsSchema = z.strictObject({
+  query: z.string().min(1),
+  variables: z.record(z.string(), z.unknown()).nullish(),
+  operationName: z.string().nullish(),
+  extensions: z.record(z.string(), z.unknown()).nullish(),
+});
+
+/** The parameters of one GraphQL request. */
+export type Params = z.output<typeof paramsSchema>;
+
+/** Refuses what is not plain JSON before a byte of it is read: forms and text cross sites without a preflight. */
+export function demandJson(request: IncomingMessage): void {
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json\s*(;\s*charset=utf-8\s*)?$/i.test(type)) throw new ApiError('UNSUPPORTED_MEDIA_TYPE', 'send application/json in UTF-8');
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') throw new ApiError('UNSUPPORTED_MEDIA_TYPE', 'send the body without content-encoding');
+  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT) throw tooLarge();
+}
+
+/** Reads and parses a request's parameters. Throws ApiError. */
+export async function readParams(request: IncomingMessage): Promise<Params> {
+  const text = await readText(request);
+  if (nestsDeeperThan(text, DEPTH_LIMIT)) throw new ApiError('BAD_REQUEST', 'the JSON is nested too deeply: flatten it');
+  const value = parse(text);
+  if (Array.isArray(value)) throw new ApiError('BAD_REQUEST', 'batches are not served: send operations one by one');
+  const params = paramsSchema.safeParse(value);
+  if (!params.success) throw new ApiError('BAD_REQUEST', 'send an object with query (a string) and, where needed, variables, operationName, extensions; nothing else');
+  if (params.data.extensions?.['persistedQuery'] !== undefined) throw new ApiError('BAD_REQUEST', 'stored documents are not served: send the query without extensions.persistedQuery');
+  return params.data;
+}
+
+function tooLarge(): ApiError {
+  return new ApiError('PAYLOAD_TOO_LARGE', 'the request is too large: make the input or the definition smaller');
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    size += bytes.length;
+    if (size > BODY_LIMIT) throw tooLarge();
+    chunks.push(bytes);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new ApiError('BAD_REQUEST', 'the body is not UTF-8');
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError('BAD_REQUEST', 'the body is not JSON');
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Whether JSON text nests deeper than `limit`, told without parsing it. */
+export function nestsDeeperThan(text: string, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) inString = !inString;
+    else if (inString) { if (code === BACKSLASH) i += 1; }
+    else if (code === 0x7b || code === 0x5b) { if (++depth > limit) return true; }
+    else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+  return false;
+}

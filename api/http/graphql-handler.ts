@@ -1,0 +1,88 @@
+import type { Request, Response } from 'express';
+import type { Clock } from '../../platform/clock/index.ts';
+import type { Ids } from '../../platform/ids/index.ts';
+import { bearerToken } from '../auth/bearer.ts';
+import { ApiError, asApiError } from '../errors.ts';
+import { runDetails } from '../graphql/context.ts';
+import type { ApiContext, Outcome, Services } from '../graphql/context.ts';
+import type { Mask } from '../graphql/public-errors.ts';
+import type { createGraphql } from '../graphql/yoga.ts';
+import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '../ports.ts';
+import { demandJson, readParams } from './body.ts';
+import { refuse } from './refuse.ts';
+
+/** What the handler stands on. */
+export interface HandlerParts {
+  readonly authenticator: Authenticator;
+  readonly services: Services;
+  readonly graphql: ReturnType<typeof createGraphql>;
+  readonly mask: Mask;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: ApiLog;
+  readonly metrics: ApiMetrics;
+  readonly tracing: ApiTracing;
+}
+
+interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly requestId: string;
+  readonly outcome: Outcome;
+  principal?: Principal;
+}
+
+const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Serves POST /graphql: who calls, then what the body is, then Yoga. One log line and one count per request. */
+export function graphqlHandler(parts: HandlerParts): (request: Request, response: Response) => Promise<void> {
+  return async (request, response) => {
+    const exchange: Exchange = { request, response, requestId: parts.ids.uuid(), outcome: { field: 'none', type: 'none', code: 'OK', cost: 0 } };
+    const begun = parts.clock.monotonic();
+    response.once('close', () => { report(parts, exchange, parts.clock.monotonic() - begun); });
+    response.setHeader('x-request-id', exchange.requestId);
+    response.setHeader('cache-control', 'no-store');
+    try {
+      await serve(parts, exchange);
+    } catch (error) {
+      const shown = asApiError(error) ?? new ApiError('INTERNAL', parts.mask(error).message);
+      exchange.outcome.code = shown.publicCode;
+      refuse(request, response, shown);
+    }
+  };
+}
+
+async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
+  const { request, response, requestId } = exchange;
+  const token = bearerToken(request.headersDistinct['authorization']);
+  if (token === undefined) throw unauthenticated();
+  const principal = await parts.authenticator.authenticate(token);
+  if (principal === undefined) throw unauthenticated();
+  exchange.principal = principal;
+  demandJson(request);
+  request.body = await readParams(request);
+  const gone = new AbortController();
+  response.once('close', () => { gone.abort(); });
+  const { traceparent: given } = request.headers;
+  const parent = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
+  await parts.tracing.span('graphql', parent, async (traceparent) => {
+    const context: ApiContext = {
+      services: parts.services, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
+      details: runDetails(parts.services.runs),
+      stillValid: async () => await parts.authenticator.authenticate(token) !== undefined,
+    };
+    await parts.graphql.handleNodeRequestAndResponse(request, response, context);
+  });
+}
+
+function unauthenticated(): ApiError {
+  return new ApiError('UNAUTHENTICATED', 'send one header `Authorization: Bearer <token>` with a valid Kubernetes token for this API');
+}
+
+function report(parts: HandlerParts, { request, response, requestId, outcome, principal }: Exchange, ms: number): void {
+  const { field, type, code, cost } = outcome;
+  if (type === 'none') parts.metrics.refused(code);
+  else parts.metrics.operation(field, type, code, ms / 1_000);
+  const gone = !response.writableFinished;
+  parts.log.info({ requestId, method: request.method, op: field, type, code, status: response.statusCode, ms: Math.round(ms), cost, principal: principal?.name, ...(gone ? { gone } : {}) }, 'request');
+}

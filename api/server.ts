@@ -1,0 +1,109 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import express from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
+import { sleep } from '../platform/clock/index.ts';
+import type { Clock } from '../platform/clock/index.ts';
+import type { Ids } from '../platform/ids/index.ts';
+import { createCan } from './auth/can.ts';
+import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
+import { ApiError } from './errors.ts';
+import { createMask } from './graphql/public-errors.ts';
+import { createGraphql } from './graphql/yoga.ts';
+import { applyCors } from './http/cors.ts';
+import { graphqlHandler } from './http/graphql-handler.ts';
+import type { HandlerParts } from './http/graphql-handler.ts';
+import { refuse } from './http/refuse.ts';
+import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
+import { Streams } from './realtime/streams.ts';
+
+/** What an API server is made of. */
+export interface ApiParts {
+  readonly ports: Ports;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: ApiLog;
+  readonly metrics: ApiMetrics;
+  readonly tracing: ApiTracing;
+  readonly settings: {
+    /** Whether the schema may be read through the API; also lets errors suggest names. */
+    readonly introspection: boolean;
+    /** Origins of web pages that may call; none by default. */
+    readonly corsOrigins: readonly string[];
+  };
+}
+
+/** A running API server. */
+export interface ApiServer {
+  readonly port: number;
+  /** Subscriptions open now. */
+  readonly streams: number;
+  /** Takes no more connections, completes subscriptions, waits for what is under way, at most `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Serves the API at host:port; port 0 lets the system choose. */
+export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
+  const streams = new Streams(parts.metrics);
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
+  const listening = await listen(server, host, port);
+  return {
+    port: listening,
+    get streams() { return streams.size; },
+    stop: (graceMs) => stop(server, streams, parts.clock, graceMs),
+  };
+}
+
+function createApp(parts: ApiParts, streams: Streams): Express {
+  const handler = graphqlHandler(handlerParts(parts, streams));
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.use((request: Request, response: Response, next: NextFunction) => {
+    response.setHeader('x-content-type-options', 'nosniff');
+    applyCors(parts.settings.corsOrigins, request, response);
+    if (request.method === 'OPTIONS') response.status(204).end();
+    else next();
+  });
+  app.post('/graphql', handler);
+  app.all('/graphql', (request: Request, response: Response) => {
+    refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
+  });
+  app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql')); });
+  return app;
+}
+
+function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
+  const { ports, clock, ids, log, metrics, tracing, settings } = parts;
+  const mask = createMask(log, ids, settings.introspection);
+  const services = {
+    runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices,
+    can: createCan(cachedAuthorizer(ports.authorizer, clock, metrics)), ids, clock, streams,
+  };
+  return {
+    authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, mask, clock, ids, log, metrics, tracing,
+    graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+async function stop(server: Server, streams: Streams, clock: Clock, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => { server.close(() => { resolve(); }); });
+  streams.closeAll();
+  server.closeIdleConnections();
+  const grace = new AbortController();
+  await Promise.race([closed, sleep(clock, graceMs, grace.signal)]);
+  grace.abort();
+  server.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,155 @@
+import { Buffer } from 'node:buffer';
+import { z } from 'zod';
+import { GROUP } from '../crds/names.ts';
+import { RamboError, UnavailableError } from '../platform/errors/index.ts';
+import type { KubeClient } from '../platform/kube/client.ts';
+import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
+import { changedSubject, commandSubject, logsSubject, shardOf } from '../platform/messages/subjects.ts';
+import type { Bus } from '../platform/nats/bus.ts';
+import { getRun, getRunByName, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows } from '../prisma/store/index.ts';
+import type { Executor } from '../prisma/store/index.ts';
+import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, RunCommands, RunReader } from './ports.ts';
+
+/* The real world behind the ports: Postgres, NATS, Kubernetes. */
+
+/** The first try of a command waits so long, its repetition a little less: both end within an operation's time. */
+const FIRST_TRY_MS = 5_000;
+const SECOND_TRY_MS = 4_000;
+const LOGS_MS = 4_000;
+
+/** Reads of runs from Postgres. */
+export function storeRuns(db: Executor): RunReader {
+  return {
+    run: (id) => getRun(db, id),
+    runByName: (namespace, name) => getRunByName(db, namespace, name),
+    runs: (query) => listRuns(db, query),
+    nodes: (runId, after, first) => listNodes(db, runId, after, first),
+    attempts: (runId, after, first) => listAttempts(db, runId, after, first),
+    events: (runId, afterSeq, first) => listEvents(db, runId, afterSeq, first),
+  };
+}
+
+/** Reads of mirrored definitions from Postgres. */
+export function storeDefinitions(db: Executor): DefinitionReader {
+  return {
+    workflow: (namespace, name) => getWorkflow(db, namespace, name),
+    workflows: (namespace, after, first) => listWorkflows(db, [namespace], after, first),
+    pools: (namespace, after, first) => listPools(db, [namespace], after, first),
+  };
+}
+
+/** Commands to the owner of a run. One that is not answered is repeated once, with the same id: the owner knows it again. */
+export function busCommands(bus: Pick<Bus, 'request'>): RunCommands {
+  return {
+    send: async (command) => {
+      const subject = commandSubject(shardOf(command.runId));
+      const payload = Buffer.from(JSON.stringify(command));
+      const answer = await bus.request(subject, payload, FIRST_TRY_MS).catch((error: unknown) => {
+        if (!(error instanceof UnavailableError)) throw error;
+        return bus.request(subject, payload, SECOND_TRY_MS);
+      });
+      return parsed(commandReplySchema, answer, subject);
+    },
+  };
+}
+
+/** Logs from the owner of a run. */
+export function busLogs(bus: Pick<Bus, 'request'>): LogReader {
+  return {
+    read: async (request) => {
+      const subject = logsSubject(shardOf(request.run));
+      return parsed(logsReplySchema, await bus.request(subject, Buffer.from(JSON.stringify(request)), LOGS_MS), subject);
+    },
+  };
+}
+
+/** Notices of runs. `reconnected` must be called when NATS is back: every watcher then looks again. */
+export class BusNotices implements Notices {
+  readonly #bus: Pick<Bus, 'listen' | 'flush'>;
+  readonly #wakes = new Set<() => void>();
+
+  constructor(bus: Pick<Bus, 'listen' | 'flush'>) {
+    this.#bus = bus;
+  }
+
+  /** The namespace is not known before the row is read, so any is listened to: an id is unique. */
+  async watch(runId: string, wake: () => void): Promise<{ close(): void }> {
+    const listening = this.#bus.listen(changedSubject('*', runId), wake);
+    this.#wakes.add(wake);
+    const close = (): void => {
+      this.#wakes.delete(wake);
+      listening.stop();
+    };
+    try {
+      await this.#bus.flush();
+    } catch (error) {
+      close();
+      throw new UnavailableError('NATS', error);
+    }
+    return { close };
+  }
+
+  /** Wakes everybody. */
+  reconnected(): void {
+    for (const wake of [...this.#wakes]) wake();
+  }
+}
+
+const tokenReviewSchema = z.object({
+  status: z.object({
+    authenticated: z.boolean().optional(),
+    audiences: z.array(z.string()).optional(),
+    user: z.object({
+      username: z.string().optional(),
+      uid: z.string().optional(),
+      groups: z.array(z.string()).nullish(),
+      extra: z.record(z.string(), z.array(z.string())).nullish(),
+    }).optional(),
+  }),
+});
+
+/** TokenReview for one audience. A token of another audience, or one without a user name, is nobody's. */
+export function kubeAuthenticator(kube: Pick<KubeClient, 'json'>, audience: string, log: ApiLog): Authenticator {
+  return {
+    authenticate: async (token) => {
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences: [audience] } };
+      const { status } = tokenReviewSchema.parse(await review(kube, log, 'authentication.k8s.io/v1/tokenreviews', 'tokenreviews', body));
+      const { username, uid, groups, extra } = status.user ?? {};
+      if (status.authenticated !== true || status.audiences?.includes(audience) !== true || username === undefined || username === '') return undefined;
+      return { name: username, groups: groups ?? [], ...(uid === undefined ? {} : { uid }), ...(extra == null ? {} : { extra }) };
+    },
+  };
+}
+
+const accessReviewSchema = z.object({ status: z.object({ allowed: z.boolean(), denied: z.boolean().optional() }) });
+
+/** SubjectAccessReview on resources of `rambo.dev`. */
+export function kubeAuthorizer(kube: Pick<KubeClient, 'json'>, log: ApiLog): Authorizer {
+  return {
+    allowed: async (principal, verb, { resource, namespace }) => {
+      const { name, uid, groups, extra } = principal;
+      const spec = { user: name, uid, groups, extra, resourceAttributes: { group: GROUP, resource, namespace, verb } };
+      const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
+      const { status } = accessReviewSchema.parse(await review(kube, log, 'authorization.k8s.io/v1/subjectaccessreviews', 'subjectaccessreviews', body));
+      return status.allowed && status.denied !== true;
+    },
+  };
+}
+
+/** Any failure means that nobody can tell: closed. The log says why; it never holds the body, which has a token in it. */
+async function review(kube: Pick<KubeClient, 'json'>, log: ApiLog, path: string, resource: string, body: unknown): Promise<unknown> {
+  try {
+    return await kube.json({ verb: 'create', resource, path: `/apis/${path}`, body });
+  } catch (error) {
+    log.warn({ resource, code: error instanceof RamboError ? error.code : 'Unknown' }, 'the API server did not review');
+    throw new UnavailableError('the Kubernetes API server', error);
+  }
+}
+
+function parsed<T>(schema: z.ZodType<T>, payload: Uint8Array, subject: string): T {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  } catch (error) {
+    throw new RamboError('BadReply', `the answer on ${subject} cannot be read`, { cause: error });
+  }
+}

@@ -1,0 +1,22 @@
+// Bundles each process into one file: an unbundled client library costs tens of MB and half a second at start.
+import { build } from 'esbuild';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', runner: 'runners/main.ts' };
+// Some packages are CommonJS and call require; a module has none of its own.
+const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+mkdirSync(`${root}dist`, { recursive: true });
+for (const [name, entry] of Object.entries(ENTRIES)) {
+  if (!existsSync(`${root}${entry}`)) continue;
+  const started = process.hrtime.bigint();
+  await build({
+    absWorkingDir: root, entryPoints: [entry], outfile: `dist/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
+    sourcemap: true, minifySyntax: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
+    external: ['pg-native', '@opentelemetry/*'],
+  });
+  const ms = Number(process.hrtime.bigint() - started) / 1e6;
+  console.error(`bundled ${name}: ${(statSync(`${root}dist/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);
+}

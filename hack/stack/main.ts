@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { demo } from './demo.ts';
+import { ROOT, Stack, type StackAddresses } from './stack.ts';
+
+const DIR = path.join(ROOT, '.rambo');
+const STATE = path.join(DIR, 'state.json');
+const PIDS = path.join(DIR, 'pids.json');
+const USAGE = `usage: stack up | down | status | serve | demo   [--use-current-context]
+
+  up       starts the stack in the background and writes .rambo/env
+  down     stops it and checks that nothing is left
+  status   says what runs
+  serve    runs the stack in the foreground until Ctrl-C
+  demo     up, runs examples/, shows what happened, stays until Ctrl-C (RAMBO_DEMO_EXIT=1: ends)`;
+
+interface State extends StackAddresses {
+  readonly supervisor: number;
+}
+
+const started = Date.now();
+function say(line: string): void {
+  process.stderr.write(`==> [${Math.round((Date.now() - started) / 1_000)}s] ${line}\n`);
+}
+
+function readState(): State | undefined {
+  if (!existsSync(STATE)) return undefined;
+  const state: State = JSON.parse(readFileSync(STATE, 'utf8'));
+  return alive(state.supervisor) ? state : undefined;
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs until a signal comes. */
+async function serve(currentContext: boolean): Promise<void> {
+  if (readState() !== undefined) throw new Error('a stack of this checkout runs already: `make status`, `make down`');
+  rmSync(STATE, { force: true });
+  const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
+  const stack = new Stack({ dir: DIR, persistent: true, controllers: 1, api: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  const watchdog = spawn(process.execPath, [fileURLToPath(new URL('watchdog.mjs', import.meta.url)), PIDS], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  watchdog.unref();
+  const pids = setInterval(() => { writeFileSync(PIDS, JSON.stringify(stack.pids())); }, 500);
+  const stop = async (code: number): Promise<void> => {
+    say('stopping');
+    rmSync(STATE, { force: true });
+    await stack.stop();
+    clearInterval(pids);
+    writeFileSync(PIDS, '[]');
+    watchdog.kill('SIGKILL');
+    say('stopped');
+    process.exit(code);
+  };
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      void stop(0);
+    });
+  }
+  try {
+    const addresses = await stack.start();
+    writeEnv(addresses);
+    writeFileSync(STATE, JSON.stringify({ ...addresses, supervisor: process.pid }), { mode: 0o600 });
+    say('up: `. .rambo/env` sets PATH and addresses for this shell');
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    await stop(1);
+  }
+}
+
+function writeEnv(a: StackAddresses): void {
+  const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
+  const lines = {
+    KUBECONFIG: a.kubeconfig, RAMBO_API_URL: a.apiUrl, RAMBO_TOKEN: a.token, DATABASE_URL: a.databaseUrl, NATS_URL: a.natsUrl, NATS_CREDS: a.natsCreds,
+    RAMBO_CONTROLLER_METRICS: a.controllerMetrics,
+  };
+  const text = [`export PATH=${quote(path.join(DIR, 'bin'))}:"$PATH"`, ...Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`), ''].join('\n');
+  writeFileSync(path.join(DIR, 'env'), text, { mode: 0o600 });
+}
+
+/** Starts the supervisor in the background and shows its progress until it is up. */
+async function up(currentContext: boolean): Promise<State> {
+  const running = readState();
+  if (running !== undefined) {
+    say('the stack is up already');
+    return running;
+  }
+  mkdirSync(path.join(DIR, 'logs'), { recursive: true, mode: 0o700 });
+  const file = path.join(DIR, 'logs/supervisor.log');
+  writeFileSync(file, '');
+  const log = openSync(file, 'a');
+  const supervisor = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve', ...(currentContext ? ['--use-current-context'] : [])], { detached: true, stdio: ['ignore', log, log] });
+  supervisor.unref();
+  closeSync(log);
+  let shown = 0;
+  let ended = false;
+  supervisor.once('exit', () => { ended = true; });
+  for (;;) {
+    const text = readFileSync(file, 'utf8');
+    process.stderr.write(text.slice(shown));
+    shown = text.length;
+    const state = readState();
+    if (state !== undefined) return state;
+    if (ended) throw new Error('the stack could not be started; the reason is above and in .rambo/logs');
+    await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
+}
+
+/** Stops the supervisor and checks that its programs have ended. */
+async function down(): Promise<void> {
+  const state = readState();
+  const pids: number[] = existsSync(PIDS) ? JSON.parse(readFileSync(PIDS, 'utf8')) : [];
+  if (state === undefined) say('no stack is up');
+  else {
+    process.kill(state.supervisor, 'SIGTERM');
+    for (let i = 0; i < 300 && alive(state.supervisor); i++) await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  const left = [...(state === undefined ? [] : [state.supervisor]), ...pids].filter(alive);
+  if (left.length > 0) throw new Error(`still running: ${left.join(', ')}`);
+  if (state !== undefined) say('down; nothing is left running');
+}
+
+function status(): void {
+  const state = readState();
+  process.stdout.write(state === undefined ? 'down\n' : `up\n  API         ${state.apiUrl}/graphql\n  metrics     ${state.controllerMetrics}\n  kubeconfig  ${state.kubeconfig}\n`);
+}
+
+async function main(): Promise<void> {
+  const [verb, ...flags] = process.argv.slice(2);
+  const currentContext = flags.includes('--use-current-context');
+  if (verb === 'serve') await serve(currentContext);
+  else if (verb === 'up') await up(currentContext);
+  else if (verb === 'down') await down();
+  else if (verb === 'status') status();
+  else if (verb === 'demo') await runDemo(currentContext);
+  else {
+    process.stdout.write(`${USAGE}\n`);
+    process.exitCode = verb === undefined || verb === 'help' || verb === '--help' ? 0 : 2;
+  }
+}
+
+async function runDemo(currentContext: boolean): Promise<void> {
+  const state = await up(currentContext);
+  let leaving = false;
+  const leave = async (code: number): Promise<void> => {
+    if (leaving) return;
+    leaving = true;
+    await down();
+    process.exit(code);
+  };
+  process.on('SIGINT', () => { void leave(0); });
+  process.on('SIGTERM', () => { void leave(0); });
+  const fine = await demo(state, say);
+  if (!fine) return leave(1);
+  if (process.env['RAMBO_DEMO_EXIT'] === '1' || !process.stdin.isTTY) return leave(0);
+  say('the stack stays up; Ctrl-C stops it');
+  setInterval(() => undefined, 60_000);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,299 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createNatsIdentity, serverConfig, signUser, type NatsIdentity } from '../../platform/nats/identity.ts';
+import { apiPermissions } from '../../platform/messages/subjects.ts';
+import { migrate } from '../../prisma/migrate.ts';
+import { Child } from './child.ts';
+import { Kubectl } from './kube.ts';
+import { freePort, isFree } from './ports.ts';
+import { startPostgres, type PostgresServer } from './postgres.ts';
+
+/** Root of the checkout. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+
+/** What to start, and where its files go. */
+export interface StackOptions {
+  /** Folder of everything this stack writes. */
+  readonly dir: string;
+  /** Keep data and find them again; otherwise scratch, without fsync in etcd. */
+  readonly persistent: boolean;
+  /** Number of controllers; tests start their own with 0. */
+  readonly controllers: number;
+  readonly api: boolean;
+  /** An existing cluster instead of our own. */
+  readonly kubeconfig?: string;
+  readonly log: (line: string) => void;
+}
+
+/** Where everything is. */
+export interface StackAddresses {
+  readonly kubeconfig: string;
+  readonly kubectl: string;
+  readonly databaseUrl: string;
+  readonly natsUrl: string;
+  readonly natsCreds: string;
+  readonly apiUrl: string;
+  readonly token: string;
+  readonly controllerMetrics: string;
+}
+
+interface Tools {
+  readonly natsServer: string;
+  readonly devcluster: string;
+}
+
+interface Ports {
+  postgres: number;
+  nats: number;
+  api: number;
+  apiMetrics: number;
+}
+
+const NODE = path.join(ROOT, 'node_modules/.bin/node');
+
+/** The programs hack/setup.sh has built. */
+export function readTools(): Tools {
+  const file = path.join(ROOT, '.rambo/tools.json');
+  if (!existsSync(file)) throw new Error('run `make setup` first: .rambo/tools.json is missing');
+  const tools: Tools = JSON.parse(readFileSync(file, 'utf8'));
+  return tools;
+}
+
+/** The whole of RamBo on this machine: real etcd, kube-apiserver, Postgres and NATS, our processes under their own accounts. */
+export class Stack {
+  readonly #o: StackOptions;
+  readonly #children = new Map<string, Child>();
+  readonly #controllerPorts = new Map<string, number>();
+  #postgres: PostgresServer | undefined;
+  #ports: Ports | undefined;
+  #identity: NatsIdentity | undefined;
+  #kubectl: Kubectl | undefined;
+
+  constructor(options: StackOptions) {
+    this.#o = options;
+    for (const folder of ['', 'logs', 'nats', 'secrets', 'node-logs']) mkdirSync(path.join(options.dir, folder), { recursive: true, mode: 0o700 });
+  }
+
+  /** Starts everything; resolves when the controller and the API answer. */
+  async start(): Promise<StackAddresses> {
+    this.#ports = await this.#choosePorts();
+    await Promise.all([this.#startCluster(), this.#startDatabase(), this.#startNats()]);
+    await this.#prepareCluster();
+    for (let i = 0; i < this.#o.controllers; i++) this.startController(`controller-${i}`);
+    if (this.#o.api) this.#startApi();
+    await this.#untilReady();
+    return this.addresses();
+  }
+
+  /** Stops everything in order. */
+  async stop(): Promise<void> {
+    const ours = [...this.#children].filter(([name]) => name !== 'cluster' && name !== 'nats');
+    await Promise.all(ours.map(([, child]) => child.stop()));
+    await this.#children.get('cluster')?.stop();
+    await this.#children.get('nats')?.stop();
+    await this.#postgres?.stop();
+  }
+
+  /** A program of the stack by name: `cluster`, `nats`, `api`, `controller-0`. For faults in tests. */
+  child(name: string): Child {
+    const child = this.#children.get(name);
+    if (child === undefined) throw new Error(`no program named ${name}`);
+    return child;
+  }
+
+  get postgres(): PostgresServer {
+    if (this.#postgres === undefined) throw new Error('Postgres is not started');
+    return this.#postgres;
+  }
+
+  get kubectl(): Kubectl {
+    if (this.#kubectl === undefined) throw new Error('the cluster is not started');
+    return this.#kubectl;
+  }
+
+  /** Process ids of all programs, for whoever has to end them after us. */
+  pids(): readonly number[] {
+    return [...[...this.#children.values()].map((child) => child.pid), this.#postgres?.pid()].filter((pid) => pid !== undefined);
+  }
+
+  /** Metrics address of a controller, once it listens. */
+  controllerUrl(name = 'controller-0'): string {
+    return `http://127.0.0.1:${this.#controllerPorts.get(name) ?? 0}`;
+  }
+
+  addresses(): StackAddresses {
+    const token = existsSync(this.#file('secrets/demo.token')) ? readFileSync(this.#file('secrets/demo.token'), 'utf8') : '';
+    return {
+      kubeconfig: this.#kubeconfig(), kubectl: path.join(this.#o.dir, 'bin/kubectl'), databaseUrl: this.#databaseUrl(),
+      natsUrl: `nats://127.0.0.1:${this.#ports?.nats ?? 0}`, natsCreds: this.#file('secrets/controller.creds'),
+      apiUrl: `http://127.0.0.1:${this.#ports?.api ?? 0}`, token, controllerMetrics: `${this.controllerUrl()}/metrics`,
+    };
+  }
+
+  /** Starts a controller under the service account of the controller. */
+  startController(name: string): void {
+    const addresses = this.addresses();
+    this.#run(name, NODE, ['--disallow-code-generation-from-strings', path.join(ROOT, 'dist/controller.mjs')], {
+      RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
+      RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
+      RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_LOGS_DIR: this.#file('node-logs'),
+      RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+    }, (line) => {
+      const port = listeningPort(line);
+      if (port !== undefined) this.#controllerPorts.set(name, port);
+    });
+  }
+
+  #startApi(): void {
+    const addresses = this.addresses();
+    this.#run('api', NODE, ['--disallow-code-generation-from-strings', path.join(ROOT, 'dist/api.mjs')], {
+      RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
+      RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
+      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+    });
+  }
+
+  #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
+    const child = new Child({
+      name, command, args, restart: true, logFile: this.#file(`logs/${name}.log`), log: this.#o.log,
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...env }, ...(onLine === undefined ? {} : { onLine }),
+    });
+    this.#children.set(name, child);
+    child.start();
+  }
+
+  #file(name: string): string {
+    return path.join(this.#o.dir, name);
+  }
+
+  #kubeconfig(): string {
+    return this.#o.kubeconfig ?? this.#file('cluster/kubeconfig');
+  }
+
+  #databaseUrl(): string {
+    return `postgresql://postgres:postgres@127.0.0.1:${this.#ports?.postgres ?? 0}/rambo`;
+  }
+
+  /** The ports of the last start, where they are still free: addresses in open terminals stay right. */
+  async #choosePorts(): Promise<Ports> {
+    const file = this.#file('ports.json');
+    const before: Partial<Ports> = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+    const choose = async (port: number | undefined): Promise<number> => (port !== undefined && await isFree(port) ? port : freePort());
+    const ports = {
+      postgres: await choose(before.postgres), nats: await choose(before.nats), api: await choose(before.api), apiMetrics: await choose(before.apiMetrics),
+    };
+    writeFileSync(file, JSON.stringify(ports));
+    return ports;
+  }
+
+  async #startCluster(): Promise<void> {
+    const tools = readTools();
+    const bin = this.#file('bin');
+    mkdirSync(bin, { recursive: true });
+    rmSync(path.join(bin, 'kubectl'), { force: true });
+    symlinkSync(tools.devcluster, path.join(bin, 'kubectl'));
+    this.#kubectl = new Kubectl(path.join(bin, 'kubectl'), this.#kubeconfig());
+    if (this.#o.kubeconfig !== undefined) return;
+    writeFileSync(this.#file('images.json'), JSON.stringify({ images: {
+      'rambo/runner': { entrypoint: [NODE, path.join(ROOT, 'dist/runner.mjs')], env: { NODE_COMPILE_CACHE: this.#file('compile-cache') } },
+      'local/*': { entrypoint: [] },
+    } }));
+    const ready = Promise.withResolvers<undefined>();
+    const fsync = this.#o.persistent ? [] : ['--unsafe-no-fsync'];
+    this.#run('cluster', tools.devcluster, ['up', '--dir', this.#file('cluster'), '--node', 'process', '--image-map', this.#file('images.json'), ...fsync], {}, (line) => {
+      if (line.startsWith('ready in')) ready.resolve(undefined);
+    });
+    this.#o.log('starting etcd, kube-apiserver, scheduler, controller manager and the process node');
+    await within(ready.promise, 120_000, 'the control plane did not become ready; see logs/cluster.log');
+    this.#o.log('control plane ready');
+  }
+
+  async #startDatabase(): Promise<void> {
+    this.#postgres = await startPostgres({ dir: this.#postgresDir(), persistent: this.#o.persistent, port: this.#ports?.postgres ?? 0, detached: true, log: this.#o.log });
+    await migrate(this.#databaseUrl(), this.#o.log);
+  }
+
+  /** As root Postgres runs under another account, which cannot pass a folder that is closed to others, such as root's home. */
+  #postgresDir(): string {
+    if (process.getuid?.() !== 0) return this.#file('postgres');
+    const key = Buffer.from(this.#o.dir).toString('hex').slice(-24);
+    return path.join('/var/tmp', `rambo-postgres-${key}`);
+  }
+
+  async #startNats(): Promise<void> {
+    const identity = await this.#natsIdentity();
+    this.#identity = identity;
+    const now = Date.now();
+    const write = (name: string, text: string): void => { writeFileSync(this.#file(`secrets/${name}`), text, { mode: 0o600 }); };
+    write('account.seed', identity.accountSeed);
+    write('controller.creds', await signUser({ name: 'controller', accountSeed: identity.accountSeed, now }));
+    write('api.creds', await signUser({ name: 'api', accountSeed: identity.accountSeed, permissions: apiPermissions(), now }));
+    writeFileSync(this.#file('nats/server.conf'), serverConfig({ port: this.#ports?.nats ?? 0, storeDir: this.#file('nats/store'), identity }), { mode: 0o600 });
+    const ready = Promise.withResolvers<undefined>();
+    this.#run('nats', readTools().natsServer, ['-c', this.#file('nats/server.conf')], {}, (line) => {
+      if (line.includes('Server is ready')) ready.resolve(undefined);
+    });
+    await within(ready.promise, 30_000, 'NATS did not become ready; see logs/nats.log');
+    this.#o.log('NATS ready');
+  }
+
+  async #natsIdentity(): Promise<NatsIdentity> {
+    const file = this.#file('secrets/nats.json');
+    if (existsSync(file)) {
+      const known: NatsIdentity = JSON.parse(readFileSync(file, 'utf8'));
+      return known;
+    }
+    const identity = await createNatsIdentity();
+    writeFileSync(file, JSON.stringify(identity), { mode: 0o600 });
+    return identity;
+  }
+
+  async #prepareCluster(): Promise<void> {
+    const kubectl = this.kubectl;
+    this.#o.log('applying the custom resource definitions, the admission policies and the accounts');
+    await Promise.all([kubectl.apply(path.join(ROOT, 'crds/generated')), kubectl.apply(path.join(ROOT, 'hack/stack/rbac.yaml'))]);
+    await kubectl.run('wait', '--for=condition=Established', '--timeout=60s', 'crd/workflows.rambo.dev', 'crd/workflowruns.rambo.dev', 'crd/runnerpools.rambo.dev');
+    await Promise.all([
+      kubectl.kubeconfigFor('rambo-system', 'rambo-controller', this.#file('secrets/controller.kubeconfig')),
+      kubectl.kubeconfigFor('rambo-system', 'rambo-api', this.#file('secrets/api.kubeconfig')),
+      kubectl.token('default', 'rambo-demo', 'rambo').then((token) => { writeFileSync(this.#file('secrets/demo.token'), token, { mode: 0o600 }); }),
+    ]);
+  }
+
+  async #untilReady(): Promise<void> {
+    const wait = async (what: string, url: () => string): Promise<void> => {
+      for (let tries = 0; tries < 240; tries++) {
+        const ready = await fetch(`${url()}/readyz`).then((response) => response.ok, () => false);
+        if (ready) {
+          this.#o.log(`${what} ready`);
+          return;
+        }
+        await new Promise((resolve) => { setTimeout(resolve, 250); });
+      }
+      throw new Error(`${what} did not become ready; see ${this.#file('logs')}`);
+    };
+    const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
+    await Promise.all([
+      ...controllers.map((name) => wait(name, () => this.controllerUrl(name))),
+      ...(this.#o.api ? [wait('api', () => `http://127.0.0.1:${this.#ports?.api ?? 0}`)] : []),
+    ]);
+  }
+}
+
+/** Port of a process's "listening" log line. */
+function listeningPort(line: string): number | undefined {
+  if (!line.includes('"msg":"listening"')) return undefined;
+  const parsed: { port?: number } = JSON.parse(line);
+  return parsed.port;
+}
+
+async function within<T>(promise: Promise<T>, ms: number, message: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new Error(message)); }, ms); });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
