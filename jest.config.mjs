@@ -1,19 +1,26 @@
-/** Two rings in one runner: `unit` beside the sources, `integration` below test/integration with real servers. */
+/** Two rings in one runner: `unit` beside the sources, `integration` below test/integration against real servers. */
 const common = {
+  rootDir: import.meta.dirname,
   extensionsToTreatAsEsm: ['.ts'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'json'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.rambo/'],
   testEnvironment: 'node',
   transform: {
-    '^.+\\.ts$': ['@swc/jest', {
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },
-      module: { type: 'es6' },
-      sourceMaps: 'inline',
-    }],
+    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' }, sourceMaps: 'inline' }],
   },
 };
 
+const rooms = 'crds,engine,platform,prisma,controller,runners,api,hack,test/unit';
+
 export default {
+  maxWorkers: 2,
+  randomize: true,
   projects: [
-    { ...common, displayName: 'unit', rootDir: import.meta.dirname, testMatch: ['<rootDir>/{crds,engine,platform,prisma,controller,runners,api,hack,test/unit}/**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/test/integration/', '/test/e2e/'] },
+    { ...common, displayName: 'unit', testMatch: [`<rootDir>/{${rooms}}/**/*.test.ts`] },
+    {
+      ...common, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/harness/global-setup.ts', globalTeardown: '<rootDir>/test/harness/global-teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/test/harness/timeouts.mjs'],
+    },
   ],
 };

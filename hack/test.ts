@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/* Runs the rings of tests and ends with one line: `N passed, N failed`. Usage: test.ts all | unit | integration [pattern] */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+const RESULTS = path.join(ROOT, '.rambo/test-results');
+
+interface Result {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+}
+
+interface Sum {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Runs one ring; a ring that ends without results counts as a failure. */
+async function ring(name: string, pattern: string | undefined, sum: Sum): Promise<void> {
+  const output = path.join(RESULTS, `${name}.json`);
+  rmSync(output, { force: true });
+  process.stderr.write(`==> ${name} tests\n`);
+  const args = ['--no-warnings', '--experimental-vm-modules', path.join(ROOT, 'node_modules/jest/bin/jest.js'), '--selectProjects', name, '--json', `--outputFile=${output}`, '--testLocationInResults'];
+  if (pattern !== undefined) args.push('--testPathPatterns', pattern, '--passWithNoTests');
+  const code = await new Promise<number>((resolve) => {
+    // Results go to the file; what jest prints for people goes to standard error.
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.once('close', (status) => { resolve(status ?? 1); });
+  });
+  if (!existsSync(output)) {
+    process.stderr.write(`${name}: jest ended with code ${code} and without results\n`);
+    sum.failed++;
+    return;
+  }
+  const result: Result = JSON.parse(readFileSync(output, 'utf8'));
+  sum.passed += result.numPassedTests;
+  sum.failed += result.numFailedTests + result.numRuntimeErrorTestSuites;
+  sum.skipped += result.numPendingTests;
+  if (code !== 0 && result.numFailedTests + result.numRuntimeErrorTestSuites === 0) sum.failed++;
+}
+
+async function main(): Promise<void> {
+  const [which = 'all', pattern] = process.argv.slice(2);
+  if (!['all', 'unit', 'integration'].includes(which)) {
+    process.stderr.write('usage: test.ts all | unit | integration [pattern]\n');
+    process.exit(2);
+  }
+  mkdirSync(RESULTS, { recursive: true });
+  const sum: Sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const name of which === 'all' ? ['unit', 'integration'] : [which]) await ring(name, pattern, sum);
+  if (sum.passed + sum.failed === 0) {
+    process.stderr.write('no test ran\n');
+    process.exit(1);
+  }
+  process.stdout.write(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}\n`);
+  process.exit(sum.failed === 0 ? 0 : 1);
+}
+
+await main();
