@@ -42,8 +42,8 @@ export interface RunObserver {
   /** A run changed and that is durable. */
   changed(live: LiveRun, draft: Draft, finished: boolean): void;
   dispatched(seconds: number): void;
-  /** Demand of pools may have changed. */
-  demand(): void;
+  /** Shards were taken, their live runs are in memory: objects that were passed over before are ours now. */
+  gained(): void;
   deadLetter(subject: string, reason: string, payload: Uint8Array): void;
 }
 
@@ -160,7 +160,7 @@ export class RunRoom {
   async gained(shards: readonly OwnedShard[]): Promise<void> {
     await this.#takeover.load(shards.map((shard) => shard.id));
     for (const { id } of shards) this.#subscribe(id);
-    this.#p.observer.demand();
+    this.#p.observer.gained();
   }
 
   /** ShardListener: another replica speaks for these now. */

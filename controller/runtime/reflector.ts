@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import { isGone } from '../../platform/kube/errors.ts';
 import type { KubeRequest } from '../../platform/kube/client.ts';
+import { lines } from './lines.ts';
 
 /** The metadata every object has. */
 export interface ObjectMeta {
@@ -168,7 +168,7 @@ export class Reflector {
     try {
       const response = await this.#p.client.stream({ verb: 'watch', resource: this.#p.resource, path: this.#p.path, query }, abort.signal);
       this.#failures = 0;
-      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+      for await (const line of lines(response)) {
         stall.cancel();
         stall = this.#armStall(abort);
         this.#line(line);

@@ -217,6 +217,19 @@ export class ControllerApp {
     }
   }
 
+  /** What the caches told of before these shards were ours was passed over. */
+  #lookAtAll(): void {
+    const { runs, workflows, pools } = this.#reflectors;
+    for (const object of workflows.values()) this.#queues.workflows.add(keyOf(object));
+    for (const object of pools.values()) this.#queues.pools.add(keyOf(object));
+    for (const object of runs.values()) this.#queues.runs.add(keyOf(object));
+    for (const object of this.#reflectors.pods.values()) {
+      const pod = toAttemptPod(object);
+      if (pod !== undefined) this.#room.pods.seen(pod);
+    }
+    if (this.#started) this.#cancelOrphans();
+  }
+
   /** Objects deleted while nobody watched: their runs are cancelled now. */
   #cancelOrphans(): void {
     const uids = new Set([...this.#reflectors.runs.values()].map((object) => object.metadata.uid));
@@ -278,7 +291,7 @@ export class ControllerApp {
       observer: {
         changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
         dispatched: (seconds) => { this.#metrics.dispatch.observe(seconds); },
-        demand: () => { this.#wakePools(); },
+        gained: () => { this.#lookAtAll(); },
         deadLetter: (subject, reason, payload) => { this.#deadLetter(subject, reason, payload); },
       },
     });

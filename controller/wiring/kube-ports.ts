@@ -87,7 +87,7 @@ export function podPort(client: KubeClient, pods: Reflector): PodPort {
         return { kind: 'Created' };
       } catch (error) {
         if (isAlreadyExists(error)) return existing(client, path(metadata.namespace, metadata.name), metadata.labels);
-        if (isRefused(error) || isNotFound(error)) return { kind: 'Refused', message: errorMessage(error) };
+        if (isFinal(error)) return { kind: 'Refused', message: errorMessage(error) };
         throw error;
       }
     },
@@ -104,6 +104,14 @@ export function podPort(client: KubeClient, pods: Reflector): PodPort {
       return object === undefined ? undefined : toAttemptPod(object);
     },
   };
+}
+
+/**
+ * Refused for good: the manifest, a policy, a namespace that is gone. Missing permissions are not: an API server that has
+ * just started answers so before it knows its roles, and somebody may grant them; `pendingTimeout` bounds the wait.
+ */
+function isFinal(error: unknown): boolean {
+  return isNotFound(error) || (isRefused(error) && !/ cannot create resource /.test(errorMessage(error)));
 }
 
 /** A pod of the derived name exists: ours when it carries our run, else somebody took the name. */
