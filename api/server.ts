@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
-import { sleep } from '../platform/clock/index.ts';
+import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import type { Ids } from '../platform/ids/index.ts';
 import { createCan } from './auth/can.ts';
@@ -46,11 +46,19 @@ export interface ApiServer {
 export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
   const streams = new Streams(parts.metrics);
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
+  let stopping = false;
+  server.on('request', (_, response) => {
+    // A connection is kept alive after its answer: while stopping it must not be.
+    response.once('close', () => { if (stopping) void nextTurn().then(() => { server.closeIdleConnections(); }); });
+  });
   const listening = await listen(server, host, port);
   return {
     port: listening,
     get streams() { return streams.size; },
-    stop: (graceMs) => stop(server, streams, parts.clock, graceMs),
+    stop: (graceMs) => {
+      stopping = true;
+      return stop(server, streams, parts.clock, graceMs);
+    },
   };
 }
 

@@ -59,7 +59,7 @@ async function ask(query: string, token: string): Promise<Answer['body']> {
 function learned(body: Answer['body']): string {
   const code = body.errors?.[0]?.extensions?.['code'];
   if (typeof code === 'string') return code;
-  const { r } = { r: null, ...body.data };
+  const r = body.data?.['r'] ?? null;
   if (typeof r === 'object' && r !== null && '__typename' in r && r.__typename !== 'RunPayload') return String(r.__typename);
   return r === null ? 'null' : 'data';
 }

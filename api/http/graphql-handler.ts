@@ -71,7 +71,7 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
       details: runDetails(parts.services.runs),
       stillValid: async () => await parts.authenticator.authenticate(token) !== undefined,
     };
-    await parts.graphql.handleNodeRequestAndResponse(request, response, context);
+    await parts.graphql(request, response, context);
   });
 }
 

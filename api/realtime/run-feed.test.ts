@@ -9,10 +9,10 @@ import { Streams, STREAMS_PER_PRINCIPAL } from './streams.ts';
 const RUN = uuid(1);
 const flush = async (): Promise<void> => { for (let i = 0; i < 20; i++) await Promise.resolve(); };
 
-function setUp(first: RunRecord | undefined = runRow(RUN)) {
+function setUp(first = runRow(RUN)) {
   const clock = new ManualClock();
   const world = {
-    row: first, allowed: true, reads: 0, order: [] as string[], closed: 0, ended: 0,
+    row: first as RunRecord | undefined, allowed: true, reads: 0, order: [] as string[], closed: 0, ended: 0,
     wake: (): void => { throw new Error('nobody listens'); },
     beforeRead: (): Promise<void> => Promise.resolve(),
     watch: (): Promise<void> => Promise.resolve(),

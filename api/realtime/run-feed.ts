@@ -5,7 +5,7 @@ import { ApiError } from '../errors.ts';
 import type { Notices, RunReader } from '../ports.ts';
 
 /** A quiet stream looks again after so long: finds a permission that is gone and heals a lost notice. */
-export const RECHECK_MS = 30_000;
+export const RECHECK_MS = 15_000;
 
 /** What a feed needs. */
 export interface FeedParts {

@@ -94,10 +94,10 @@ async function start(parts: CommandParts, command: Start): Promise<CommandReply>
 async function repeated(parts: CommandParts, command: Start): Promise<CommandReply | undefined> {
   if (command.idempotencyKey !== undefined) {
     const before = await parts.startedBefore(command.namespace, command.principal, command.idempotencyKey);
-    if (before === undefined) return undefined;
-    if (before.bodyHash !== command.bodyHash) return refuse('Conflict', `idempotency key ${command.idempotencyKey} was used for another request`);
-    return { v: 1, ok: true, runId: before.runId, repeated: true };
+    if (before !== undefined && before.bodyHash !== command.bodyHash) return refuse('Conflict', `idempotency key ${command.idempotencyKey} was used for another request`);
+    if (before !== undefined) return { v: 1, ok: true, runId: before.runId, repeated: true };
   }
+  // The id of a run with a key is derived from the key: where the key has expired, the run may still be there.
   return await parts.exists(command.runId) ? { v: 1, ok: true, runId: command.runId, repeated: true } : undefined;
 }
 

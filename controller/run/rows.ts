@@ -22,7 +22,7 @@ export function toWrite(draft: Draft, now: number): RunWrite {
     progress: toProgress(live),
     nodes: [...draft.nodes.values()].map((row) => toNodeRow(live, row)),
     attempts: draft.attempts.map(toAttempt),
-    events: draft.history.map((entry) => toEvent(entry, draft.created?.principal)),
+    events: draft.history.map((entry, i) => toEvent(entry, i === 0 ? draft.created?.principal : undefined)),
     outbox: draft.outbox,
     ...toTimers(draft),
   };

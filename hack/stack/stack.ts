@@ -67,7 +67,6 @@ export class Stack {
   readonly #controllerPorts = new Map<string, number>();
   #postgres: PostgresServer | undefined;
   #ports: Ports | undefined;
-  #identity: NatsIdentity | undefined;
   #kubectl: Kubectl | undefined;
 
   constructor(options: StackOptions) {
@@ -93,6 +92,8 @@ export class Stack {
     await this.#children.get('cluster')?.stop();
     await this.#children.get('nats')?.stop();
     await this.#postgres?.stop();
+    // Programs and data of a scratch server; a persistent one is found again at the next start.
+    if (!this.#o.persistent) rmSync(this.#postgresDir(), { recursive: true, force: true });
   }
 
   /** A program of the stack by name: `cluster`, `nats`, `api`, `controller-0`. For faults in tests. */
@@ -223,7 +224,6 @@ export class Stack {
 
   async #startNats(): Promise<void> {
     const identity = await this.#natsIdentity();
-    this.#identity = identity;
     const now = Date.now();
     const write = (name: string, text: string): void => { writeFileSync(this.#file(`secrets/${name}`), text, { mode: 0o600 }); };
     write('account.seed', identity.accountSeed);
@@ -276,7 +276,7 @@ export class Stack {
     const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
     await Promise.all([
       ...controllers.map((name) => wait(name, () => this.controllerUrl(name))),
-      ...(this.#o.api ? [wait('api', () => `http://127.0.0.1:${this.#ports?.api ?? 0}`)] : []),
+      ...(this.#o.api ? [wait('api', () => `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`)] : []),
     ]);
   }
 }

@@ -51,7 +51,8 @@ export function runMetrics(registry: Registry) {
 export function apiMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    requests: new Counter({ name: 'rambo_api_requests_total', help: 'GraphQL operations.', labelNames: ['type', 'code'], registers }),
+    requests: new Counter({ name: 'rambo_api_requests_total', help: 'GraphQL operations by root field.', labelNames: ['field', 'type', 'code'], registers }),
+    reviews: new Counter({ name: 'rambo_api_reviews_total', help: 'Token and access reviews by the API server.', labelNames: ['kind', 'result'], registers }),
     seconds: new Histogram({ name: 'rambo_api_request_seconds', help: 'Duration of GraphQL operations.', labelNames: ['type'], buckets: LATENCY, registers }),
     subscriptions: new Gauge({ name: 'rambo_api_subscriptions', help: 'Open subscriptions.', registers }),
   };

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LIMITS } from '../../crds/names.ts';
-import type { Clock } from '../../platform/clock/index.ts';
+import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { DispatchMessage, ResultMessage } from '../../platform/messages/payloads.ts';
 import type { LogPump } from './log-pump.ts';
@@ -17,8 +17,9 @@ export class Attempt {
   readonly startedAt: number;
   readonly #clock: Clock;
   readonly #abort = new AbortController();
+  readonly #kill = new AbortController();
   #reason: StopReason | undefined;
-  #graceMs = 0;
+  #grace: { readonly until: number; readonly timer: TimerHandle } | undefined;
 
   constructor(dispatch: DispatchMessage, clock: Clock) {
     this.dispatch = dispatch;
@@ -28,14 +29,18 @@ export class Attempt {
 
   /** Key of the attempt within this runner. */
   get key(): string {
-    const { run, node, item, attempt } = this.dispatch;
-    return `${run}/${node}/${item}/${attempt}`;
+    return attemptKey(this.dispatch);
   }
 
-  /** Tells it to stop; the first reason counts, a shorter grace replaces a longer one. */
+  /** Tells it to stop; the first reason counts, a shorter grace replaces a longer one. Harmless after its end. */
   stop(reason: StopReason, graceMs: number): void {
-    this.#graceMs = this.#reason === undefined ? graceMs : Math.min(graceMs, this.#graceMs);
     this.#reason ??= reason;
+    const until = this.#clock.monotonic() + graceMs;
+    if (graceMs <= 0) this.#kill.abort();
+    else if (until < (this.#grace?.until ?? Infinity)) {
+      this.#grace?.timer.cancel();
+      this.#grace = { until, timer: this.#clock.after(graceMs, () => { this.#kill.abort(); }) };
+    }
     this.#abort.abort();
   }
 
@@ -44,11 +49,12 @@ export class Attempt {
     if (executor === undefined) return failure('Invalid', 'UnsupportedType', `this runner does not run nodes of type ${this.dispatch.type}`);
     const { timeoutMs } = this.dispatch;
     const timer = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, () => { this.stop('Timeout', 0); });
-    const dir = join(scratch, `${this.dispatch.run}-${this.startedAt}-${Math.abs(hash(this.key))}`);
+    let dir: string | undefined;
     try {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
+      // A fresh name: nothing a dispatch says becomes part of a path.
+      dir = await mkdtemp(join(scratch, 'attempt-'));
       const execution: Execution = {
-        dispatch: this.dispatch, dir, signal: this.#abort.signal, graceMs: () => this.#graceMs, env,
+        dispatch: this.dispatch, dir, signal: this.#abort.signal, kill: this.#kill.signal, env,
         log: (text) => { logs.write(text); },
       };
       return this.#judge(capped(await executor(execution)));
@@ -56,8 +62,9 @@ export class Attempt {
       return this.#judge(failure('Infra', 'RunnerError', errorMessage(error)));
     } finally {
       timer?.cancel();
-      await logs.end();
-      await rm(dir, { recursive: true, force: true }).catch(() => undefined);
+      this.#grace?.timer.cancel();
+      logs.end();
+      if (dir !== undefined) await rm(dir, { recursive: true, force: true }).catch(() => undefined);
     }
   }
 
@@ -86,8 +93,7 @@ function capped(outcome: Outcome): Outcome {
   return failure('User', 'OutputTooLarge', `the output is ${size} bytes; an output may have ${LIMITS.outputBytes}`);
 }
 
-function hash(text: string): number {
-  let h = 0;
-  for (let i = 0; i < text.length; i++) h = (Math.imul(h, 31) + text.charCodeAt(i)) | 0;
-  return h;
+/** Which attempt, as text. */
+export function attemptKey({ run, node, item, attempt }: Pick<DispatchMessage, 'run' | 'node' | 'item' | 'attempt'>): string {
+  return `${run}/${node}/${item}/${attempt}`;
 }

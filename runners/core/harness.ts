@@ -5,7 +5,7 @@ import {
   cancelSchema, dispatchSchema, resultReplySchema, type AttemptRef, type BeatMessage, type DispatchMessage, type LogMessage, type ResultMessage,
 } from '../../platform/messages/payloads.ts';
 import { cancelSubject, runnerSubject } from '../../platform/messages/subjects.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, attemptKey } from './attempt.ts';
 import { LogPump } from './log-pump.ts';
 import { failure, type Executor } from './types.ts';
 
@@ -18,6 +18,8 @@ export interface Delivery {
 
 /** NATS, as far as a runner goes. */
 export interface RunnerBus {
+  /** Whether the connection stands; logs wait while it does not. */
+  readonly connected: boolean;
   publish(subject: string, payload: Uint8Array): void;
   request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): { stop(): void };
@@ -49,6 +51,8 @@ const PULL_MS = 30_000;
 const REPLY_MS = 2_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
+/** Attempts in one beat; the receiver refuses more. */
+const BEAT_ATTEMPTS = 1_024;
 
 /** The process in a runner pod: takes dispatches, runs them, reports each until it is answered. */
 export class Harness {
@@ -56,7 +60,7 @@ export class Harness {
   readonly #running = new Map<string, Attempt>();
   readonly #reporting = new Set<Promise<void>>();
   #beat: TimerHandle | undefined;
-  #draining = false;
+  readonly #drained = new AbortController();
   #cancels: { stop(): void } | undefined;
 
   constructor(parts: HarnessParts) {
@@ -77,23 +81,15 @@ export class Harness {
     this.#cancels.stop();
   }
 
-  /** Runs one dispatch that did not come from the stream (pod mode), and reports it. */
-  async runOne(dispatch: DispatchMessage): Promise<void> {
-    this.#cancels = this.#p.bus.listen(cancelSubject(this.#p.namespace, this.#p.pool), (_, payload) => { this.#cancel(payload); });
-    this.#beatLater();
-    await this.#execute(dispatch);
-    await Promise.all(this.#reporting);
-    this.#beat?.cancel();
-    this.#cancels.stop();
-  }
-
   /** Takes nothing more; running nodes have `graceMs` to end, then they are stopped and reported as lost. */
   drain(graceMs: number): void {
     if (this.#draining) return;
-    this.#draining = true;
+    this.#drained.abort();
     this.#p.log.info({ running: this.#running.size }, 'draining');
     this.#p.clock.after(graceMs, () => { for (const attempt of this.#running.values()) attempt.stop('Draining', 2_000); });
   }
+
+  get #draining(): boolean { return this.#drained.signal.aborted; }
 
   async #slot(): Promise<void> {
     while (!this.#draining) {
@@ -102,17 +98,26 @@ export class Harness {
       const dispatch = this.#open(delivery);
       if (dispatch === undefined) continue;
       await this.#execute(dispatch);
-      if (this.#p.once) this.#draining = true;
+      if (this.#p.once) return;
     }
   }
 
+  /** The next dispatch; undefined when there is none, or as soon as we drain: then what the open request still brings is handed back. */
   async #take(): Promise<Delivery | undefined> {
     try {
-      return await this.#p.next(PULL_MS);
+      return await unlessAborted(this.#p.next(PULL_MS), this.#drained.signal, (late) => { this.#handBack(late); });
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error) }, 'could not ask for work; trying again');
-      await sleep(this.#p.clock, RETRY_MIN_MS + 400 * this.#p.random());
+      await sleep(this.#p.clock, RETRY_MIN_MS + 400 * this.#p.random(), this.#drained.signal);
       return undefined;
+    }
+  }
+
+  #handBack(late: Delivery | undefined): void {
+    try {
+      if (late !== undefined) this.#open(late);
+    } catch (error) {
+      this.#p.log.warn({ err: errorMessage(error) }, 'a dispatch could not be handed back; it will be delivered again');
     }
   }
 
@@ -129,6 +134,10 @@ export class Harness {
       this.#sendBeat(dispatch.shard, { attempts: [], refused: [refOf(dispatch)] });
       return undefined;
     }
+    if (this.#running.has(attemptKey(dispatch))) {
+      this.#p.log.warn({ run: dispatch.run, node: dispatch.node, attempt: dispatch.attempt }, 'an attempt that runs here was sent again; it is left out');
+      return undefined;
+    }
     if (this.#draining) {
       this.#sendBeat(dispatch.shard, { attempts: [], returned: [refOf(dispatch)] });
       return undefined;
@@ -140,8 +149,9 @@ export class Harness {
     const attempt = new Attempt(dispatch, this.#p.clock);
     this.#running.set(attempt.key, attempt);
     this.#sendBeat(dispatch.shard, { attempts: [{ ...refOf(dispatch), startedAt: attempt.startedAt }] });
-    const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); });
-    const outcome = await attempt.run(this.#p.executors[dispatch.type], this.#p.scratch, this.#p.env, logs)
+    const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); }, () => this.#p.bus.connected);
+    const executor = Object.hasOwn(this.#p.executors, dispatch.type) ? this.#p.executors[dispatch.type] : undefined;
+    const outcome = await attempt.run(executor, this.#p.scratch, this.#p.env, logs)
       .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
     const reporting = this.#report(dispatch, attempt.result(outcome)).finally(() => {
       this.#running.delete(attempt.key);
@@ -170,7 +180,9 @@ export class Harness {
     this.#beat = this.#p.clock.after(BEAT_MS, () => {
       const byShard = Map.groupBy(this.#running.values(), (attempt) => attempt.dispatch.shard);
       for (const [shard, attempts] of byShard) {
-        this.#sendBeat(shard, { attempts: attempts.map((a) => ({ ...refOf(a.dispatch), startedAt: a.startedAt })) });
+        for (let i = 0; i < attempts.length; i += BEAT_ATTEMPTS) {
+          this.#sendBeat(shard, { attempts: attempts.slice(i, i + BEAT_ATTEMPTS).map((a) => ({ ...refOf(a.dispatch), startedAt: a.startedAt })) });
+        }
       }
       this.#beatLater();
     });
@@ -189,10 +201,20 @@ export class Harness {
   #cancel(payload: Uint8Array): void {
     const parsed = cancelSchema.safeParse(readJson(payload));
     if (!parsed.success) return;
-    for (const { run, node, item, attempt, graceMs } of parsed.data.attempts) {
-      this.#running.get(`${run}/${node}/${item}/${attempt}`)?.stop('Cancelled', graceMs);
-    }
+    for (const ref of parsed.data.attempts) this.#running.get(attemptKey(ref))?.stop('Cancelled', ref.graceMs);
   }
+}
+
+/** What `asked` brings, or undefined as soon as `signal` aborts: what it brings then goes to `late`. */
+function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal, late: (value: T) => void): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => { resolve(undefined); };
+    signal.addEventListener('abort', leave, { once: true });
+    asked.then((value) => {
+      if (signal.aborted) late(value);
+      else resolve(value);
+    }, reject).finally(() => { signal.removeEventListener('abort', leave); });
+  });
 }
 
 function refOf({ run, node, item, attempt, secret }: AttemptRef): AttemptRef {

@@ -10,9 +10,10 @@ export interface Execution {
   readonly dispatch: DispatchMessage;
   /** Private directory of this attempt; removed afterwards. */
   readonly dir: string;
-  /** Aborted when the attempt is cancelled, timed out or drained; `graceMs` before a process is killed. */
+  /** Aborted when the attempt shall end: cancelled, timed out or drained. */
   readonly signal: AbortSignal;
-  readonly graceMs: () => number;
+  /** Aborted when its grace is over (at once without one): what still runs is killed. */
+  readonly kill: AbortSignal;
   /** Output of the program, as it comes. */
   readonly log: (text: string) => void;
   /** Environment a program may see: the pool's own, without anything of the runner's. */

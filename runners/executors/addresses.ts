@@ -23,23 +23,39 @@ export function isPublic(address: string): boolean {
   if (parsed instanceof ipaddr.IPv6) {
     const range = parsed.range();
     // NAT64 and 6to4 carry an IPv4 address that a gateway would reach for us.
-    if (range === 'rfc6052') return isPublic(embedded(parsed, 12));
+    if (range === 'rfc6052') return isWellKnownNat64(parsed) && isPublic(embedded(parsed, 12));
     if (range === '6to4') return isPublic(embedded(parsed, 2));
-    return range === PUBLIC;
+    // Global unicast is 2000::/3 so far; whatever else the library calls unicast (::7f00:1, say) is not of the internet.
+    return range === PUBLIC && (parsed.toByteArray()[0] ?? 0) >> 5 === 1;
   }
-  return parsed.range() === PUBLIC;
+  return parsed.range() === PUBLIC && !CLOUD_INTERNAL.has(parsed.toString());
+}
+
+/** Public by its number, yet answered by the cloud's host: Azure's wire server. */
+const CLOUD_INTERNAL = new Set(['168.63.129.16']);
+
+/** 64:ff9b::/96. A local NAT64 prefix (64:ff9b:1::/48) may put the address elsewhere, so it is never public. */
+function isWellKnownNat64(address: ipaddr.IPv6): boolean {
+  return address.toByteArray().slice(4, 12).every((byte) => byte === 0);
 }
 
 function embedded(address: ipaddr.IPv6, at: number): string {
   return address.toByteArray().slice(at, at + 4).join('.');
 }
 
-/** Whether `allow` (host names and CIDRs of the pool) names this host or address. */
+/** Whether `allow` (host names, `*.` and a domain, addresses and CIDRs of the pool) names this host or address. */
 export function isAllowed(host: string, address: string, allow: readonly string[]): boolean {
-  return allow.some((entry) => {
-    if (entry.toLowerCase() === host.toLowerCase()) return true;
-    return inCidr(address, entry.includes('/') ? entry : `${entry}/${address.includes(':') ? 128 : 32}`);
+  const name = plainHost(host);
+  return allow.some((given) => {
+    const entry = plainHost(given);
+    if (entry === name || (entry.startsWith('*.') && name.endsWith(entry.slice(1)))) return true;
+    return inCidr(address, entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`);
   });
+}
+
+/** Lower case, without the brackets of IPv6 and the dot of the root. */
+function plainHost(host: string): string {
+  return host.toLowerCase().replace(/^\[|\]$|\.$/g, '');
 }
 
 function inCidr(address: string, cidr: string): boolean {

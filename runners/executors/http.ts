@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest, validateHeaderName, validateHeaderValue, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { z } from 'zod';
 import { LIMITS } from '../../crds/names.ts';
@@ -24,6 +24,9 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** A refusal before anything was sent. */
 class Refused extends Error {}
 
+/** A response over the cap. */
+class TooLarge extends Error {}
+
 interface Hop {
   readonly method: string;
   readonly url: URL;
@@ -44,22 +47,29 @@ export function httpExecutor(resolve: Resolve = systemResolve): Executor {
     if (!parsed.success) return failure('Invalid', 'InvalidRequest', `with.${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}`);
     const timeout = AbortSignal.timeout(execution.dispatch.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     try {
-      const answer = await followRedirects(firstHop(parsed.data, execution.env), execution, resolve, AbortSignal.any([timeout, execution.signal]));
+      const answer = await followRedirects(firstHop(parsed.data, { ...execution.env, ...execution.dispatch.env }), execution, resolve, AbortSignal.any([timeout, execution.signal]));
       return judge(answer, parsed.data);
     } catch (error) {
       if (error instanceof AddressRefused) return failure('User', 'AddressRefused', error.message);
       if (error instanceof Refused) return failure('User', 'InvalidRequest', error.message);
-      if (timeout.aborted) return failure('Timeout', 'HttpTimeout', `${parsed.data.url} did not answer in time`);
-      return failure('User', 'HttpError', `${parsed.data.method} ${parsed.data.url}: ${errorMessage(error)}`);
+      if (error instanceof TooLarge) return failure('User', 'OutputTooLarge', error.message);
+      if (timeout.aborted) return failure('Timeout', 'HttpTimeout', `${shown(parsed.data)} did not answer in time`);
+      return failure('User', 'HttpError', `${shown(parsed.data)}: ${errorMessage(error)}`);
     }
   };
+}
+
+/** The request as errors name it: a query may hold a key. */
+function shown({ method, url }: HttpWith): string {
+  return `${method} ${url.replace(/[?#].*$/s, '').slice(0, 500)}`;
 }
 
 function firstHop(spec: HttpWith, env: Readonly<Record<string, string>>): Hop {
   const headers: Record<string, string> = {};
   for (const { name, value, fromEnv } of spec.headers) {
-    const given = fromEnv === undefined ? value : env[fromEnv];
+    const given = fromEnv === undefined ? value : Object.hasOwn(env, fromEnv) ? env[fromEnv] : undefined;
     if (given === undefined) throw new Refused(`with.headers: ${name}: ${fromEnv === undefined ? 'has no value' : `the pool has no environment variable ${fromEnv}`}`);
+    checkHeader(name, given);
     headers[name.toLowerCase()] = given;
   }
   const text = spec.body === undefined ? undefined : typeof spec.body === 'string' ? spec.body : JSON.stringify(spec.body);
@@ -67,13 +77,23 @@ function firstHop(spec: HttpWith, env: Readonly<Record<string, string>>): Hop {
   return { method: spec.method, url: checkedUrl(spec.url), headers, ...(text === undefined ? {} : { body: Buffer.from(text) }) };
 }
 
+function checkHeader(name: string, value: string): void {
+  try {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  } catch {
+    throw new Refused(`with.headers: ${JSON.stringify(name.slice(0, 100))}: the name or the value holds a character that no header may have`);
+  }
+}
+
 function checkedUrl(text: string, base?: URL): URL {
-  if (/[\r\n\t]/.test(text)) throw new Refused('with.url holds a line break');
+  // URL would drop them in silence.
+  if (/[\r\n\t]/.test(text)) throw new Refused('with.url holds a line break or a tab');
   let url: URL;
   try {
     url = new URL(text, base);
   } catch {
-    throw new Refused(`with.url: ${text.slice(0, 200)} is no URL`);
+    throw new Refused(`with.url: ${text.replace(/[?#].*$/s, '').slice(0, 200)} is no URL`);
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Refused(`with.url: ${url.protocol} is not allowed; use http or https`);
   if (url.username !== '' || url.password !== '') throw new Refused('with.url: a user or password in a URL is not allowed; use a header');
@@ -83,13 +103,23 @@ function checkedUrl(text: string, base?: URL): URL {
 async function followRedirects(first: Hop, execution: Execution, resolve: Resolve, signal: AbortSignal): Promise<Answer> {
   let hop = first;
   for (let redirects = 0; ; redirects++) {
-    const target = await chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve);
+    const target = await unlessAborted(chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve), signal);
     const answer = await send(hop, target, signal);
     const location = answer.headers['location'];
     if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
     if (redirects === MAX_REDIRECTS) throw new Refused(`more than ${MAX_REDIRECTS} redirects`);
     hop = nextHop(hop, answer.status, checkedUrl(location, hop.url));
   }
+}
+
+/** A resolver knows no signal and may take its time. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => { reject(new Error('stopped')); };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', stop); });
+  });
 }
 
 /** A redirect to another host never gets our credentials; 303, and POST after 301 or 302, become GET as browsers do. */
@@ -133,7 +163,7 @@ async function readCapped(response: IncomingMessage): Promise<Buffer> {
   for await (const chunk of response) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
     size += bytes.length;
-    if (size > LIMITS.outputBytes) throw new Error(`the response is over ${LIMITS.outputBytes} bytes`);
+    if (size > LIMITS.outputBytes) throw new TooLarge(`the response is over ${LIMITS.outputBytes} bytes, the limit of an output`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
@@ -148,7 +178,7 @@ function flat(response: IncomingMessage): Record<string, string> {
 function judge(answer: Answer, spec: HttpWith): Outcome {
   const expected = spec.expect?.status;
   const fine = expected === undefined ? answer.status < 400 : expected.includes(answer.status);
-  if (!fine) return failure('User', 'HttpStatus', `${spec.method} ${spec.url} answered ${answer.status}: ${answer.body.toString('utf8').slice(0, 500)}`);
+  if (!fine) return failure('User', 'HttpStatus', `${shown(spec)} answered ${answer.status}: ${answer.body.toString('utf8').slice(0, 500)}`);
   return { ok: true, output: JSON.stringify({ status: answer.status, headers: answer.headers, body: bodyOf(answer) }) };
 }
 

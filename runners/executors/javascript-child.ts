@@ -3,8 +3,10 @@
  * be a file beside it. It waits for one message, runs the source, answers, and ends. Plain JavaScript.
  */
 export const JAVASCRIPT_CHILD = `
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+const check = (file) => spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', env: {} }).stderr ?? '';
 process.once('message', async (job) => {
   const finish = (answer, code) => process.send(answer, () => process.exit(code));
   try {
@@ -29,9 +31,13 @@ process.once('message', async (job) => {
     }
     finish({ ok: true }, process.exitCode ?? 0);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof Error && error.stack) console.error(error.stack);
-    finish({ ok: false, message }, 1);
+    if (!(error instanceof Error)) return finish({ ok: false, message: String(error) }, 1);
+    // The error of an import does not say where; \`node --check\` does.
+    const where = error instanceof SyntaxError && !String(error.stack).includes(job.file) ? check(job.file) : '';
+    const line = /node\\.mjs:([0-9]+)/.exec(where)?.[1];
+    console.error(line === undefined ? error.stack : where);
+    const name = error.name === 'Error' ? '' : error.name + ': ';
+    finish({ ok: false, message: name + error.message + (line === undefined ? '' : ' (line ' + line + ')') }, 1);
   }
 });
 process.on('disconnect', () => process.exit(1));

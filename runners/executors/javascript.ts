@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failure, type Execution, type Executor, type Outcome } from '../core/types.ts';
+import { failure, type Executor, type Outcome } from '../core/types.ts';
 import { JAVASCRIPT_CHILD } from './javascript-child.ts';
-import { exitMessage, follow, prepareFiles, programEnv, readOutput } from './process.ts';
+import { exitMessage, follow, prepareFiles, programEnv, readOutput, type ProcessEnd } from './process.ts';
 
 /**
  * Clean Node processes for JavaScript nodes. A process is started ahead, idle, and used for exactly one node: the node
@@ -28,18 +28,17 @@ export class JavascriptProcesses {
 
   /** Runs one JavaScript node. */
   readonly execute: Executor = async (execution) => {
-    const child = this.#take();
-    const answered = answerOf(child);
-    const ending = follow(child, execution);
     const files = await prepareFiles(execution);
     const source = join(execution.dir, 'node.mjs');
     await writeFile(source, String(execution.dispatch.with['source'] ?? ''), { mode: 0o600 });
-    const env = programEnv(execution, files);
-    if (child.connected) child.send({ dir: execution.dir, file: source, env });
+    const child = this.#take();
+    const answered = answerOf(child);
+    const ending = follow(child, execution);
+    if (child.connected) child.send({ dir: execution.dir, file: source, env: programEnv(execution, files) });
     const end = await ending;
     this.#refill();
     if (end.error !== undefined) return failure('Infra', 'StartError', `the process could not be started: ${end.error}`);
-    return this.#outcome(execution, answered(), end, files.output);
+    return outcomeOf(answered(), end, files.output);
   };
 
   /** Ends the processes that wait. */
@@ -47,12 +46,6 @@ export class JavascriptProcesses {
     this.#stopped = true;
     for (const child of this.#spare.splice(0)) child.kill('SIGKILL');
     rmSync(this.#dir, { recursive: true, force: true });
-  }
-
-  #outcome(_execution: Execution, answer: Answer | undefined, end: { code: number; stderr: string }, output: string): Promise<Outcome> | Outcome {
-    if (answer !== undefined && !answer.ok) return failure('User', 'ScriptError', answer.message ?? 'the script failed');
-    if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
-    return readOutput(output);
   }
 
   #take(): ChildProcess {
@@ -71,6 +64,12 @@ export class JavascriptProcesses {
     child.on('error', () => undefined);
     return child;
   }
+}
+
+function outcomeOf(answer: Answer | undefined, end: ProcessEnd, output: string): Promise<Outcome> | Outcome {
+  if (answer !== undefined && !answer.ok) return failure('User', 'ScriptError', answer.message ?? 'the script failed');
+  if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
+  return readOutput(output);
 }
 
 interface Answer {

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,6 +19,8 @@ export interface Program {
 }
 
 const STDERR_KEPT = 2_048;
+/** How long output may still come after the end: only a process that left the group can hold the pipes longer. */
+const CLOSE_MS = 1_000;
 
 /** Writes the input file and returns the paths. */
 export async function prepareFiles(execution: Execution): Promise<AttemptFiles> {
@@ -34,12 +37,13 @@ function inputText(execution: Execution): string {
 export function programEnv(execution: Execution, files: AttemptFiles): Record<string, string> {
   const { dispatch } = execution;
   const input = inputText(execution);
+  const { RAMBO_INPUT: _ours, ...given } = dispatch.env;
   return {
     ...execution.env,
     HOME: execution.dir,
     TMPDIR: execution.dir,
-    ...dispatch.env,
-    ...(input.length <= LIMITS.inputEnvBytes ? { RAMBO_INPUT: input } : {}),
+    ...given,
+    ...(Buffer.byteLength(input) <= LIMITS.inputEnvBytes ? { RAMBO_INPUT: input } : {}),
     RAMBO_INPUT_FILE: files.input,
     RAMBO_OUTPUT_FILE: files.output,
     RAMBO_IDEMPOTENCY_KEY: dispatch.idempotencyKey,
@@ -55,10 +59,12 @@ export function programEnv(execution: Execution, files: AttemptFiles): Record<st
 /** Runs a program in a process group of its own and waits for its end. */
 export async function runProgram(execution: Execution, program: Program): Promise<Outcome> {
   const files = await prepareFiles(execution);
-  const child = spawn(program.command, [...program.args], {
-    cwd: execution.dir, env: programEnv(execution, files), detached: true, stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const env = programEnv(execution, files);
+  const nul = Object.keys(env).find((name) => `${name}${env[name] ?? ''}`.includes('\0'));
+  if (nul !== undefined) return failure('User', 'InvalidEnvironment', `env ${nul.replaceAll('\0', '?')}: a NUL cannot stand in an environment variable`);
+  const child = spawn(program.command, [...program.args], { cwd: execution.dir, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = await follow(child, execution);
+  if (end.error?.includes('E2BIG') === true) return failure('User', 'InvalidEnvironment', 'the environment of the node is too large for a process');
   if (end.error !== undefined) return failure('Infra', 'StartError', `${program.command} could not be started: ${end.error}`);
   if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
   return readOutput(files.output);
@@ -83,9 +89,14 @@ export function follow(child: ChildProcess, execution: Execution): Promise<Proce
   });
   const stopGroup = killer(child, execution);
   return new Promise((resolve) => {
+    let late: TimerHandle | undefined;
     child.once('error', (error) => { stopGroup.done(); resolve({ code: -1, stderr, error: error.message }); });
-    child.once('exit', () => { stopGroup.killLeftovers(); });
+    child.once('exit', () => {
+      stopGroup.killLeftovers();
+      late = systemClock.after(CLOSE_MS, () => { child.stdout?.destroy(); child.stderr?.destroy(); });
+    });
     child.once('close', (code, signal) => {
+      late?.cancel();
       stopGroup.done();
       resolve({ code: code ?? 128 + (SIGNALS[signal ?? ''] ?? 0), stderr });
     });
@@ -102,20 +113,15 @@ function killer(child: ChildProcess, execution: Execution): { done(): void; kill
       // The group has ended already.
     }
   };
-  let timer: TimerHandle | undefined;
-  const stop = (): void => {
-    if (execution.graceMs() === 0) {
-      signalGroup('SIGKILL');
-      return;
-    }
-    signalGroup('SIGTERM');
-    timer = systemClock.after(execution.graceMs(), () => { signalGroup('SIGKILL'); });
-  };
+  const stop = (): void => { signalGroup('SIGTERM'); };
+  const kill = (): void => { signalGroup('SIGKILL'); };
   if (execution.signal.aborted) stop();
   else execution.signal.addEventListener('abort', stop, { once: true });
+  if (execution.kill.aborted) kill();
+  else execution.kill.addEventListener('abort', kill, { once: true });
   return {
-    done: () => { timer?.cancel(); execution.signal.removeEventListener('abort', stop); },
-    killLeftovers: () => { signalGroup('SIGKILL'); },
+    done: () => { execution.signal.removeEventListener('abort', stop); execution.kill.removeEventListener('abort', kill); },
+    killLeftovers: kill,
   };
 }
 
@@ -127,14 +133,17 @@ export function exitMessage(code: number, stderr: string): string {
 
 /** Reads what a program left in its output file; nothing there means null. */
 export async function readOutput(path: string): Promise<Outcome> {
-  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-  if (size === 0) return { ok: true, output: 'null' };
-  if (size > LIMITS.outputBytes) return failure('User', 'OutputTooLarge', `the output is ${size} bytes; an output may have ${LIMITS.outputBytes}`);
-  const text = await readFile(path, 'utf8');
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || (found.isFile() && found.size === 0)) return { ok: true, output: 'null' };
+  if (!found.isFile()) return failure('User', 'OutputInvalid', '$RAMBO_OUTPUT_FILE is not a file any more');
+  if (found.size > LIMITS.outputBytes) return failure('User', 'OutputTooLarge', `the output is ${found.size} bytes; an output may have ${LIMITS.outputBytes}`);
+  const bytes = await readFile(path).catch(() => undefined);
+  if (bytes === undefined) return failure('User', 'OutputInvalid', '$RAMBO_OUTPUT_FILE cannot be read');
   try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     JSON.parse(text);
     return { ok: true, output: text };
   } catch {
-    return failure('User', 'OutputInvalid', `$RAMBO_OUTPUT_FILE does not hold JSON: ${text.slice(0, 120)}`);
+    return failure('User', 'OutputInvalid', `$RAMBO_OUTPUT_FILE does not hold JSON: ${bytes.toString('utf8').slice(0, 120)}`);
   }
 }

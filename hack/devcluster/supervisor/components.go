@@ -75,7 +75,7 @@ func (c *cluster) apiServer() *child {
 		"--client-ca-file=" + c.pki("ca.crt"), "--token-auth-file=" + c.pki("tokens.csv"), "--authorization-mode=RBAC",
 		"--etcd-servers=" + c.etcdURL(), "--etcd-cafile=" + c.pki("ca.crt"),
 		"--etcd-certfile=" + c.pki("etcd-client.crt"), "--etcd-keyfile=" + c.pki("etcd-client.key"),
-		"--service-account-issuer=" + tokenIssuer, "--api-audiences=" + tokenIssuer + ",rambo",
+		"--service-account-issuer=" + tokenIssuer, "--api-audiences=" + tokenIssuer,
 		"--service-account-key-file=" + c.pki("sa.pub"), "--service-account-signing-key-file=" + c.pki("sa.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged=true",
 		"--kubelet-client-certificate=" + c.pki("kubelet-client.crt"), "--kubelet-client-key=" + c.pki("kubelet-client.key"),

@@ -1,0 +1,30 @@
+import { readConfig } from '../platform/config/index.ts';
+import { errorMessage } from '../platform/errors/index.ts';
+import { createLog } from '../platform/log/index.ts';
+import { startApp } from './app.ts';
+import { apiConfigSchema } from './config.ts';
+
+/** The API process. Ends with code 1 when it cannot start; a supervisor starts it again. */
+async function main(): Promise<void> {
+  const config = readConfig(apiConfigSchema);
+  const log = createLog('api', config.RAMBO_LOG_LEVEL);
+  const app = await startApp(config, log);
+  log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    app.stop().then(() => { process.exit(0); }, (error: unknown) => {
+      log.error({ err: errorMessage(error) }, 'could not stop cleanly');
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${errorMessage(error)}\n${error instanceof Error && error.cause !== undefined ? `${errorMessage(error.cause)}\n` : ''}`);
+  process.exit(1);
+});
