@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { houseCounters } from './counters.ts';
+import { hygiene } from './hygiene.ts';
+import { ROOT } from './files.ts';
+
+/* `make verify`: generated files fresh, types, lint, Go and shell in order, a clean repository, the house counters. */
+
+const started = Date.now();
+const failures: string[] = [];
+
+function say(line: string): void {
+  process.stderr.write(`==> [${Math.round((Date.now() - started) / 1_000)}s] ${line}\n`);
+}
+
+/** Runs a command from the root of the checkout; its output is shown when it fails. */
+function check(what: string, command: string, args: readonly string[], cwd = ROOT): void {
+  say(what);
+  const { status, stdout, stderr, error } = spawnSync(command, [...args], { cwd, encoding: 'utf8', maxBuffer: 64 * 1_048_576 });
+  if (status === 0) return;
+  process.stderr.write(`${error?.message ?? ''}${stdout}${stderr}\n`);
+  failures.push(what);
+}
+
+function checkOutputEmpty(what: string, command: string, args: readonly string[], cwd: string): void {
+  say(what);
+  const { stdout, status } = spawnSync(command, [...args], { cwd, encoding: 'utf8' });
+  if (status === 0 && stdout.trim() === '') return;
+  process.stderr.write(`${stdout}\n`);
+  failures.push(what);
+}
+
+check('generated kinds and policies are fresh', 'node', ['--no-warnings', 'crds/generate.ts', '--check']);
+check('generated GraphQL schema is fresh', 'node', ['--no-warnings', 'api/print-schema.ts', '--check']);
+check('migrations and schema agree', 'node', ['--no-warnings', 'hack/prisma/check.mjs']);
+check('types and the direction of imports between rooms', 'tsc', ['-b']);
+if (existsSync(`${ROOT}/eslint.config.mjs`)) check('lint', 'eslint', ['--cache', '--cache-location', '.rambo/eslintcache', '.']);
+checkOutputEmpty('gofmt', 'gofmt', ['-l', '.'], `${ROOT}/hack/devcluster`);
+check('go vet and tests of the node agent', 'go', ['test', './nodeagent/...'], `${ROOT}/hack/devcluster`);
+check('shell scripts', 'bash', ['-c', 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f"; done']);
+say('repository hygiene');
+failures.push(...hygiene());
+say('house counters');
+failures.push(...houseCounters());
+
+if (failures.length > 0) {
+  process.stderr.write(`\nverify failed:\n${failures.map((line) => `  - ${line}`).join('\n')}\n`);
+  process.exit(1);
+}
+say('verified');
