@@ -29,7 +29,10 @@ export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
     onValidate: ({ addValidationRule }) => {
       if (!options.introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
       return ({ result, setResult }) => {
-        if (result.length > 0) setResult(result.map((error) => validationError(error)));
+        if (result.length > 0) {
+          const found: readonly unknown[] = result;
+          setResult(found.filter((error) => error instanceof GraphQLError).map((error) => validationError(error)));
+        }
       };
     },
     onExecute: ({ args }) => {

@@ -64,7 +64,7 @@ describe('validateInput', () => {
   test('schemas that explode or never end are cut off', async () => {
     const defs = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`d${i}`, i === 0 ? { type: 'string' } : { allOf: [{ $ref: `#/$defs/d${i - 1}` }, { $ref: `#/$defs/d${i - 1}` }] }]));
     const before = performance.now();
-    expect((await problems({ $ref: '#/$defs/d29', $defs: defs } as Json, 'x')).join()).toContain('more than 100000 steps');
+    expect((await problems({ $ref: '#/$defs/d29', $defs: defs }, 'x')).join()).toContain('more than 100000 steps');
     expect((await problems({ $ref: '#' }, 'x')).join()).toContain('cannot be checked');
     expect(performance.now() - before).toBeLessThan(3_000);
   });

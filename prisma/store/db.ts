@@ -109,8 +109,10 @@ async function inTransaction<T>(client: pg.PoolClient, work: (tx: Executor) => P
 
 /** Times as epoch milliseconds; the rest as pg has it (bytea: Buffer, bigint: text). Times arrive as `2026-11-24 03:53:54.123+00`. */
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
-  if (oid === pg.types.builtins.TIMESTAMPTZ && format !== 'binary') return parseTime;
-  return pg.types.getTypeParser(oid, 'text');
+  const timestamptz: number = pg.types.builtins.TIMESTAMPTZ;
+  if (oid === timestamptz && format !== 'binary') return parseTime;
+  const parse: (value: string) => unknown = pg.types.getTypeParser(oid, 'text');
+  return parse;
 }
 
 function parseTime(text: string): number {

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure, type Executor, type Outcome } from '../core/types.ts';
 import { JAVASCRIPT_CHILD } from './javascript-child.ts';
-import { exitMessage, follow, prepareFiles, programEnv, readOutput, type ProcessEnd } from './process.ts';
+import { exitMessage, follow, prepareFiles, programEnv, readOutput, textField, type ProcessEnd } from './process.ts';
 
 /**
  * Clean Node processes for JavaScript nodes. A process is started ahead, idle, and used for exactly one node: the node
@@ -30,7 +30,7 @@ export class JavascriptProcesses {
   readonly execute: Executor = async (execution) => {
     const files = await prepareFiles(execution);
     const source = join(execution.dir, 'node.mjs');
-    await writeFile(source, String(execution.dispatch.with['source'] ?? ''), { mode: 0o600 });
+    await writeFile(source, textField(execution, 'source'), { mode: 0o600 });
     const child = this.#take();
     const answered = answerOf(child);
     const ending = follow(child, execution);

@@ -22,6 +22,12 @@ const STDERR_KEPT = 2_048;
 /** How long output may still come after the end: only a process that left the group can hold the pipes longer. */
 const CLOSE_MS = 1_000;
 
+/** A field of `with` that is text; empty when it is absent or something else. */
+export function textField(execution: Pick<Execution, 'dispatch'>, name: string): string {
+  const value = execution.dispatch.with[name];
+  return typeof value === 'string' ? value : '';
+}
+
 /** Writes the input file and returns the paths. */
 export async function prepareFiles(execution: Execution): Promise<AttemptFiles> {
   const files = { input: join(execution.dir, 'input.json'), output: join(execution.dir, 'output.json') };

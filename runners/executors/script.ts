@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure, type Executor } from '../core/types.ts';
-import { runProgram } from './process.ts';
+import { runProgram, textField } from './process.ts';
 
 /** Runs a bash or Python source in a clean process. `bash` stops at the first failing command. */
 const INTERPRETERS: Readonly<Record<string, { readonly file: string; readonly command: string; readonly args: readonly string[] }>> = {
@@ -12,12 +12,12 @@ const INTERPRETERS: Readonly<Record<string, { readonly file: string; readonly co
 /** Script nodes: JavaScript by prepared processes, the others by their interpreter. */
 export function scriptExecutor(javascript: Executor): Executor {
   return async (execution) => {
-    const language = String(execution.dispatch.with['language'] ?? '');
+    const language = textField(execution, 'language');
     if (language === 'javascript') return javascript(execution);
     const interpreter = INTERPRETERS[language];
     if (interpreter === undefined) return failure('Invalid', 'UnsupportedLanguage', `with.language: ${language} is none of javascript, python, bash`);
     const file = join(execution.dir, interpreter.file);
-    await writeFile(file, String(execution.dispatch.with['source'] ?? ''), { mode: 0o600 });
+    await writeFile(file, textField(execution, 'source'), { mode: 0o600 });
     return runProgram(execution, { command: interpreter.command, args: [...interpreter.args, file] });
   };
 }
