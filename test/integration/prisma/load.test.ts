@@ -12,13 +12,15 @@ const EVERY = [...Array(256).keys()];
 const END = progress({ phase: 'Succeeded', finishedAt: 1_700_000_001_000 });
 
 test('live runs come page by page in order of their id, each once, with nodes and one definition buffer', async () => {
+  // Counts what a whole database holds: other tests of this file must not have written into it.
+  const own = await openFixture();
   const runs = Array.from({ length: 25 }, newRun);
-  await fixture.commit(runs.map(({ id, shard }) => ({ ...createWrite(id, shard), nodes: [nodeRow('a'), nodeRow('b', { item: 0 })] })));
+  await own.commit(runs.map(({ id, shard }) => ({ ...createWrite(id, shard), nodes: [nodeRow('a'), nodeRow('b', { item: 0 })] })));
   const ended = runs.slice(0, 5);
-  await fixture.commit(ended.map(({ id, shard }) => write(id, shard, 1, END)));
+  await own.commit(ended.map(({ id, shard }) => write(id, shard, 1, END)));
   const pages: LoadedRun[][] = [];
   for (let after = FIRST_ID; ;) {
-    const page = await loadLiveRuns(fixture.db, EVERY, after, 8);
+    const page = await loadLiveRuns(own.db, EVERY, after, 8);
     if (page.length === 0) break;
     pages.push([...page]);
     after = page.at(-1)?.run.id ?? after;
@@ -29,7 +31,8 @@ test('live runs come page by page in order of their id, each once, with nodes an
   expect(found.every((loaded) => loaded.nodes.length === 2)).toBe(true);
   expect(found[1]?.definition).toBe(found[0]?.definition);
   const mine = runs.slice(5).filter((run) => run.shard === runs[10]?.shard).map((run) => run.id);
-  expect((await loadLiveRuns(fixture.db, [runs[10]?.shard ?? 0], FIRST_ID, 100)).map((loaded) => loaded.run.id)).toEqual(mine);
+  expect((await loadLiveRuns(own.db, [runs[10]?.shard ?? 0], FIRST_ID, 100)).map((loaded) => loaded.run.id)).toEqual(mine);
+  await own.close();
 });
 
 test('an ended run is loaded by its id; one that never was is undefined', async () => {
