@@ -14,6 +14,7 @@ export const apiConfigSchema = z.object({
   RAMBO_CORS_ORIGINS: list().describe('Origins of web pages that may call, separated by commas; none by default.'),
   RAMBO_GRAPHQL_INTROSPECTION: flag(false).describe('Whether the schema may be read through the API.'),
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),
 });
 
 /** Configuration of the API process. */

@@ -1,6 +1,7 @@
 import { readConfig } from '../platform/config/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
 import { createLog } from '../platform/log/index.ts';
+import { startTracing } from '../platform/tracing/index.ts';
 import { startApp } from './app.ts';
 import { apiConfigSchema } from './config.ts';
 
@@ -8,6 +9,7 @@ import { apiConfigSchema } from './config.ts';
 async function main(): Promise<void> {
   const config = readConfig(apiConfigSchema);
   const log = createLog('api', config.RAMBO_LOG_LEVEL);
+  const stopTracing = await startTracing('api', config.OTEL_EXPORTER_OTLP_ENDPOINT);
   const app = await startApp(config, log);
   log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
   let stopping = false;
@@ -15,7 +17,7 @@ async function main(): Promise<void> {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
-    app.stop().then(() => { process.exit(0); }, (error: unknown) => {
+    app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
       log.error({ err: errorMessage(error) }, 'could not stop cleanly');
       process.exit(1);
     });

@@ -1,6 +1,7 @@
+import { withSpan } from '../platform/tracing/index.ts';
 import type { ApiTracing } from './ports.ts';
 
-/** Hands the caller's traceparent on to commands. Spans of the API's own come with `platform/tracing`. */
+/** A span per operation; its traceparent goes on with commands, so that the run's spans hang below it. */
 export function apiTracing(): ApiTracing {
-  return { span: (_name, parent, work) => work(parent) };
+  return { span: (name, parent, work) => withSpan(`rambo.api.${name}`, parent, {}, work) };
 }

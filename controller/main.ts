@@ -1,6 +1,7 @@
 import { readConfig } from '../platform/config/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
 import { createLog } from '../platform/log/index.ts';
+import { startTracing } from '../platform/tracing/index.ts';
 import { ControllerApp } from './wiring/app.ts';
 import { controllerConfigSchema } from './wiring/config.ts';
 
@@ -8,6 +9,7 @@ import { controllerConfigSchema } from './wiring/config.ts';
 async function main(): Promise<void> {
   const config = readConfig(controllerConfigSchema);
   const log = createLog('controller', config.RAMBO_LOG_LEVEL);
+  const stopTracing = await startTracing('controller', config.OTEL_EXPORTER_OTLP_ENDPOINT);
   const app = await ControllerApp.connect(config, log);
   const { port } = await app.start();
   log.info({ port }, 'listening');
@@ -16,7 +18,7 @@ async function main(): Promise<void> {
     if (stopping) return;
     stopping = true;
     log.info({ signal }, 'stopping');
-    app.stop().then(() => { process.exit(0); }, (error: unknown) => {
+    app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
       log.error({ err: errorMessage(error) }, 'could not stop cleanly');
       process.exit(1);
     });

@@ -7,6 +7,7 @@ import { systemClock } from '../platform/clock/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
 import { systemIds } from '../platform/ids/index.ts';
 import { createLog } from '../platform/log/index.ts';
+import { startTracing } from '../platform/tracing/index.ts';
 import { poolInboxPrefix } from '../platform/messages/subjects.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import { Harness } from './core/harness.ts';
@@ -28,13 +29,14 @@ const runnerConfigSchema = z.object({
   RAMBO_RUNNER_NAME: text(),
   RAMBO_DRAIN_GRACE: duration('30s'),
   RAMBO_LOG_LEVEL: logLevel(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text().optional(),
 });
 
 /** What nodes may see of the pod's environment: all that is not the runner's own. */
 function nodeEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const out: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !name.startsWith('RAMBO_') && !name.startsWith('NODE_') && !name.startsWith('KUBERNETES_')) out[name] = value;
+    if (value !== undefined && !name.startsWith('RAMBO_') && !name.startsWith('NODE_') && !name.startsWith('KUBERNETES_') && !name.startsWith('OTEL_')) out[name] = value;
   }
   return out;
 }
@@ -42,6 +44,7 @@ function nodeEnv(env: Readonly<Record<string, string | undefined>>): Record<stri
 async function main(): Promise<void> {
   const config = readConfig(runnerConfigSchema);
   const log = createLog('runner', config.RAMBO_LOG_LEVEL);
+  const stopTracing = await startTracing('runner', config.OTEL_EXPORTER_OTLP_ENDPOINT);
   const scratch = `${tmpdir()}/rambo-${process.pid}`;
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   const { RAMBO_NAMESPACE: namespace, RAMBO_POOL: pool } = config;
@@ -62,6 +65,7 @@ async function main(): Promise<void> {
   log.info({ namespace, pool, slots: config.RAMBO_SLOTS, cpuMs: Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1_000) }, 'ready for work');
   await harness.run();
   javascript.stop();
+  await stopTracing();
   await bus.close();
   log.info({}, 'stopped');
   process.exit(0);

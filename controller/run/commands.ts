@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { runCommandSchema, type CommandReply, type RunCommand } from '../../platform/messages/payloads.ts';
 import { shardOf } from '../../platform/messages/subjects.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import type { Json, RunEvent } from '../../engine/types.ts';
 import type { Definitions } from './definitions.ts';
 import { openMessage, type DeadLetters } from './door.ts';
@@ -41,7 +42,10 @@ export async function takeCommand(parts: CommandParts, subject: string, payload:
   if (command === undefined) return refuse('Invalid', 'the command cannot be read');
   if (!parts.owns(shardOf(command.runId))) return refuse('NotOwner', 'this controller does not own the run');
   try {
-    if (command.verb === 'start') return await start(parts, command);
+    if (command.verb === 'start') {
+      const { runId: run, namespace, traceparent } = command;
+      return await withSpan('rambo.run.start', traceparent, { run, namespace }, (own) => start(parts, own === undefined ? command : { ...command, traceparent: own }));
+    }
     return await steer(parts, command.runId, steering(command));
   } catch (error) {
     return refuse('Unavailable', errorMessage(error));

@@ -7,6 +7,7 @@ import type { Compiled } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Json, NodeError, RunEvent } from '../../engine/types.ts';
 import { shardOf } from '../../platform/messages/subjects.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import type { Definitions } from './definitions.ts';
 import { creation, NO_DEFINITION, refusal, type Acceptance } from './new-run.ts';
 import type { CrRef, LiveRun } from './live-run.ts';
@@ -76,7 +77,7 @@ export class Intake {
     if (cr === undefined || !this.#p.owns(shardOf(cr.uid))) return 'done';
     if (cr.phase !== undefined && FINAL_PHASES.includes(cr.phase)) return 'done';
     const phase = await this.#p.phaseOf(cr.uid);
-    if (phase === undefined) return this.#accept(key, cr);
+    if (phase === undefined) return withSpan('rambo.run.accept', undefined, { run: cr.uid, namespace: cr.namespace }, (traceparent) => this.#accept(key, cr, traceparent));
     const steered = await this.#steer(cr);
     if (steered !== undefined) return steered;
     if (phase !== cr.phase || cr.generation !== cr.observedGeneration) this.#p.project(cr.uid, ref(cr), phase);
@@ -96,7 +97,7 @@ export class Intake {
     return keys;
   }
 
-  async #accept(key: string, cr: RunCr): Promise<Outcome> {
+  async #accept(key: string, cr: RunCr, traceparent: string | undefined): Promise<Outcome> {
     const spec = cr.spec;
     if (spec === undefined) return this.#refuse(cr, NO_DEFINITION, invalid(cr.problem ?? 'the object cannot be read'));
     if (spec.retryFrom !== undefined) return this.#refuse(cr, NO_DEFINITION, { ...invalid('spec.retryFrom is not supported yet'), reason: 'UnsupportedType' });
@@ -107,7 +108,7 @@ export class Intake {
     const definition = await this.#p.definitions.get(bytes);
     const refused = refusal(definition, json(spec.input));
     if (refused !== undefined || !definition.ok) return this.#refuse(cr, bytes, refused ?? invalid('the workflow is invalid'), spec);
-    const accepted = { ...acceptance(cr, bytes, spec), priority: spec.priority ?? workflow.spec.priority ?? 0, workflowLabels: workflow.labels };
+    const accepted = { ...acceptance(cr, bytes, spec), priority: spec.priority ?? workflow.spec.priority ?? 0, workflowLabels: workflow.labels, ...(traceparent === undefined ? {} : { traceparent }) };
     const settled = await this.#create({ ...accepted, suspended: spec.suspend === true || workflow.spec.suspend === true }, definition.compiled, undefined);
     if (settled.status === 'Retry') return { afterMs: 200, reason: settled.message };
     this.#remember(cr);

@@ -15,7 +15,8 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
   await build({
     absWorkingDir: root, entryPoints: [entry], outfile: `dist/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
-    external: ['pg-native', '@opentelemetry/*'],
+    // The SDK is loaded only where an endpoint is configured.
+    external: ['pg-native', '@opentelemetry/sdk-node', '@opentelemetry/exporter-trace-otlp-http'],
   });
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
   console.error(`bundled ${name}: ${(statSync(`${root}dist/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);

@@ -139,7 +139,8 @@ export class Stack {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
       RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
       RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_LOGS_DIR: this.#file('node-logs'),
-      RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      ...(process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] }),
+    RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     }, (line) => {
       const port = listeningPort(line);
       if (port !== undefined) this.#controllerPorts.set(name, port);

@@ -5,6 +5,7 @@ import {
   cancelSchema, dispatchSchema, resultReplySchema, type AttemptRef, type BeatMessage, type DispatchMessage, type LogMessage, type ResultMessage,
 } from '../../platform/messages/payloads.ts';
 import { cancelSubject, runnerSubject } from '../../platform/messages/subjects.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import { Attempt, attemptKey } from './attempt.ts';
 import { LogPump } from './log-pump.ts';
 import { failure, type Executor } from './types.ts';
@@ -151,7 +152,8 @@ export class Harness {
     this.#sendBeat(dispatch.shard, { attempts: [{ ...refOf(dispatch), startedAt: attempt.startedAt }] });
     const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); }, () => this.#p.bus.connected);
     const executor = Object.hasOwn(this.#p.executors, dispatch.type) ? this.#p.executors[dispatch.type] : undefined;
-    const outcome = await attempt.run(executor, this.#p.scratch, this.#p.env, logs)
+    const { run, node, item, attempt: number } = dispatch;
+    const outcome = await withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, () => attempt.run(executor, this.#p.scratch, this.#p.env, logs))
       .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
     const reporting = this.#report(dispatch, attempt.result(outcome)).finally(() => {
       this.#running.delete(attempt.key);

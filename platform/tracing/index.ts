@@ -1,0 +1,40 @@
+import { context, propagation, SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
+
+/** Names that may stand on a span. Inputs, outputs and environment never do. */
+export type SpanFacts = Readonly<Partial<Record<'run' | 'node' | 'item' | 'attempt' | 'namespace' | 'workflow' | 'operation', string | number>>>;
+
+/**
+ * Sends spans over OTLP when an endpoint is given; without one nothing is loaded and spans cost next to nothing.
+ * Returns how to flush and stop.
+ */
+export async function startTracing(service: string, endpoint: string | undefined): Promise<() => Promise<void>> {
+  if (endpoint === undefined) return () => Promise.resolve();
+  const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([import('@opentelemetry/sdk-node'), import('@opentelemetry/exporter-trace-otlp-http')]);
+  const sdk = new NodeSDK({ serviceName: `rambo-${service}`, traceExporter: new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` }), instrumentations: [] });
+  sdk.start();
+  return () => sdk.shutdown();
+}
+
+/**
+ * Runs `work` in a span that continues `parent` (a W3C traceparent). `work` gets the traceparent to hand on: the new
+ * span's, or the parent's where no spans are made.
+ */
+export function withSpan<T>(name: string, parent: string | undefined, facts: SpanFacts, work: (traceparent: string | undefined) => Promise<T>): Promise<T> {
+  const from = parent === undefined ? context.active() : propagation.extract(context.active(), { traceparent: parent });
+  return trace.getTracer('rambo').startActiveSpan(name, { attributes: attributesOf(facts) }, from, async (span) => {
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    const made = !/^0*$/.test(traceId) && span.isRecording();
+    try {
+      return await work(made ? `00-${traceId}-${spanId}-0${traceFlags.toString(16)}` : parent);
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}
+
+function attributesOf(facts: SpanFacts): Attributes {
+  return Object.fromEntries(Object.entries(facts).map(([name, value]) => [`rambo.${name}`, value]));
+}
