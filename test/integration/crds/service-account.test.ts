@@ -4,6 +4,9 @@ import type { CrdCluster, Way } from './cluster.ts';
 import { eventually } from '../../harness/kube-api.ts';
 
 const USER = 'crds-test-mallory';
+/** Nobody but the admin may use this account; another test of this file is granted `deployer`. */
+const UNOWNED = { workflowRef: { name: 'w' }, serviceAccountName: 'unowned' };
+const RUN = { workflowRef: { name: 'w' }, serviceAccountName: 'deployer' };
 let cluster: CrdCluster;
 beforeAll(async () => {
   cluster = await startCrdCluster('crds-account');
@@ -11,6 +14,11 @@ beforeAll(async () => {
   await eventually('the writer role', async () => {
     const answer = await cluster.write(manifest('WorkflowRun', 'probe', GOOD_SPEC.WorkflowRun), { user: USER });
     return answer.status === 201 ? true : undefined;
+  });
+  // The policies come into force one by one, a moment after they were applied.
+  await eventually('the policy on service accounts', async () => {
+    const answer = await cluster.write(manifest('WorkflowRun', 'probe', UNOWNED), { user: USER });
+    return answer.status === 403 ? true : undefined;
   });
 }, 60_000);
 afterAll(async () => { await cluster.remove(); });
@@ -31,12 +39,11 @@ async function allow(name: string, rules: unknown): Promise<void> {
   expect([role.status, binding.status]).toEqual([201, 201]);
 }
 
-const RUN = { workflowRef: { name: 'w' }, serviceAccountName: 'deployer' };
-const REFUSAL = /crds-test-mallory may not impersonate service account crds-account-[0-9-]+\/deployer: leave the field out, or grant/;
+const REFUSAL = /crds-test-mallory may not impersonate service account crds-account-[0-9-]+\/unowned: leave the field out, or grant/;
 
 describe.each<Way>(['create', 'apply'])('a service account named by somebody without rights on it: %s', (way) => {
   test('is refused, for a run and for a pool', async () => {
-    for (const object of [manifest('WorkflowRun', 'x', RUN), manifest('RunnerPool', 'x', { serviceAccountName: 'deployer' })]) {
+    for (const object of [manifest('WorkflowRun', 'x', UNOWNED), manifest('RunnerPool', 'x', { serviceAccountName: 'unowned' })]) {
       const answer = await cluster.write(object, { way, user: USER });
       expect(answer.message).toMatch(REFUSAL);
       expect(answer.status).toBe(403);
