@@ -1,5 +1,5 @@
 import { enableCompileCache } from 'node:module';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { z } from 'zod';
 import { duration, logLevel, readConfig, readSecretFile, text } from '../platform/config/index.ts';
@@ -65,6 +65,7 @@ async function main(): Promise<void> {
   log.info({ namespace, pool, slots: config.RAMBO_SLOTS, cpuMs: Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1_000) }, 'ready for work');
   await harness.run();
   javascript.stop();
+  rmSync(scratch, { recursive: true, force: true });
   await stopTracing();
   await bus.close();
   log.info({}, 'stopped');

@@ -57,6 +57,16 @@ test('a stop without grace after one with grace kills at once', async () => {
   await end();
 });
 
+test('a node that ends within its grace leaves no timer behind', async () => {
+  const { clock, attempt, execution, end } = await start();
+  attempt.stop('Cancelled', 30_000);
+  expect(clock.pending).toBe(1);
+  await end();
+  expect(clock.pending).toBe(0);
+  clock.advance(60_000);
+  expect(execution.kill.aborted).toBe(false);
+});
+
 test('the first reason counts', async () => {
   const { clock, attempt, end } = await start({ timeoutMs: 1_000 });
   clock.advance(1_000);

@@ -30,9 +30,11 @@ export function scratchDir(): string {
 }
 
 const folders: string[] = [];
+const ends: AbortController[] = [];
 
-/** Removes what `scratchDir` made. */
+/** Kills what executions of this test still run, also after a failure, and removes what `scratchDir` made. */
 export function removeScratch(): void {
+  for (const end of ends.splice(0)) end.abort();
   for (const dir of folders.splice(0)) rmSync(dir, { recursive: true, force: true });
 }
 
@@ -40,6 +42,7 @@ export function removeScratch(): void {
 export function execution(changes: Partial<DispatchMessage> = {}): Execution & { readonly logged: string[]; readonly stop: AbortController; readonly end: AbortController } {
   const stop = new AbortController();
   const end = new AbortController();
+  ends.push(end);
   const logged: string[] = [];
   return {
     dispatch: dispatch(changes), dir: scratchDir(), signal: stop.signal, kill: end.signal, env: POOL_ENV, log: (text) => { logged.push(text); }, logged, stop, end,

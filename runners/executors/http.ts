@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { request as httpRequest, validateHeaderName, validateHeaderValue, type IncomingMessage } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import { z } from 'zod';
 import { LIMITS } from '../../crds/names.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
@@ -11,7 +11,7 @@ const withSchema = z.object({
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
   url: z.string(),
   headers: z.array(z.object({ name: z.string(), value: z.string().optional(), fromEnv: z.string().optional() })).default([]),
-  body: z.unknown(),
+  body: z.unknown().optional(),
   expect: z.object({ status: z.array(z.int()).optional() }).loose().optional(),
 });
 type HttpWith = z.output<typeof withSchema>;
@@ -79,6 +79,7 @@ function firstHop(spec: HttpWith, env: Readonly<Record<string, string>>): Hop {
 
 function checkHeader(name: string, value: string): void {
   try {
+    const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule('node:http');
     validateHeaderName(name);
     validateHeaderValue(name, value);
   } catch {
@@ -145,7 +146,8 @@ function send(hop: Hop, target: { address: string; family: 4 | 6 }, signal: Abor
     },
   };
   return new Promise((resolve, reject) => {
-    const start = hop.url.protocol === 'https:' ? httpsRequest : httpRequest;
+    // Not an import: one of node:http reads every export, which loads the whole of undici when the runner starts.
+    const { request: start } = process.getBuiltinModule(hop.url.protocol === 'https:' ? 'node:https' : 'node:http');
     const request = start(hop.url, options, (response) => {
       readCapped(response).then((body) => { resolve({ status: response.statusCode ?? 0, headers: flat(response), body }); }, (error: unknown) => {
         request.destroy();

@@ -1,6 +1,6 @@
 /**
  * The program of a clean process for one JavaScript node, as text: the runner is one bundled file, so the child cannot
- * be a file beside it. It waits for one message, runs the source, answers, and ends. Plain JavaScript.
+ * be a file beside it. It waits for one message, says `started`, runs the source, answers, and ends. Plain JavaScript.
  */
 export const JAVASCRIPT_CHILD = `
 import { spawnSync } from 'node:child_process';
@@ -8,6 +8,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 const check = (file) => spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', env: {} }).stderr ?? '';
 process.once('message', async (job) => {
+  // Out before anything of the node runs: without it the parent may give the node to another process.
+  await new Promise((resolve) => process.send('started', resolve));
   const finish = (answer, code) => process.send(answer, () => process.exit(code));
   try {
     process.chdir(job.dir);

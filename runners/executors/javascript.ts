@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failure, type Executor, type Outcome } from '../core/types.ts';
+import { systemClock } from '../../platform/clock/index.ts';
+import { failure, type Execution, type Executor, type Outcome } from '../core/types.ts';
 import { JAVASCRIPT_CHILD } from './javascript-child.ts';
 import { exitMessage, follow, prepareFiles, programEnv, readOutput, textField, type ProcessEnd } from './process.ts';
 
@@ -31,14 +32,13 @@ export class JavascriptProcesses {
     const files = await prepareFiles(execution);
     const source = join(execution.dir, 'node.mjs');
     await writeFile(source, textField(execution, 'source'), { mode: 0o600 });
-    const child = this.#take();
-    const answered = answerOf(child);
-    const ending = follow(child, execution);
-    if (child.connected) child.send({ dir: execution.dir, file: source, env: programEnv(execution, files) });
-    const end = await ending;
+    const job: Job = { dir: execution.dir, file: source, env: programEnv(execution, files) };
+    let end = await runIn(this.#take(), execution, job);
+    // A spare that died while it waited (memory, say) never saw the node, which loses nothing and is not to blame.
+    if (!end.started && !execution.signal.aborted) end = await runIn(this.#start(), execution, job);
     this.#refill();
-    if (end.error !== undefined) return failure('Infra', 'StartError', `the process could not be started: ${end.error}`);
-    return outcomeOf(answered(), end, files.output);
+    if (!end.started) return failure('Infra', 'StartError', `the process ended before the node began: ${end.error ?? exitMessage(end.code, end.stderr)}`);
+    return outcomeOf(end, files.output);
   };
 
   /** Ends the processes that wait. */
@@ -66,10 +66,10 @@ export class JavascriptProcesses {
   }
 }
 
-function outcomeOf(answer: Answer | undefined, end: ProcessEnd, output: string): Promise<Outcome> | Outcome {
-  if (answer !== undefined && !answer.ok) return failure('User', 'ScriptError', answer.message ?? 'the script failed');
-  if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
-  return readOutput(output);
+interface Job {
+  readonly dir: string;
+  readonly file: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 interface Answer {
@@ -77,13 +77,48 @@ interface Answer {
   readonly message?: string;
 }
 
-/** Remembers the child's answer; what else it may send is not for us. */
-function answerOf(child: ChildProcess): () => Answer | undefined {
+/** How a process ended, whether the node began in it, and what it answered. */
+interface JobEnd extends ProcessEnd {
+  readonly started: boolean;
+  readonly answer?: Answer;
+}
+
+/** What a process may still have said when it ended is read for this long. */
+const CHANNEL_MS = 1_000;
+
+/** Gives a process its node and waits for its end. */
+async function runIn(child: ChildProcess, execution: Execution, job: Job): Promise<JobEnd> {
+  let started = false;
   let answer: Answer | undefined;
   child.on('message', (message) => {
-    if (typeof message !== 'object' || message === null || !('ok' in message)) return;
-    const text = 'message' in message && typeof message.message === 'string' ? { message: message.message } : {};
-    answer ??= { ok: message.ok === true, ...text };
+    if (message === 'started') started = true;
+    answer ??= answerIn(message);
   });
-  return () => answer;
+  const ending = follow(child, execution);
+  if (child.connected) child.send(job);
+  const end = await ending;
+  if (child.connected) await disconnected(child);
+  if (!started) child.kill('SIGKILL');
+  return { ...end, started, ...(answer === undefined ? {} : { answer }) };
+}
+
+/** The end of a process may be told before its last messages: they are all read when the channel has ended. */
+function disconnected(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const late = systemClock.after(CHANNEL_MS, resolve);
+    child.once('disconnect', () => { late.cancel(); resolve(); });
+  });
+}
+
+/** The answer that a message is; what else a process may send is not for us. */
+function answerIn(message: unknown): Answer | undefined {
+  if (typeof message !== 'object' || message === null || !('ok' in message)) return undefined;
+  const text = 'message' in message && typeof message.message === 'string' ? { message: message.message } : {};
+  return { ok: message.ok === true, ...text };
+}
+
+function outcomeOf({ answer, code, stderr }: JobEnd, output: string): Promise<Outcome> | Outcome {
+  if (answer !== undefined && !answer.ok) return failure('User', 'ScriptError', answer.message ?? 'the script failed');
+  if (code !== 0) return failure('User', 'ExitCode', exitMessage(code, stderr));
+  return readOutput(output);
 }

@@ -66,14 +66,31 @@ export function programEnv(execution: Execution, files: AttemptFiles): Record<st
 export async function runProgram(execution: Execution, program: Program): Promise<Outcome> {
   const files = await prepareFiles(execution);
   const env = programEnv(execution, files);
-  const nul = Object.keys(env).find((name) => `${name}${env[name] ?? ''}`.includes('\0'));
-  if (nul !== undefined) return failure('User', 'InvalidEnvironment', `env ${nul.replaceAll('\0', '?')}: a NUL cannot stand in an environment variable`);
+  const unfit = unfitVariable(env);
+  if (unfit !== undefined) return failure('User', 'InvalidEnvironment', unfit);
   const child = spawn(program.command, [...program.args], { cwd: execution.dir, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = await follow(child, execution);
-  if (end.error?.includes('E2BIG') === true) return failure('User', 'InvalidEnvironment', 'the environment of the node is too large for a process');
   if (end.error !== undefined) return failure('Infra', 'StartError', `${program.command} could not be started: ${end.error}`);
   if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
   return readOutput(files.output);
+}
+
+/** What Linux takes: one variable below 128 KiB, all of them well below the 2 MiB that arguments and environment share. */
+const VARIABLE_BYTES = 131_071;
+const VARIABLES_BYTES = 1_048_576;
+
+/** Why an environment cannot be given to a process; starting it would throw, and no other runner could do better. */
+function unfitVariable(env: Readonly<Record<string, string>>): string | undefined {
+  let total = 0;
+  for (const [name, value] of Object.entries(env)) {
+    const pair = `${name}=${value}`;
+    const size = Buffer.byteLength(pair);
+    total += size;
+    if (pair.includes('\0')) return `env ${name.replaceAll('\0', '?')}: a NUL cannot stand in an environment variable`;
+    if (size > VARIABLE_BYTES) return `env ${name}: ${size} bytes; an environment variable may have ${VARIABLE_BYTES}: pass it as with.input`;
+  }
+  if (total > VARIABLES_BYTES) return `env: ${total} bytes; an environment may have ${VARIABLES_BYTES}: pass it as with.input`;
+  return undefined;
 }
 
 /** How a process ended. `code` is 128 + n after signal n. */

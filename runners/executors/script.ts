@@ -14,7 +14,7 @@ export function scriptExecutor(javascript: Executor): Executor {
   return async (execution) => {
     const language = textField(execution, 'language');
     if (language === 'javascript') return javascript(execution);
-    const interpreter = INTERPRETERS[language];
+    const interpreter = Object.hasOwn(INTERPRETERS, language) ? INTERPRETERS[language] : undefined;
     if (interpreter === undefined) return failure('Invalid', 'UnsupportedLanguage', `with.language: ${language} is none of javascript, python, bash`);
     const file = join(execution.dir, interpreter.file);
     await writeFile(file, textField(execution, 'source'), { mode: 0o600 });
