@@ -6,7 +6,7 @@ import { counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/i
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
-import { changedSubject, commandSubject, logsSubject, ownerSubject, shardOf } from '../../platform/messages/subjects.ts';
+import { changedSubject, commandSubject, logsSubject, ownerSubject, REPLICAS_SUBJECT, shardOf } from '../../platform/messages/subjects.ts';
 import { Beats } from './beats.ts';
 import { takeCommand, type CommandParts } from './commands.ts';
 import { Definitions } from './definitions.ts';
@@ -43,7 +43,11 @@ export interface RunObserver {
   changed(live: LiveRun, draft: Draft, finished: boolean): void;
   dispatched(seconds: number): void;
   /** Shards were taken, their live runs are in memory: objects that were passed over before are ours now. */
-  gained(): void;
+  gained(shards: readonly number[]): void;
+  /** Shards are another replica's now: what was remembered for their objects may be old when they come back. */
+  lost(shards: readonly number[]): void;
+  /** Replicas came or went; this one is the first of the names. */
+  peers(names: readonly string[]): void;
   deadLetter(subject: string, reason: string, payload: Uint8Array): void;
 }
 
@@ -86,6 +90,7 @@ export class RunRoom {
   readonly #wheel: TimerWheel;
   readonly #takeover: Takeover;
   readonly #subscriptions = new Map<number, readonly { stop(): void }[]>();
+  #notices: { stop(): void } | undefined;
   #podSweep: { cancel(): void } | undefined;
   #stopped = false;
 
@@ -96,14 +101,17 @@ export class RunRoom {
     this.leases = new Leases(parts.clock);
     this.dispatcher = new Dispatcher(this.leases, parts.capacity);
     this.runs = new LiveRuns(this.#wheel, this.leases, this.dispatcher);
-    this.shards = new ShardKeeper({ store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log });
+    this.shards = new ShardKeeper({
+      store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log,
+      notify: () => { parts.bus.publish(REPLICAS_SUBJECT, json({ v: 1 })); },
+    });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
       owns: (run) => this.owns(run), nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
-      current: (live) => this.runs.get(live.id) === live,
+      current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
     });
     this.loop = this.#makeLoop();
     this.#beats = this.#makeBeats(submit);
@@ -116,6 +124,7 @@ export class RunRoom {
 
   /** Takes shards, loads their runs, and begins to listen. */
   async start(): Promise<void> {
+    this.#notices = this.#p.bus.listen(REPLICAS_SUBJECT, () => { void this.shards.look(); });
     await this.shards.start();
     this.#sweeper.start();
     this.#sweepPods();
@@ -124,6 +133,7 @@ export class RunRoom {
   /** Finishes what was handed in, then gives the shards back. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#notices?.stop();
     this.#podSweep?.cancel();
     this.#sweeper.stop();
     this.#beats.stop();
@@ -157,20 +167,31 @@ export class RunRoom {
   }
 
   /** ShardListener: load the runs of new shards, then listen for them. */
-  async gained(shards: readonly OwnedShard[]): Promise<void> {
-    await this.#takeover.load(shards.map((shard) => shard.id));
-    for (const { id } of shards) this.#subscribe(id);
-    this.#p.observer.gained();
+  async gained(shards: readonly OwnedShard[], held: (shard: number) => boolean): Promise<void> {
+    await this.#takeover.load(shards.map((shard) => shard.id), held);
+    const ours = shards.map((shard) => shard.id).filter(held);
+    for (const id of ours) this.#subscribe(id);
+    this.#p.observer.gained(ours);
   }
 
-  /** ShardListener: another replica speaks for these now. */
+  /** ShardListener: another replica speaks for these now, or will. */
   lost(shards: readonly number[]): void {
-    this.#p.log.warn({ shards: shards.length }, 'run shards moved away');
     for (const id of shards) {
       for (const subscription of this.#subscriptions.get(id) ?? []) subscription.stop();
       this.#subscriptions.delete(id);
     }
     this.runs.dropShards(new Set(shards));
+    this.#p.observer.lost(shards);
+  }
+
+  /** ShardListener: the commit under way may carry runs that have just been dropped. */
+  settled(): Promise<void> {
+    return this.loop.roundEnded();
+  }
+
+  /** ShardListener. */
+  peers(names: readonly string[]): void {
+    this.#p.observer.peers(names);
   }
 
   #makeLoop(): RunLoop {
