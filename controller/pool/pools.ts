@@ -1,8 +1,9 @@
 import { parseDuration } from '../../crds/duration.ts';
 import { LABELS } from '../../crds/names.ts';
 import type { Clock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
 import { poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
-import { credsSecretName, runnerPod, templateHash, type PoolObject, type RunnerSettings } from './runner-pod.ts';
+import { credsSecretName, runnerPod, runnerPodSpec, templateHash, type AttemptRunner, type PoolObject, type RunnerSettings } from './runner-pod.ts';
 
 /** A runner pod as the watch shows it. */
 export interface RunnerPodObject {
@@ -42,6 +43,7 @@ export interface PoolParts {
   /** A pool has more room than before: look at what waits. */
   readonly grown: (namespace: string, pool: string) => void;
   readonly suffix: () => string;
+  readonly log: { warn(facts: object, message: string): void };
 }
 
 /** What the queue does next with the key. */
@@ -91,6 +93,17 @@ export class Pools {
     const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));
     const ready = pods.filter((pod) => pod.ready).length;
     return { ready, starting: pods.length - ready };
+  }
+
+  /**
+   * Spec of a pod for one attempt that asked for its own. Undefined while there is no such pool: `default` is then on its
+   * way, any other is the user's to make, and the attempt waits for it until its `pendingTimeout`.
+   */
+  attemptSpec(namespace: string, name: string, attempt: AttemptRunner): Readonly<Record<string, unknown>> | undefined {
+    const pool = this.#p.pool(`${namespace}/${name}`);
+    if (pool !== undefined) return runnerPodSpec(pool, this.#p.settings, attempt);
+    if (name === 'default') this.#p.port.createDefaultPool(namespace).catch((error: unknown) => { this.#p.log.warn({ namespace, err: errorMessage(error) }, 'could not make the default pool'); });
+    return undefined;
   }
 
   /** One pass over one pool. */

@@ -249,7 +249,7 @@ export class ControllerApp {
       busy: (namespace, pod) => this.#room.leases.ofRunner(namespace, pod).length,
       demand: (namespace, pool) => this.#demandOf(namespace, pool),
       grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
-      suffix: () => systemIds.secret().slice(0, 6),
+      suffix: () => systemIds.secret().slice(0, 6), log: this.#log,
       port: poolPort(this.#client, {
         signPoolUser: sign,
         ensureConsumer: (namespace, pool, max) => this.#bus.ensureConsumer(namespace, pool, max),
@@ -281,6 +281,7 @@ export class ControllerApp {
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => (mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool)),
       podOwner: (live, pool) => this.#podOwner(live, pool),
+      runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
       commands: commandStore(this.#db),
       metrics: {

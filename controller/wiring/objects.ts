@@ -4,7 +4,8 @@ import type { PodObject } from '../run/pods.ts';
 import type { RunCr } from '../run/intake.ts';
 import type { RunObject } from '../run/status-writer.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
-import type { PoolObject } from '../pool/runner-pod.ts';
+import { MAIN_CONTAINER } from '../run/pod-template.ts';
+import { RUNNER_CONTAINER, type PoolObject } from '../pool/runner-pod.ts';
 import type { RunnerPodObject } from '../pool/pools.ts';
 import type { KubeObject } from '../runtime/reflector.ts';
 
@@ -99,11 +100,12 @@ export function toAttemptPod(object: unknown): PodObject | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;
   const { metadata, status } = parsed.data;
+  const container = status?.containerStatuses?.find((c) => c.name === MAIN_CONTAINER || c.name === RUNNER_CONTAINER);
   return {
     namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
     view: {
       phase: status?.phase, reason: status?.reason, message: status?.message, deletionTimestamp: metadata.deletionTimestamp,
-      main: status?.containerStatuses?.find((c) => c.name === 'main')?.state,
+      runner: container?.name === RUNNER_CONTAINER, main: container?.state,
     },
   };
 }
