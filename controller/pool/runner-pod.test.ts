@@ -4,7 +4,7 @@ import { runnerPod, runnerPodSpec, templateHash, type PoolObject } from './runne
 const settings = { natsUrl: 'nats://nats:4222', image: 'rambo/runner:1' };
 
 function pool(spec: object = {}): PoolObject {
-  return { namespace: 'team', name: 'gpu', uid: 'pool-uid', generation: 1, spec: runnerPoolSpecSchema.parse(spec) };
+  return { namespace: 'team', name: 'gpu', uid: 'pool-uid', generation: 1, labels: {}, resourceVersion: '1', conditions: [], spec: runnerPoolSpecSchema.parse(spec) };
 }
 
 interface Spec { readonly containers: readonly [{ readonly env: readonly { name: string; value?: string }[]; readonly [field: string]: unknown }]; readonly [field: string]: unknown }

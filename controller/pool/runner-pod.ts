@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { API_VERSION, LABELS, MANAGED_BY } from '../../crds/names.ts';
+import type { Condition } from '../../crds/parts.ts';
 import type { RunnerSpec } from '../../crds/node.ts';
 import type { RunnerPoolSpec } from '../../crds/runner-pool.ts';
 import { podMount, podVolume } from '../../platform/kube/pod-parts.ts';
@@ -10,7 +11,11 @@ export interface PoolObject {
   readonly name: string;
   readonly uid: string;
   readonly generation: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly resourceVersion: string;
   readonly spec: RunnerPoolSpec;
+  /** Conditions of its status, as the cache has them. */
+  readonly conditions: readonly Condition[];
 }
 
 /** What every runner pod is told besides its pool. */
