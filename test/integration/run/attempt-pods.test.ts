@@ -21,6 +21,9 @@ test('a script in a pod of its own: input, output, log; the default pool is made
   const { metadata } = await t.startInline(nodes, { workflow: { outputs: { got: '${{ nodes.own.output.twice }}' } } });
   const run = await t.finished(metadata.name);
   expect(run.status).toMatchObject({ phase: 'Succeeded', outputs: { got: 42 } });
+  const [attempt] = await t.sql<{ pod: string; runner: string }>('select pod, runner from attempt where run_id = $1', [metadata.uid]);
+  expect(attempt?.pod).toMatch(/^own-/);
+  expect(attempt?.runner).toBe(attempt?.pod);
   expect(await t.stack.kubectl.run('get', 'runnerpool', 'default', '-o', 'jsonpath={.spec.minReady}')).toBe('0');
   await t.until('the pod to be removed', async () => (await podsOf(metadata.uid)).length === 0);
 });

@@ -52,6 +52,9 @@ test('with reuse Never each node has a pod, and pods that ended are removed', as
   expect(status?.phase).toBe('Succeeded');
   const { runners }: { runners: readonly number[] } = status?.outputs as never;
   expect(new Set(runners).size).toBe(3);
+  const recorded = await t.sql<{ runner: string | null }>('select runner from attempt where run_id = $1', [metadata.uid]);
+  expect(new Set(recorded.map((row) => row.runner)).size).toBe(3);
+  for (const { runner } of recorded) expect(runner).toMatch(/^single-/);
   await t.until('ended pods to go', async () => {
     const phases = await t.stack.kubectl.run('get', 'pods', '-l', 'rambo.dev/pool=single', '-o', 'jsonpath={.items[*].status.phase}');
     return !/Succeeded|Failed/.test(phases);
