@@ -8,7 +8,7 @@ import { nodeRows } from './run/views.ts';
 import { compileSchemas } from './schema/prepare.ts';
 import { NO_ITEM, type Command, type Dispatch, type Json, type NodeError, type NodeRow, type RunMeta, type Step } from './types.ts';
 
-/** Builders for tests of this room. Nothing else imports this file. */
+/** Builders for tests: of this room, and of rooms above that need a compiled workflow. No product code imports this file. */
 
 /** A run's facts for tests. */
 export const META: RunMeta = {

@@ -6,11 +6,12 @@ import { duration, logLevel, readConfig, readSecretFile, text } from '../platfor
 import { systemClock } from '../platform/clock/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
 import { systemIds } from '../platform/ids/index.ts';
-import { createLog } from '../platform/log/index.ts';
+import { createLog, type Log } from '../platform/log/index.ts';
 import { startTracing } from '../platform/tracing/index.ts';
 import { poolInboxPrefix } from '../platform/messages/subjects.ts';
-import { connectBus } from '../platform/nats/bus.ts';
-import { Harness } from './core/harness.ts';
+import { connectBus, type Bus } from '../platform/nats/bus.ts';
+import { fetchDispatch, fetchTargetSchema } from './core/fetch.ts';
+import { Harness, type NextDispatch } from './core/harness.ts';
 import { httpExecutor } from './executors/http.ts';
 import { JavascriptProcesses } from './executors/javascript.ts';
 import { scriptExecutor } from './executors/script.ts';
@@ -27,10 +28,15 @@ const runnerConfigSchema = z.object({
   RAMBO_SLOTS: z.coerce.number().int().min(1).max(256).default(8),
   RAMBO_REUSE: z.enum(['Never', 'Run', 'Shared']).default('Run'),
   RAMBO_RUNNER_NAME: text(),
+  /** Set in the pod of one attempt: which one; see core/fetch.ts. */
+  RAMBO_FETCH: fetchTargetSchema.optional(),
+  RAMBO_FETCH_SECRET: text().default(''),
   RAMBO_DRAIN_GRACE: duration('30s'),
   RAMBO_LOG_LEVEL: logLevel(),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional(),
 });
+
+type RunnerConfig = z.output<typeof runnerConfigSchema>;
 
 /** What nodes may see of the pod's environment: all that is not the runner's own. */
 function nodeEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
@@ -39,6 +45,14 @@ function nodeEnv(env: Readonly<Record<string, string | undefined>>): Record<stri
     if (value !== undefined && !name.startsWith('RAMBO_') && !name.startsWith('NODE_') && !name.startsWith('KUBERNETES_') && !name.startsWith('OTEL_')) out[name] = value;
   }
   return out;
+}
+
+/** Where this runner's work comes from: the pool's stream, or in a pod of one attempt the owner of its run. */
+async function source(config: RunnerConfig, bus: Bus, nothing: (reason: string) => void, log: Log): Promise<NextDispatch> {
+  const { RAMBO_NAMESPACE: namespace, RAMBO_POOL: pool, RAMBO_FETCH: target, RAMBO_FETCH_SECRET: secret } = config;
+  if (target !== undefined) return fetchDispatch({ clock: systemClock, bus, namespace, pool, target, secret, random: systemIds.random, nothing, log });
+  const dispatches = await bus.dispatches(namespace, pool);
+  return (expires) => dispatches.next(expires);
 }
 
 async function main(): Promise<void> {
@@ -52,11 +66,14 @@ async function main(): Promise<void> {
     url: config.RAMBO_NATS_URL, name: config.RAMBO_RUNNER_NAME, inboxPrefix: poolInboxPrefix(namespace, pool), log,
     creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
   });
-  const dispatches = await bus.dispatches(namespace, pool);
-  const once = config.RAMBO_REUSE === 'Never';
+  const next = await source(config, bus, (reason) => {
+    log.info({ reason }, 'nothing to do');
+    harness.drain(0);
+  }, log);
+  const once = config.RAMBO_REUSE === 'Never' || config.RAMBO_FETCH !== undefined;
   const javascript = new JavascriptProcesses(scratch, once ? 1 : Math.min(2, config.RAMBO_SLOTS));
-  const harness = new Harness({
-    clock: systemClock, bus, next: (expires) => dispatches.next(expires), random: systemIds.random, log, namespace, pool, scratch, once,
+  const harness: Harness = new Harness({
+    clock: systemClock, bus, next, random: systemIds.random, log, namespace, pool, scratch, once,
     runner: config.RAMBO_RUNNER_NAME, slots: config.RAMBO_SLOTS, env: nodeEnv(process.env),
     executors: { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor },
   });

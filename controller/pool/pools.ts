@@ -1,8 +1,12 @@
 import { parseDuration } from '../../crds/duration.ts';
 import { LABELS } from '../../crds/names.ts';
+import type { RunnerPoolStatus } from '../../crds/runner-pool.ts';
 import type { Clock } from '../../platform/clock/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import { FailingPods } from './failing.ts';
+import { poolStatus, sameConditions } from './status.ts';
 import { poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
-import { credsSecretName, runnerPod, templateHash, type PoolObject, type RunnerSettings } from './runner-pod.ts';
+import { credsSecretName, runnerPod, runnerPodSpec, templateHash, type AttemptRunner, type PoolObject, type RunnerSettings } from './runner-pod.ts';
 
 /** A runner pod as the watch shows it. */
 export interface RunnerPodObject {
@@ -14,11 +18,14 @@ export interface RunnerPodObject {
   readonly ready: boolean;
   readonly deleting: boolean;
   readonly createdAt: number;
+  /** Why it ended or does not start, in its own words. */
+  readonly problem?: string | undefined;
 }
 
 /** What the pools need of the API server and of NATS. */
 export interface PoolPort {
-  createPod(pod: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Creates a runner pod. `Refused`: the API server will not take it (quota, admission), with its reason. */
+  createPod(pod: Readonly<Record<string, unknown>>): Promise<{ readonly kind: 'Created' } | { readonly kind: 'Refused'; readonly message: string }>;
   deletePod(namespace: string, name: string, uid: string): Promise<void>;
   /** Writes the Secret with the pool's credentials (server-side apply), owned by the pool. */
   applyCreds(pool: PoolObject, secretName: string, creds: string): Promise<void>;
@@ -27,7 +34,11 @@ export interface PoolPort {
   removeConsumer(namespace: string, pool: string): Promise<void>;
   /** Makes the `default` pool of a namespace that has none, with minReady 0. */
   createDefaultPool(namespace: string): Promise<void>;
-  patchStatus(pool: PoolObject, status: { readonly ready: number; readonly starting: number }): Promise<void>;
+  patchStatus(pool: PoolObject, status: RunnerPoolStatus): Promise<void>;
+  /** Mirrors the definition into Postgres; an older generation changes nothing. */
+  mirror(pool: PoolObject): Promise<void>;
+  /** Removes the mirror of exactly that object. */
+  unmirror(namespace: string, name: string, uid: string): Promise<void>;
 }
 
 /** What the pools need of their neighbours. */
@@ -42,6 +53,7 @@ export interface PoolParts {
   /** A pool has more room than before: look at what waits. */
   readonly grown: (namespace: string, pool: string) => void;
   readonly suffix: () => string;
+  readonly log: { warn(facts: object, message: string): void };
 }
 
 /** What the queue does next with the key. */
@@ -61,8 +73,13 @@ interface Memory {
   neededUntil: number;
   /** Pods that were created and not yet seen. */
   readonly expected: Map<string, number>;
-  status: { ready: number; starting: number; generation: number; at: number } | undefined;
+  status: { readonly at: number; readonly value: RunnerPoolStatus } | undefined;
   ready: number;
+  readonly failing: FailingPods;
+  /** Ended pods whose removal was asked for and that the watch still shows. */
+  readonly removed: Set<string>;
+  /** Which version of the definition the mirror has: uid and resourceVersion. */
+  mirrored: { readonly uid: string; readonly version: string } | undefined;
 }
 
 /** Sizes runner pools and gives them their NATS credentials. Keys are `namespace/name`. */
@@ -86,11 +103,27 @@ export class Pools {
     for (const memory of this.#memory.values()) memory.consumer = 0;
   }
 
+  /** The watch showed a deletion: the next pass takes back what stands for that object. */
+  deleted(key: string, uid: string): void {
+    this.#remember(key).mirrored = { uid, version: '' };
+  }
+
   /** Pods the pool has, for metrics. */
   counts(namespace: string, name: string): { ready: number; starting: number } {
     const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));
     const ready = pods.filter((pod) => pod.ready).length;
     return { ready, starting: pods.length - ready };
+  }
+
+  /**
+   * Spec of a pod for one attempt that asked for its own. Undefined while there is no such pool: `default` is then on its
+   * way, any other is the user's to make, and the attempt waits for it until its `pendingTimeout`.
+   */
+  attemptSpec(namespace: string, name: string, attempt: AttemptRunner): Readonly<Record<string, unknown>> | undefined {
+    const pool = this.#p.pool(`${namespace}/${name}`);
+    if (pool !== undefined) return runnerPodSpec(pool, this.#p.settings, attempt);
+    if (name === 'default') this.#p.port.createDefaultPool(namespace).catch((error: unknown) => { this.#p.log.warn({ namespace, err: errorMessage(error) }, 'could not make the default pool'); });
+    return undefined;
   }
 
   /** One pass over one pool. */
@@ -99,6 +132,7 @@ export class Pools {
     const pool = this.#p.pool(key);
     if (pool === undefined) return this.#missing(namespace, name);
     const memory = this.#remember(key);
+    await this.#mirror(pool, memory);
     await this.#connect(pool, memory);
     const again = await this.#size(pool, memory);
     const report = await this.#report(pool, memory);
@@ -108,7 +142,9 @@ export class Pools {
 
   async #missing(namespace: string, name: string): Promise<PoolOutcome> {
     if (this.#p.demand(namespace, name) > 0 && name === 'default') await this.#p.port.createDefaultPool(namespace);
-    else if (this.#memory.has(`${namespace}/${name}`)) await this.#p.port.removeConsumer(namespace, name);
+    const memory = this.#memory.get(`${namespace}/${name}`);
+    if (memory !== undefined) await this.#p.port.removeConsumer(namespace, name);
+    if (memory?.mirrored !== undefined) await this.#p.port.unmirror(namespace, name, memory.mirrored.uid);
     this.#memory.delete(`${namespace}/${name}`);
     return 'done';
   }
@@ -116,10 +152,18 @@ export class Pools {
   #remember(key: string): Memory {
     let memory = this.#memory.get(key);
     if (memory === undefined) {
-      memory = { credsUntil: 0, credsFor: '', consumer: 0, neededUntil: this.#p.clock.now(), expected: new Map(), status: undefined, ready: 0 };
+      memory = { credsUntil: 0, credsFor: '', consumer: 0, neededUntil: this.#p.clock.now(), expected: new Map(), status: undefined, ready: 0, failing: new FailingPods(), removed: new Set(), mirrored: undefined };
       this.#memory.set(key, memory);
     }
     return memory;
+  }
+
+  /** The status is no part of the definition, so its version alone may move without a write: the generation decides in Postgres. */
+  async #mirror(pool: PoolObject, memory: Memory): Promise<void> {
+    const version = `${pool.generation}/${JSON.stringify(pool.labels)}`;
+    if (memory.mirrored?.uid === pool.uid && memory.mirrored.version === version) return;
+    await this.#p.port.mirror(pool);
+    memory.mirrored = { uid: pool.uid, version };
   }
 
   /** Consumer first, then the credentials that may use it, then pods that need both. */
@@ -140,6 +184,7 @@ export class Pools {
     const { namespace, name, spec } = pool;
     const template = templateHash(pool, this.#p.settings);
     const now = this.#p.clock.now();
+    await this.#removeEnded(pool, memory, now);
     const pods = this.#pods(pool, memory, now);
     const demand = this.#p.demand(namespace, name);
     const slots = spec.reuse === 'Never' ? 1 : spec.slots;
@@ -149,16 +194,35 @@ export class Pools {
       minReady: spec.minReady, max: Math.max(spec.max, spec.minReady), slots, idleMs: parseDuration(spec.idleTTL) ?? 300_000,
       demand, pods, template, neededUntil: memory.neededUntil, now,
     });
-    for (let i = 0; i < plan.create; i++) await this.#create(pool, memory, now);
+    for (let i = 0; i < plan.create && memory.failing.wait(now) === 0; i++) await this.#create(pool, memory, now);
     for (const pod of plan.remove) await this.#p.port.deletePod(namespace, pod.name, pod.uid);
     this.#notice(pool, memory, pods);
-    return plan.againMs;
+    if (plan.create === 0 && alive === 0) memory.failing.rest(now);
+    const wait = plan.create > 0 ? memory.failing.wait(now) : 0;
+    return wait > 0 ? Math.min(wait, plan.againMs ?? wait) : plan.againMs;
+  }
+
+  /** A runner pod ends when it drains, after its one node, or because something is wrong: nobody needs it any more. */
+  async #removeEnded(pool: PoolObject, memory: Memory, now: number): Promise<void> {
+    const seen = this.#p.pods(pool.namespace, pool.name);
+    memory.failing.alive(seen.filter((pod) => !leaving(pod)));
+    const ended = seen.filter((pod) => leaving(pod) && !pod.deleting && !memory.removed.has(pod.uid));
+    memory.failing.ended(ended.map((pod) => ({ name: pod.name, failed: pod.phase === 'Failed', problem: pod.problem })), now);
+    for (const pod of ended) {
+      memory.removed.add(pod.uid);
+      await this.#p.port.deletePod(pool.namespace, pod.name, pod.uid);
+    }
+    for (const uid of memory.removed) if (!seen.some((pod) => pod.uid === uid)) memory.removed.delete(uid);
   }
 
   async #create(pool: PoolObject, memory: Memory, now: number): Promise<void> {
     const suffix = this.#p.suffix();
-    memory.expected.set(`${pool.name.slice(0, 50)}-${suffix}`, now);
-    await this.#p.port.createPod(runnerPod(pool, this.#p.settings, suffix));
+    const name = `${pool.name.slice(0, 50)}-${suffix}`;
+    memory.expected.set(name, now);
+    const result = await this.#p.port.createPod(runnerPod(pool, this.#p.settings, suffix));
+    if (result.kind === 'Created') return;
+    memory.expected.delete(name);
+    memory.failing.refused(result.message, now);
   }
 
   /** Pods of the watch, and those it has not shown yet: a stale cache must not make the pool grow twice. */
@@ -182,16 +246,18 @@ export class Pools {
     if (grown) this.#p.grown(pool.namespace, pool.name);
   }
 
-  /** Returns when to look again where a change has to wait for its minute. */
+  /** Conditions are told at once, numbers alone at most once a minute. Returns when to look again where they have to wait. */
   async #report(pool: PoolObject, memory: Memory): Promise<number | undefined> {
     const { ready, starting } = this.counts(pool.namespace, pool.name);
     const now = this.#p.clock.now();
     const last = memory.status;
-    const same = last?.ready === ready && last.starting === starting && last.generation === pool.generation;
-    if (same) return undefined;
-    if (last !== undefined && now - last.at < STATUS_MS) return last.at + STATUS_MS - now;
-    memory.status = { ready, starting, generation: pool.generation, at: now };
-    await this.#p.port.patchStatus(pool, { ready, starting });
+    const before = last?.value.conditions ?? pool.conditions;
+    const status = poolStatus({ generation: pool.generation, minReady: pool.spec.minReady, ready, starting, trouble: memory.failing.trouble }, before, now);
+    const news = last === undefined || !sameConditions(before, status.conditions ?? []);
+    if (!news && last.value.ready === ready && last.value.starting === starting) return undefined;
+    if (!news && now - last.at < STATUS_MS) return last.at + STATUS_MS - now;
+    memory.status = { at: now, value: status };
+    await this.#p.port.patchStatus(pool, status);
     return undefined;
   }
 }

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { API_VERSION, LABELS, MANAGED_BY } from '../../crds/names.ts';
+import type { Condition } from '../../crds/parts.ts';
+import type { RunnerSpec } from '../../crds/node.ts';
 import type { RunnerPoolSpec } from '../../crds/runner-pool.ts';
+import { podMount, podVolume } from '../../platform/kube/pod-parts.ts';
 
 /** A RunnerPool as the room uses it. */
 export interface PoolObject {
@@ -8,7 +11,11 @@ export interface PoolObject {
   readonly name: string;
   readonly uid: string;
   readonly generation: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly resourceVersion: string;
   readonly spec: RunnerPoolSpec;
+  /** Conditions of its status, as the cache has them. */
+  readonly conditions: readonly Condition[];
 }
 
 /** What every runner pod is told besides its pool. */
@@ -32,9 +39,20 @@ export function templateHash(pool: PoolObject, settings: RunnerSettings): string
   return createHash('sha256').update(JSON.stringify([rest, settings, pool.uid])).digest('hex').slice(0, 12);
 }
 
+/** What one attempt's own pod adds to, or takes instead of, what its pool says; field by field, like everything in a pod of ours. */
+export interface AttemptRunner {
+  readonly runner: RunnerSpec;
+  /** The runner's variables that name the attempt. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Seconds after which the kubelet ends the pod. */
+  readonly activeDeadlineSeconds?: number;
+}
+
+/** Name of the runner's container, in warm pods and in pods of one attempt. */
+export const RUNNER_CONTAINER = 'runner';
+
 /** The pod of a warm runner: closed template, Pod Security `restricted`, no Kubernetes credential. */
 export function runnerPod(pool: PoolObject, settings: RunnerSettings, suffix: string): Readonly<Record<string, unknown>> {
-  const { spec } = pool;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -44,40 +62,61 @@ export function runnerPod(pool: PoolObject, settings: RunnerSettings, suffix: st
       labels: { [LABELS.managedBy]: MANAGED_BY, [LABELS.pool]: pool.name, 'rambo.dev/template': templateHash(pool, settings) },
       ownerReferences: [{ apiVersion: API_VERSION, kind: 'RunnerPool', name: pool.name, uid: pool.uid, controller: true, blockOwnerDeletion: false }],
     },
-    spec: {
-      restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: 45,
-      securityContext: { runAsNonRoot: true, runAsUser: 65_532, runAsGroup: 65_532, fsGroup: 65_532, ...spec.securityContext, seccompProfile: { type: 'RuntimeDefault' } },
-      ...(spec.serviceAccountName === undefined ? {} : { serviceAccountName: spec.serviceAccountName }),
-      ...(spec.nodeSelector === undefined ? {} : { nodeSelector: spec.nodeSelector }),
-      ...(spec.tolerations === undefined ? {} : { tolerations: spec.tolerations }),
-      ...(spec.imagePullSecrets === undefined ? {} : { imagePullSecrets: spec.imagePullSecrets }),
-      volumes: [{ name: 'nats', secret: { secretName: credsSecretName(pool.name) } }, { name: 'tmp', emptyDir: {} }],
-      containers: [runnerContainer(pool, settings)],
-    },
+    spec: runnerPodSpec(pool, settings),
   };
 }
 
-function runnerContainer(pool: PoolObject, settings: RunnerSettings): Readonly<Record<string, unknown>> {
+/**
+ * Spec of a runner pod: of the pool, or with `attempt` of one attempt that asked for a pod of its own. What the attempt
+ * says about resources and placement replaces what the pool says; environment and volumes are added to the pool's.
+ */
+export function runnerPodSpec(pool: PoolObject, settings: RunnerSettings, attempt?: AttemptRunner): Readonly<Record<string, unknown>> {
   const { spec } = pool;
+  const nodeSelector = attempt?.runner.nodeSelector ?? spec.nodeSelector;
+  const tolerations = attempt?.runner.tolerations ?? spec.tolerations;
   return {
-    name: 'runner',
+    restartPolicy: 'Never',
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 45,
+    ...(attempt?.activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds: attempt.activeDeadlineSeconds }),
+    securityContext: { runAsNonRoot: true, runAsUser: 65_532, runAsGroup: 65_532, fsGroup: 65_532, ...spec.securityContext, seccompProfile: { type: 'RuntimeDefault' } },
+    ...(spec.serviceAccountName === undefined ? {} : { serviceAccountName: spec.serviceAccountName }),
+    ...(nodeSelector === undefined ? {} : { nodeSelector }),
+    ...(tolerations === undefined ? {} : { tolerations }),
+    ...(spec.imagePullSecrets === undefined ? {} : { imagePullSecrets: spec.imagePullSecrets }),
+    volumes: [
+      { name: 'rambo-nats', secret: { secretName: credsSecretName(pool.name) } }, { name: 'rambo-tmp', emptyDir: {} },
+      ...(attempt?.runner.volumes ?? []).map(podVolume),
+    ],
+    containers: [runnerContainer(pool, settings, attempt)],
+  };
+}
+
+function runnerContainer(pool: PoolObject, settings: RunnerSettings, attempt: AttemptRunner | undefined): Readonly<Record<string, unknown>> {
+  const { spec } = pool;
+  const envFrom = [...(spec.envFrom ?? []), ...(attempt?.runner.envFrom ?? [])];
+  const resources = attempt?.runner.resources ?? spec.resources;
+  return {
+    name: RUNNER_CONTAINER,
     image: spec.image === '' ? settings.image : spec.image,
     env: [
       { name: 'RAMBO_NATS_URL', value: settings.natsUrl },
       { name: 'RAMBO_NATS_CREDS_FILE', value: `${CREDS_DIR}/nats.creds` },
       { name: 'RAMBO_NAMESPACE', value: pool.namespace },
       { name: 'RAMBO_POOL', value: pool.name },
-      { name: 'RAMBO_SLOTS', value: String(spec.reuse === 'Never' ? 1 : spec.slots) },
-      { name: 'RAMBO_REUSE', value: spec.reuse },
+      { name: 'RAMBO_SLOTS', value: String(attempt !== undefined || spec.reuse === 'Never' ? 1 : spec.slots) },
+      { name: 'RAMBO_REUSE', value: attempt === undefined ? spec.reuse : 'Never' },
       { name: 'RAMBO_RUNNER_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'TMPDIR', value: '/tmp/rambo' },
+      ...Object.entries(attempt?.env ?? {}).map(([name, value]) => ({ name, value })),
     ],
-    ...(spec.envFrom === undefined ? {} : { envFrom: spec.envFrom }),
-    ...(spec.resources === undefined ? {} : { resources: spec.resources }),
-    volumeMounts: [{ name: 'nats', mountPath: CREDS_DIR, readOnly: true }, { name: 'tmp', mountPath: '/tmp/rambo' }],
+    ...(envFrom.length === 0 ? {} : { envFrom }),
+    ...(resources === undefined ? {} : { resources }),
+    volumeMounts: [
+      { name: 'rambo-nats', mountPath: CREDS_DIR, readOnly: true }, { name: 'rambo-tmp', mountPath: '/tmp/rambo' },
+      ...(attempt?.runner.volumes ?? []).map(podMount),
+    ],
     securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
   };
 }

@@ -65,6 +65,7 @@ export class Beats {
       this.#stale(ref, namespace, pool);
       return;
     }
+    lease.beaten = lease.seen;
     if (lease.taken) return;
     lease.taken = true;
     this.#p.dispatched(Math.max(0, this.#p.clock.monotonic() - lease.opened) / 1_000);

@@ -43,6 +43,8 @@ export class Draft {
   readonly commands: Command[] = [];
   readonly outbox: OutboxEntry[] = [];
   readonly settles: ((settled: Settled) => void)[] = [];
+  /** Names of the runner pods that had attempts which ended, by place and attempt; for the record only. */
+  readonly runners = new Map<string, string>();
   run: RunRow | undefined;
 
   constructor(live: LiveRun, created?: NewRunRecord) {

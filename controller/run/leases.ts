@@ -17,6 +17,8 @@ export interface Lease {
   readonly opened: number;
   /** Monotonic time of the last sign of life, or of the sending. */
   seen: number;
+  /** Monotonic time of the last sign of life of a runner; absent for users' containers, whose pods speak for them. */
+  beaten?: number;
 }
 
 /** Key of an attempt's place: one attempt at a time holds it. */
@@ -86,10 +88,10 @@ export class Leases {
     return leases;
   }
 
-  /** Attempts a runner took and that it said nothing of for `ttlMs`. */
+  /** Attempts a runner took and that it said nothing of for `ttlMs`. A pod counts only once a runner spoke from within it. */
   expired(ttlMs: number): readonly Lease[] {
     const oldest = this.#clock.monotonic() - ttlMs;
-    return [...this.#byPlace.values()].filter((lease) => lease.taken && lease.seen <= oldest);
+    return [...this.#byPlace.values()].filter((lease) => lease.taken && (lease.mode === 'pod' ? lease.beaten ?? Infinity : lease.seen) <= oldest);
   }
 
   /** Attempts sent at least `ageMs` ago that nobody took yet. */

@@ -185,7 +185,7 @@ export class RunLoop {
     this.#p.metrics.advance((this.#p.clock.monotonic() - before) / 1_000);
     const changed = draft.add(step) || work.create !== undefined;
     for (const command of step.commands) this.#before(draft, command);
-    this.#closeLeases(draft.live, step.nodes);
+    this.#closeLeases(draft, step.nodes);
     if (work.settle === undefined) return;
     if (changed) draft.settles.push(work.settle);
     else if (draft.dirty) draft.settles.push((settled) => work.settle?.(settled.status === 'Committed' ? { status: 'Unchanged' } : settled));
@@ -213,11 +213,15 @@ export class RunLoop {
   }
 
   /** Whatever is not in flight any more frees its place in the pool. */
-  #closeLeases(live: LiveRun, rows: readonly NodeRow[]): void {
+  #closeLeases(draft: Draft, rows: readonly NodeRow[]): void {
+    const { live } = draft;
     for (const row of rows) {
       if (row.status === 'Running' || row.status === 'Queued') continue;
       const lease = this.#p.leases.close(live.id, row.node, row.item);
-      if (lease !== undefined) this.#p.dispatcher.release(lease);
+      if (lease !== undefined) {
+        this.#p.dispatcher.release(lease);
+        if (lease.runner !== undefined) draft.runners.set(placeKey(String(lease.attempt), row.node, row.item), lease.runner);
+      }
       live.sends.delete(placeKey('', row.node, row.item));
     }
   }

@@ -20,6 +20,9 @@ describe('podOutcome', () => {
     ['status lost', ended(137, { reason: 'ContainerStatusUnknown' }), 'Failed', 'Infra/ContainerStatusUnknown'],
     ['deadline', ended(137, {}, { reason: 'DeadlineExceeded' }), 'Failed', 'Timeout/DeadlineExceeded'],
     ['failed without a container', { phase: 'Failed', reason: 'NodeAffinity' }, 'Failed', 'Infra/NodeAffinity'],
+    ['a runner that ended: its result is recorded by itself or not at all', ended(0, {}, { runner: true }), 'Failed', 'Infra/RunnerEnded'],
+    ['a runner that crashed', ended(1, { reason: 'Error' }, { runner: true }), 'Failed', 'Infra/RunnerEnded'],
+    ['a runner out of memory', ended(137, { reason: 'OOMKilled' }, { runner: true }), 'Failed', 'Infra/OOMKilled'],
     ['node gone', { phase: 'Unknown' }, 'Failed', 'Infra/NodeLost'],
   ])('%s', (_, pod, kind, error) => {
     const outcome = podOutcome(pod);

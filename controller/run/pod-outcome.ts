@@ -7,6 +7,9 @@ export interface PodView {
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly deletionTimestamp?: string | undefined;
+  /** The container is a runner of ours: it reports its result itself, its exit code says nothing about the node. */
+  readonly runner?: boolean | undefined;
+  /** State of the one container. */
   readonly main?: {
     readonly waiting?: { readonly reason?: string | undefined; readonly message?: string | undefined } | undefined;
     readonly running?: { readonly startedAt?: string | undefined } | undefined;
@@ -61,6 +64,9 @@ function fromTerminated(pod: PodView, t: NonNullable<NonNullable<PodView['main']
   // A pod on its way out that was killed by the signal of its deletion did not end by itself.
   if (pod.deletionTimestamp !== undefined && (t.exitCode === 143 || t.exitCode === 137)) {
     return { ...failed('Infra', 'PodDeleted', 'the pod was deleted while it ran'), ...at };
+  }
+  if (pod.runner === true) {
+    return { ...failed('Infra', 'RunnerEnded', `the runner ended with exit code ${t.exitCode} before its result was recorded`), ...at };
   }
   if (t.exitCode !== 0) return { ...failed('User', t.reason === 'Error' || t.reason === undefined ? 'ExitCode' : t.reason, exitMessage(t.exitCode, t.message)), ...at };
   return { ...fromMessage(t.message ?? ''), ...at };

@@ -1,6 +1,7 @@
 import type { NodeSpec } from '../../crds/node.ts';
 import { LABELS, LIMITS, MANAGED_BY } from '../../crds/names.ts';
 import type { Dispatch, Json } from '../../engine/types.ts';
+import { podMount, podVolume } from '../../platform/kube/pod-parts.ts';
 import { attemptPodName } from './pod-name.ts';
 import { idempotencyKey } from './secrets.ts';
 
@@ -34,6 +35,11 @@ export type Manifest = Readonly<Record<string, unknown>>;
  * fixed to Pod Security `restricted`; there is no way to pass a piece of pod spec through.
  */
 export function containerPod(request: PodRequest): Manifest {
+  return attemptPod(request, podSpec(request));
+}
+
+/** The pod of one attempt: its name, labels and owner are functions of the attempt, whatever is in it. */
+export function attemptPod(request: PodRequest, spec: Manifest): Manifest {
   const { run, dispatch, owner } = request;
   return {
     apiVersion: 'v1',
@@ -44,7 +50,7 @@ export function containerPod(request: PodRequest): Manifest {
       labels: podLabels(request),
       ...(owner === undefined ? {} : { ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: false }] }),
     },
-    spec: podSpec(request),
+    spec,
   };
 }
 
@@ -61,20 +67,24 @@ function podLabels({ run, workflow, dispatch }: PodRequest): Record<string, stri
 function podSpec(request: PodRequest): Manifest {
   const runner = request.node.runner ?? {};
   const volumes = runner.volumes ?? [];
-  const timeoutMs = request.dispatch.timeoutMs;
+  const deadline = deadlineSeconds(request.dispatch);
   return {
     restartPolicy: 'Never',
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: 30,
-    // The engine's own timeout acts first; this one only catches a controller that is away for long.
-    ...(timeoutMs === undefined ? {} : { activeDeadlineSeconds: Math.ceil(timeoutMs / 1_000) + 60 }),
+    ...(deadline === undefined ? {} : { activeDeadlineSeconds: deadline }),
     securityContext: { runAsNonRoot: true, runAsUser: 65_532, runAsGroup: 65_532, fsGroup: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
     ...(runner.nodeSelector === undefined ? {} : { nodeSelector: runner.nodeSelector }),
     ...(runner.tolerations === undefined ? {} : { tolerations: runner.tolerations }),
     ...(volumes.length === 0 ? {} : { volumes: volumes.map(podVolume) }),
     containers: [mainContainer(request)],
   };
+}
+
+/** When the kubelet ends a pod. The engine's own timeout acts first; this one only catches a controller that is away for long. */
+export function deadlineSeconds({ timeoutMs }: Dispatch): number | undefined {
+  return timeoutMs === undefined ? undefined : Math.ceil(timeoutMs / 1_000) + 60;
 }
 
 function mainContainer(request: PodRequest): Manifest {
@@ -90,7 +100,7 @@ function mainContainer(request: PodRequest): Manifest {
     ...(runner.envFrom === undefined ? {} : { envFrom: runner.envFrom }),
     ...(runner.resources === undefined ? {} : { resources: runner.resources }),
     ...(volumes.length === 0 ? {} : {
-      volumeMounts: volumes.map((v) => ({ name: v.name, mountPath: v.mountPath, ...(v.readOnly === undefined ? {} : { readOnly: v.readOnly }) })),
+      volumeMounts: volumes.map(podMount),
     }),
     terminationMessagePath: OUTPUT_FILE,
     terminationMessagePolicy: 'File',
@@ -117,14 +127,6 @@ function containerEnv({ run, dispatch }: PodRequest): readonly Manifest[] {
 /** The kubelet would expand `$(NAME)` in a value: inputs are data, so the dollar is doubled. */
 function literal(value: string): string {
   return value.replaceAll('$(', () => '$$(');
-}
-
-function podVolume(volume: NonNullable<NonNullable<NodeSpec['runner']>['volumes']>[number]): Manifest {
-  const { name, emptyDir, configMap, secret, persistentVolumeClaim } = volume;
-  if (configMap !== undefined) return { name, configMap };
-  if (secret !== undefined) return { name, secret };
-  if (persistentVolumeClaim !== undefined) return { name, persistentVolumeClaim };
-  return { name, emptyDir: emptyDir ?? {} };
 }
 
 function text(value: Json | undefined): string {

@@ -1,15 +1,16 @@
-import type { NodeSpec } from '../../crds/node.ts';
+import type { NodeSpec, RunnerSpec } from '../../crds/node.ts';
 import { LABELS } from '../../crds/names.ts';
 import { redispatch } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
-import { errorMessage } from '../../platform/errors/index.ts';
+import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { LogStore } from './log-files.ts';
 import { attemptPodName } from './pod-name.ts';
 import { podGone, podOutcome, type PodOutcome, type PodView } from './pod-outcome.ts';
-import { containerPod, MAIN_CONTAINER, type Manifest, type PodOwner } from './pod-template.ts';
+import { attemptPod, containerPod, deadlineSeconds, MAIN_CONTAINER, type Manifest, type PodOwner, type PodRequest } from './pod-template.ts';
 import type { Outgoing, Work } from './ports.ts';
+import type { AttemptSecrets } from './secrets.ts';
 
 /** A pod as the watch shows it. */
 export interface PodObject {
@@ -31,6 +32,11 @@ export interface PodPort {
   cached(namespace: string, name: string): PodObject | undefined;
 }
 
+/** What the pool room makes of an attempt that wants a runner pod of its own; undefined while the pool does not exist. */
+export type RunnerSpecOf = (namespace: string, pool: string, attempt: {
+  readonly runner: RunnerSpec; readonly env: Readonly<Record<string, string>>; readonly activeDeadlineSeconds?: number;
+}) => Manifest | undefined;
+
 /** What the pods of attempts need. */
 export interface PodParts {
   readonly clock: Clock;
@@ -41,6 +47,8 @@ export interface PodParts {
   readonly owns: (run: string) => boolean;
   readonly owner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly nodeSpec: (live: LiveRun, node: string) => NodeSpec | undefined;
+  readonly runnerSpec: RunnerSpecOf;
+  readonly secrets: AttemptSecrets;
   readonly log: { warn(facts: object, message: string): void };
 }
 
@@ -55,7 +63,7 @@ export function attemptOf(pod: PodObject): { run: string; node: string; item: nu
   return attemptPodName(run, node, item, attempt) === pod.name ? { run, node, item, attempt } : undefined;
 }
 
-/** Pods of container nodes: made after the commit, read from the watch, removed once their end is recorded. */
+/** Pods of single attempts: made after the commit, read from the watch, removed once their end is recorded. */
 export class AttemptPods {
   readonly #p: PodParts;
   /** Pods whose end was handed in and waits for its commit. */
@@ -72,14 +80,30 @@ export class AttemptPods {
     if (dispatch?.attempt !== out.attempt || node === undefined) return;
     const owner = this.#p.owner(out.live, dispatch.pool);
     const workflow = out.live.meta.workflowName;
-    const pod = containerPod({ run: out.live.meta, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) });
-    const result = await this.#p.port.create(pod);
+    const request = { run: out.live.meta, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) };
+    const result = await this.#p.port.create(dispatch.type === 'container' ? containerPod(request) : this.#runnerPod(out.live, request));
     if (result.kind === 'Refused') {
       this.#p.submit({ run: out.live.id, event: {
         type: 'Failed', node: out.node, item: out.item, attempt: out.attempt,
         error: { class: 'Invalid', reason: 'PodRefused', message: result.message },
       } });
     }
+  }
+
+  /** A runner that asks for exactly this attempt. Throws while its pool does not exist: the dispatch is then tried again. */
+  #runnerPod(live: LiveRun, request: PodRequest): Manifest {
+    const { node, dispatch, run } = request;
+    const deadline = deadlineSeconds(dispatch);
+    const spec = this.#p.runnerSpec(run.namespace, dispatch.pool, {
+      runner: node.runner ?? {},
+      env: {
+        RAMBO_FETCH: JSON.stringify({ run: run.id, node: dispatch.node, item: dispatch.item, attempt: dispatch.attempt, shard: live.shard }),
+        RAMBO_FETCH_SECRET: this.#p.secrets.of(run.id, dispatch.node, dispatch.item, dispatch.attempt),
+      },
+      ...(deadline === undefined ? {} : { activeDeadlineSeconds: deadline }),
+    });
+    if (spec === undefined) throw new UnavailableError(`runner pool ${run.namespace}/${dispatch.pool}`);
+    return attemptPod(request, spec);
   }
 
   /** The watch showed a pod. */
@@ -150,7 +174,8 @@ export class AttemptPods {
   /** The result is durable: keep the log, then remove the pod. Both may be lost to a crash; the pod's owner collects it then. */
   async #cleanUp(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject): Promise<void> {
     try {
-      const text = await this.#p.port.logs(pod.namespace, pod.name, MAIN_CONTAINER, 1_048_576).catch(() => '');
+      // A runner sends its log as it comes; a user's container leaves it with the kubelet.
+      const text = pod.view.runner === true ? '' : await this.#p.port.logs(pod.namespace, pod.name, MAIN_CONTAINER, 1_048_576).catch(() => '');
       if (text !== '') await this.#p.logs.append(of, 0, text);
       await this.#p.port.remove(pod.namespace, pod.name, pod.uid, 0);
     } catch (error) {

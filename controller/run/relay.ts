@@ -2,12 +2,13 @@ import { Buffer } from 'node:buffer';
 import { redispatch } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
-import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
+import type { CancelMessage } from '../../platform/messages/payloads.ts';
 import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
+import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
 import type { LiveRun } from './live-run.ts';
 import type { AttemptPods } from './pods.ts';
 import type { Outgoing } from './ports.ts';
-import { idempotencyKey, type AttemptSecrets } from './secrets.ts';
+import type { AttemptSecrets } from './secrets.ts';
 
 /** Where dispatches and cancels go. */
 export interface DispatchBus {
@@ -22,7 +23,7 @@ export interface RelayParts {
   readonly bus: DispatchBus;
   readonly pods: AttemptPods;
   readonly secrets: AttemptSecrets;
-  readonly httpAllow: (namespace: string, pool: string) => readonly string[];
+  readonly httpAllow: HttpAllow;
   /** Whether this is still the run in memory. */
   readonly current: (live: LiveRun) => boolean;
   /** Whether this replica still speaks for the run; else its outbox row is the next owner's. */
@@ -62,8 +63,8 @@ export class Relay {
       this.#p.pods.cancel(live.meta.namespace, live.id, node, item, attempt, graceMs).catch((error: unknown) => {
         this.#p.log.warn({ run: live.id, node, err: errorMessage(error) }, 'could not delete the pod of a cancelled attempt');
       });
-      return;
     }
+    // A runner in a pod of its own hears it here before the kubelet's signal: it then knows why it stops.
     if (pool.pool !== undefined) this.cancelOn(live.meta.namespace, pool.pool, live.id, node, item, attempt, graceMs);
   }
 
@@ -94,17 +95,7 @@ export class Relay {
       return;
     }
     const { meta } = out.live;
-    const allow = this.#p.httpAllow(meta.namespace, dispatch.pool);
-    const message: DispatchMessage = {
-      v: 1, run: out.live.id, node: out.node, item: out.item, attempt: out.attempt,
-      secret: this.#p.secrets.of(out.live.id, out.node, out.item, out.attempt),
-      namespace: meta.namespace, pool: dispatch.pool, shard: out.live.shard, send: out.send, runName: meta.name,
-      type: dispatch.type, with: { ...dispatch.with }, env: { ...dispatch.env },
-      idempotencyKey: idempotencyKey(out.live.id, out.node, out.item),
-      ...(dispatch.timeoutMs === undefined ? {} : { timeoutMs: dispatch.timeoutMs }),
-      ...(allow.length === 0 ? {} : { httpAllow: [...allow] }),
-      ...(out.live.traceparent === undefined ? {} : { traceparent: out.live.traceparent }),
-    };
+    const message = dispatchMessage(out.live, dispatch, out.send, this.#p);
     const id = `${out.live.id}/${out.node}/${out.item}/${out.attempt}/${out.send}`;
     await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id);
   }

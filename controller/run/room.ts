@@ -10,6 +10,7 @@ import { changedSubject, commandSubject, logsSubject, ownerSubject, REPLICAS_SUB
 import { Beats } from './beats.ts';
 import { takeCommand, type CommandParts } from './commands.ts';
 import { Definitions } from './definitions.ts';
+import type { HttpAllow } from './dispatch-message.ts';
 import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
@@ -19,7 +20,8 @@ import { LiveRuns } from './live-runs.ts';
 import type { LogStore } from './log-files.ts';
 import { RunLoop, type LoopMetrics } from './loop.ts';
 import { runPersistence, type StoreFunctions } from './persistence.ts';
-import { AttemptPods, type PodPort } from './pods.ts';
+import { takeFetch, type FetchParts } from './fetch.ts';
+import { AttemptPods, type PodPort, type RunnerSpecOf } from './pods.ts';
 import type { PodOwner } from './pod-template.ts';
 import { Relay, type DispatchBus } from './relay.ts';
 import { takeResult } from './results.ts';
@@ -63,7 +65,8 @@ export interface RoomParts {
   readonly logs: LogStore;
   readonly capacity: Capacity;
   readonly podOwner: (live: LiveRun, pool: string) => PodOwner | undefined;
-  readonly httpAllow: (namespace: string, pool: string) => readonly string[];
+  readonly runnerSpec: RunnerSpecOf;
+  readonly httpAllow: HttpAllow;
   readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists'>;
   readonly observer: RunObserver;
   readonly metrics: LoopMetrics;
@@ -107,7 +110,7 @@ export class RunRoom {
     });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
-      owns: (run) => this.owns(run), nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
+      secrets: parts.secrets, runnerSpec: parts.runnerSpec, owns: (run) => this.owns(run), nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
@@ -227,9 +230,11 @@ export class RunRoom {
     if (this.#subscriptions.has(shard) || this.#stopped) return;
     const { bus } = this.#p;
     const results = { submit: (work: Parameters<RunLoop['submit']>[0]): void => { this.loop.submit(work); }, secrets: this.#p.secrets, dead: this.#dead, live: (run: string): LiveRun | undefined => this.runs.get(run) };
+    const fetches: FetchParts = { secrets: results.secrets, httpAllow: this.#p.httpAllow, dead: this.#dead, live: results.live };
     const commands: CommandParts = { ...this.#p.commands, owns: (s) => this.shards.owns(s), submit: results.submit, definitions: this.definitions, dead: this.#dead };
     this.#subscriptions.set(shard, [
       bus.respond(ownerSubject('result', shard), async (subject, payload) => json(await takeResult(results, subject, payload))),
+      bus.respond(ownerSubject('fetch', shard), (subject, payload) => Promise.resolve(json(takeFetch(fetches, subject, payload)))),
       bus.respond(commandSubject(shard), async (subject, payload) => json(await takeCommand(commands, subject, payload))),
       bus.respond(logsSubject(shard), async (subject, payload) => json(await this.#readLog(subject, payload))),
       bus.listen(ownerSubject('beat', shard), (subject, payload) => { this.#beats.take(subject, payload); }),

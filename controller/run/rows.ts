@@ -6,6 +6,7 @@ import { LIMITS } from '../../crds/names.ts';
 import type { AttemptRow, EventRow, LoadedRun, NodeRunRow, RunCreate, RunProgress, RunWrite, TimerEntry } from '../../prisma/store/types.ts';
 import type { Draft, NewRunRecord } from './draft.ts';
 import { placeKey } from './leases.ts';
+import { attemptPodName } from './pod-name.ts';
 import type { LiveRun } from './live-run.ts';
 
 /** How long an idempotency key stands for its run. */
@@ -21,7 +22,7 @@ export function toWrite(draft: Draft, now: number): RunWrite {
     expectVersion: live.version,
     progress: toProgress(live),
     nodes: [...draft.nodes.values()].map((row) => toNodeRow(live, row)),
-    attempts: draft.attempts.map(toAttempt),
+    attempts: draft.attempts.map((attempt) => toAttempt(draft, attempt)),
     events: draft.history.map((entry, i) => toEvent(entry, i === 0 ? draft.created?.principal : undefined)),
     outbox: draft.outbox,
     ...toTimers(draft),
@@ -80,14 +81,17 @@ function toNodeRow(live: LiveRun, row: NodeRow): NodeRunRow {
     output: row.output === undefined ? null : encode(row.output), error: row.error === undefined ? null : encode(row.error),
     queuedAt: row.queuedAt ?? null, startedAt: row.startedAt ?? null, finishedAt: row.finishedAt ?? null, dueAt: row.dueAt ?? null,
     items: row.items === undefined ? null : encode(row.items),
-    secretHash: null, send: live.sends.get(placeKey('', row.node, row.item)) ?? 0, pool: at.pool ?? null, mode: at.mode, pod: null,
+    secretHash: null, send: live.sends.get(placeKey('', row.node, row.item)) ?? 0, pool: at.pool ?? null, mode: at.mode,
+    pod: at.mode === 'pod' && row.attempt > 0 ? attemptPodName(live.id, row.node, row.item, row.attempt) : null,
   };
 }
 
-function toAttempt(a: AttemptRecord): AttemptRow {
+function toAttempt({ live, runners }: Draft, a: AttemptRecord): AttemptRow {
   return {
     node: a.node, item: a.item, attempt: a.attempt, status: a.status, error: a.error === undefined ? null : encode(a.error),
-    queuedAt: a.queuedAt ?? null, startedAt: a.startedAt ?? null, finishedAt: a.finishedAt, pod: null, runner: null,
+    queuedAt: a.queuedAt ?? null, startedAt: a.startedAt ?? null, finishedAt: a.finishedAt,
+    pod: placementOf(live.state, a.node).mode === 'pod' ? attemptPodName(live.id, a.node, a.item, a.attempt) : null,
+    runner: runners.get(placeKey(String(a.attempt), a.node, a.item)) ?? null,
   };
 }
 

@@ -61,7 +61,6 @@ export class Sweeper {
 
   #expire(): void {
     for (const lease of this.#p.leases.expired(LEASE_MS)) {
-      if (lease.mode === 'pod') continue;
       const message = `runner ${lease.runner ?? 'unknown'} gave no sign of life for ${LEASE_MS / 1_000} s`;
       this.#p.submit({ run: lease.run, event: {
         type: 'Failed', node: lease.node, item: lease.item, attempt: lease.attempt,
@@ -69,6 +68,7 @@ export class Sweeper {
       } });
       // Seen as of now: the event may take a while to commit, and one of it is enough.
       lease.seen = this.#p.clock.monotonic();
+      if (lease.beaten !== undefined) lease.beaten = lease.seen;
     }
   }
 

@@ -29,7 +29,7 @@ import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { publishGauges } from './gauges.ts';
 import { toAttemptPod, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
-import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, runStore, shardStore } from './store-ports.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
@@ -186,10 +186,15 @@ export class ControllerApp {
           this.#mirrors.deleted(keyOf(object), object.metadata.uid);
           workflows.add(keyOf(object));
         },
-        synced: nothing,
+        synced: () => { this.#removeOrphanMirrors('workflows'); },
       }),
       pools: this.#reflector('runnerpools', crPath('runnerpools'), {
-        changed: (object) => { pools.add(keyOf(object)); }, deleted: (object) => { pools.add(keyOf(object)); }, synced: nothing,
+        changed: (object) => { pools.add(keyOf(object)); },
+        deleted: (object) => {
+          this.#pools.deleted(keyOf(object), object.metadata.uid);
+          pools.add(keyOf(object));
+        },
+        synced: () => { this.#removeOrphanMirrors('runnerpools'); },
       }),
       runners: this.#reflector('pods', corePath('pods'), { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
       pods: this.#reflector('pods', corePath('pods'), {
@@ -227,7 +232,19 @@ export class ControllerApp {
       const pod = toAttemptPod(object);
       if (pod !== undefined) this.#room.pods.seen(pod);
     }
-    if (this.#started) this.#cancelOrphans();
+    if (!this.#started) return;
+    this.#cancelOrphans();
+    this.#removeOrphanMirrors('workflows');
+    this.#removeOrphanMirrors('runnerpools');
+  }
+
+  /** Definitions deleted while nobody watched: their mirrors go, so that no run starts from one. */
+  #removeOrphanMirrors(kind: 'workflows' | 'runnerpools'): void {
+    if (!this.#room.shards.owns(SINGLETON_SHARD)) return;
+    const uids = new Set([...(kind === 'workflows' ? this.#reflectors.workflows : this.#reflectors.pools).values()].map((object) => object.metadata.uid));
+    removeOrphanMirrors(this.#db, kind, uids).then((removed) => {
+      if (removed > 0) this.#log.info({ kind, removed }, 'removed mirrors of objects that are gone');
+    }, (error: unknown) => { this.#log.warn({ kind, err: errorMessage(error) }, 'could not compare the mirrors; the next list does it again'); });
   }
 
   /** Objects deleted while nobody watched: their runs are cancelled now. */
@@ -249,9 +266,9 @@ export class ControllerApp {
       busy: (namespace, pod) => this.#room.leases.ofRunner(namespace, pod).length,
       demand: (namespace, pool) => this.#demandOf(namespace, pool),
       grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
-      suffix: () => systemIds.secret().slice(0, 6),
+      suffix: () => systemIds.secret().slice(0, 6), log: this.#log,
       port: poolPort(this.#client, {
-        signPoolUser: sign,
+        ...poolMirrors(this.#db, this.#clock), signPoolUser: sign,
         ensureConsumer: (namespace, pool, max) => this.#bus.ensureConsumer(namespace, pool, max),
         removeConsumer: (namespace, pool) => this.#bus.removeConsumer(namespace, pool),
       }),
@@ -281,6 +298,7 @@ export class ControllerApp {
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => (mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool)),
       podOwner: (live, pool) => this.#podOwner(live, pool),
+      runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
       commands: commandStore(this.#db),
       metrics: {

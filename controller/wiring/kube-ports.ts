@@ -128,13 +128,19 @@ async function removePod(client: KubeClient, path: string, uid: string | undefin
   });
 }
 
-/** Runner pools: pods, the Secret with credentials, the default pool. NATS verbs come from the caller. */
-export function poolPort(client: KubeClient, nats: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer'>): PoolPort {
+/** Runner pools: pods, the Secret with credentials, the default pool. NATS and Postgres verbs come from the caller. */
+export function poolPort(client: KubeClient, others: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer' | 'mirror' | 'unmirror'>): PoolPort {
   return {
-    ...nats,
+    ...others,
     createPod: async (pod) => {
       const { metadata } = z.object({ metadata: z.object({ namespace: z.string() }) }).parse(pod);
-      await client.json({ verb: 'create', resource: 'pods', path: corePath('pods', metadata.namespace), query: MANAGER, body: pod });
+      try {
+        await client.json({ verb: 'create', resource: 'pods', path: corePath('pods', metadata.namespace), query: MANAGER, body: pod });
+        return { kind: 'Created' };
+      } catch (error) {
+        if (isFinal(error)) return { kind: 'Refused', message: errorMessage(error) };
+        throw error;
+      }
     },
     deletePod: (namespace, name, uid) => removePod(client, corePath('pods', namespace, name), uid, 45),
     applyCreds: async (pool, secretName, creds) => {
@@ -156,7 +162,7 @@ export function poolPort(client: KubeClient, nats: Pick<PoolPort, 'signPoolUser'
     },
     patchStatus: async (pool, status) => {
       const path = `${crPath('runnerpools', pool.namespace, pool.name)}/status`;
-      const body = { metadata: { uid: pool.uid }, status: { observedGeneration: pool.generation, ...status } };
+      const body = { metadata: { uid: pool.uid }, status };
       await client.json({ verb: 'patch', resource: 'runnerpools/status', path, query: MANAGER, patch: 'merge', body })
         .catch(ignoreNotFound);
     },

@@ -4,7 +4,9 @@ import type { PodObject } from '../run/pods.ts';
 import type { RunCr } from '../run/intake.ts';
 import type { RunObject } from '../run/status-writer.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
-import type { PoolObject } from '../pool/runner-pod.ts';
+import { waitingForImage } from '../run/pod-outcome.ts';
+import { MAIN_CONTAINER } from '../run/pod-template.ts';
+import { RUNNER_CONTAINER, type PoolObject } from '../pool/runner-pod.ts';
 import type { RunnerPodObject } from '../pool/pools.ts';
 import type { KubeObject } from '../runtime/reflector.ts';
 
@@ -69,7 +71,8 @@ export function toPool(object: KubeObject | undefined): PoolObject | undefined {
     const parsed = parseRunnerPool(object);
     parsedPools.set(object, parsed.ok ? {
       namespace: parsed.value.metadata.namespace, name: parsed.value.metadata.name, uid: parsed.value.metadata.uid,
-      generation: parsed.value.metadata.generation ?? 1, spec: parsed.value.spec,
+      generation: parsed.value.metadata.generation ?? 1, resourceVersion: parsed.value.metadata.resourceVersion ?? '',
+      labels: parsed.value.metadata.labels ?? {}, spec: parsed.value.spec, conditions: parsed.value.status?.conditions ?? [],
     } : undefined);
   }
   return parsedPools.get(object);
@@ -99,13 +102,24 @@ export function toAttemptPod(object: unknown): PodObject | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;
   const { metadata, status } = parsed.data;
+  const container = status?.containerStatuses?.find((c) => c.name === MAIN_CONTAINER || c.name === RUNNER_CONTAINER);
   return {
     namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
     view: {
       phase: status?.phase, reason: status?.reason, message: status?.message, deletionTimestamp: metadata.deletionTimestamp,
-      main: status?.containerStatuses?.find((c) => c.name === 'main')?.state,
+      runner: container?.name === RUNNER_CONTAINER, main: container?.state,
     },
   };
+}
+
+/** Why a pod failed or cannot start, in the words of whoever runs it; undefined while nothing is wrong. */
+function problemOf(message: string | undefined, state: z.infer<typeof stateSchema> | undefined): string | undefined {
+  if (state?.terminated !== undefined && state.terminated.exitCode !== 0) {
+    const { reason, exitCode, message: said } = state.terminated;
+    return `${reason ?? 'Error'} (exit code ${exitCode})${said === undefined || said === '' ? '' : `: ${said.slice(-400)}`}`;
+  }
+  const reason = waitingForImage({ main: state });
+  return reason === undefined ? message : `${reason}${state?.waiting?.message === undefined ? '' : `: ${state.waiting.message}`}`;
 }
 
 /** A runner pod. */
@@ -113,8 +127,9 @@ export function toRunnerPod(object: unknown): RunnerPodObject | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;
   const { metadata, status } = parsed.data;
+  const state = status?.containerStatuses?.[0]?.state;
   return {
-    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
+    namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {}, problem: problemOf(status?.message, state),
     phase: status?.phase ?? 'Pending', deleting: metadata.deletionTimestamp !== undefined,
     ready: status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false,
     createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,

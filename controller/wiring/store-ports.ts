@@ -3,9 +3,10 @@ import { Buffer } from 'node:buffer';
 import type { RunPhase } from '../../crds/workflow-run.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import {
-  acquireShards, commitBatch, commitHalving, deadLetter, deleteWorkflow, findIdempotent, getRun, getWorkflow, loadLiveRuns, loadOutbox, loadRuns,
-  releaseShards, renewShards, upsertWorkflow, type Db,
+  acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, getRun, getWorkflow, loadLiveRuns, loadOutbox,
+  loadRuns, poolKeys, releaseShards, renewShards, upsertPool, upsertWorkflow, workflowKeys, type Db,
 } from '../../prisma/store/index.ts';
+import type { PoolPort } from '../pool/pools.ts';
 import type { CommandParts } from '../run/commands.ts';
 import type { StoreFunctions } from '../run/persistence.ts';
 import type { ShardStore } from '../run/shards.ts';
@@ -71,6 +72,27 @@ function mirrorRow(m: WorkflowMirror, now: number): Parameters<typeof upsertWork
     labels: Object.keys(m.labels).length === 0 ? null : Buffer.from(JSON.stringify(m.labels)),
     problems: m.problems.length === 0 ? null : Buffer.from(JSON.stringify(m.problems)), updatedAt: now,
   };
+}
+
+/** Mirrors of RunnerPools. */
+export function poolMirrors(db: Db, clock: Clock): Pick<PoolPort, 'mirror' | 'unmirror'> {
+  return {
+    mirror: (pool) => upsertPool(db, {
+      namespace: pool.namespace, name: pool.name, uid: pool.uid, generation: pool.generation, resourceVersion: pool.resourceVersion,
+      spec: Buffer.from(JSON.stringify(pool.spec)), updatedAt: clock.now(),
+      labels: Object.keys(pool.labels).length === 0 ? null : Buffer.from(JSON.stringify(pool.labels)),
+    }),
+    unmirror: (namespace, name, uid) => deletePool(db, namespace, name, uid),
+  };
+}
+
+/** Removes the mirrors of objects that are gone: deleted while nobody watched. `existing` are the uids a complete list showed. */
+export async function removeOrphanMirrors(db: Db, kind: 'workflows' | 'runnerpools', existing: ReadonlySet<string>): Promise<number> {
+  const keys = kind === 'workflows' ? await workflowKeys(db) : await poolKeys(db);
+  const orphans = keys.filter((key) => !existing.has(key.uid));
+  const remove = kind === 'workflows' ? deleteWorkflow : deletePool;
+  for (const { namespace, name, uid } of orphans) await remove(db, namespace, name, uid);
+  return orphans.length;
 }
 
 /** Keeps a message nobody could use. */

@@ -38,11 +38,6 @@ export function checkIsolation(node: NodeSpec, problems: Problems): void {
     if (field !== undefined) problems.add(node.name, `runner.${field}`, 'IsolationInvalid', `a ${node.type} node has no pod of its own; remove ${field}`);
     return;
   }
-  if (!ALWAYS_POD.has(node.type) && modeOf(node) === 'pod') {
-    const why = isolation === 'pod' ? 'isolation' : field ?? 'isolation';
-    problems.add(node.name, `runner.${why}`, 'UnsupportedIsolation', `this release runs only container nodes in pods of their own; remove ${why}, or put the ${node.type} into a container node or a pool`);
-    return;
-  }
   if (isolation !== 'warm') return;
   if (ALWAYS_POD.has(node.type)) problems.add(node.name, 'runner.isolation', 'IsolationInvalid', `a ${node.type} node always has a pod of its own; remove isolation: warm`, isolation);
   else if (field !== undefined) problems.add(node.name, 'runner.isolation', 'IsolationInvalid', `${field} needs a pod of its own, isolation: warm shares one; remove one of the two`, isolation);

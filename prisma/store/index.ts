@@ -11,7 +11,7 @@ export {
 } from './runs.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
 export {
-  deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, upsertPool, upsertWorkflow, workflowKeys,
+  deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,
   type MirrorKey, type ObjectCursor,
 } from './mirrors.ts';
 export {

@@ -35,6 +35,7 @@ const LIST_WORKFLOWS: Statement = {
   ORDER BY w.namespace, w.name LIMIT $4::int4`,
 };
 const KEYS_WORKFLOWS: Statement = { name: 'workflows-keys', text: 'SELECT namespace, name, uid, generation FROM workflow' };
+const KEYS_POOLS: Statement = { name: 'pools-keys', text: 'SELECT namespace, name, uid, generation FROM runner_pool' };
 const UPSERT_POOL: Statement = {
   name: 'pool-upsert',
   text: `INSERT INTO runner_pool AS p (namespace, name, uid, generation, resource_version, spec, labels, updated_at)
@@ -98,6 +99,11 @@ export async function listWorkflows(db: Executor, namespaces: readonly string[],
 /** All mirrored Workflows without their content: for the comparison with a fresh list of CRs. */
 export async function workflowKeys(db: Executor): Promise<readonly MirrorKey[]> {
   return db.query<MirrorKey>(KEYS_WORKFLOWS, []);
+}
+
+/** All mirrored RunnerPools without their content. */
+export async function poolKeys(db: Executor): Promise<readonly MirrorKey[]> {
+  return db.query<MirrorKey>(KEYS_POOLS, []);
 }
 
 /** Writes a RunnerPool. An older generation changes nothing. */

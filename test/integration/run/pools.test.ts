@@ -1,0 +1,62 @@
+import { script, TestStack } from '../../harness/test-stack.ts';
+
+/** Runner pools from the outside: conditions, pods that fail, pods that ended, the mirror the API reads. */
+
+let t: TestStack;
+beforeAll(async () => { t = await TestStack.start({ api: true }); }, 120_000);
+afterAll(async () => { await t.stop(); });
+
+function pool(name: string, spec: object): object {
+  return { apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name, namespace: 'default' }, spec };
+}
+
+async function mirrored(): Promise<readonly string[]> {
+  const query = '{ runnerPools(namespace: "default") { edges { node { name } } } }';
+  const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
+    method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}` }, body: JSON.stringify({ query }),
+  });
+  const body: { data: { runnerPools: { edges: readonly { node: { name: string } }[] } } } = await response.json() as never;
+  return body.data.runnerPools.edges.map((edge) => edge.node.name);
+}
+
+test('becomes Ready for kubectl wait, is listed over GraphQL, and is gone from there when deleted', async () => {
+  await t.apply(pool('warm', { minReady: 1 }));
+  await t.stack.kubectl.run('wait', '--for=condition=Ready', 'runnerpool/warm', '--timeout=30s');
+  expect(await mirrored()).toContain('warm');
+  await t.stack.kubectl.run('delete', 'runnerpool', 'warm');
+  await t.until('the mirror to go', async () => !(await mirrored()).includes('warm'));
+});
+
+test('deleted while no controller runs: the mirror goes when one is back', async () => {
+  await t.apply(pool('brief', { minReady: 0 }));
+  await t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'brief', namespace: 'default' }, spec: { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] } });
+  await t.until('both mirrors', async () => (await mirrored()).includes('brief') && (await t.sql('select 1 from workflow where name = $1', ['brief'])).length === 1);
+  await t.stack.child('controller-0').stop();
+  await t.stack.kubectl.run('delete', 'runnerpool/brief', 'workflow/brief');
+  t.stack.startController('controller-0');
+  await t.until('the mirrors to go', async () => !(await mirrored()).includes('brief') && (await t.sql('select 1 from workflow where name = $1', ['brief'])).length === 0);
+});
+
+test('an image that cannot be pulled is said in Stalled, with the pod and the reason', async () => {
+  await t.apply(pool('broken', { minReady: 1, image: 'nowhere.invalid/none:1' }));
+  await t.stack.kubectl.run('wait', '--for=condition=Stalled', 'runnerpool/broken', '--timeout=30s');
+  const stalled = await t.stack.kubectl.run('get', 'runnerpool', 'broken', '-o', 'jsonpath={.status.conditions[?(@.type=="Stalled")].reason}');
+  expect(stalled).toBe('PodsFailing');
+});
+
+test('with reuse Never each node has a pod, and pods that ended are removed', async () => {
+  await t.pool({ minReady: 1, max: 2, reuse: 'Never' }, 'single');
+  const nodes = ['a', 'b', 'c'].map((name) => script(name, 'export default () => process.ppid;', { runner: { pool: 'single' } }));
+  const { metadata } = await t.startInline(nodes, { workflow: { outputs: { runners: '${{ [nodes.a.output, nodes.b.output, nodes.c.output] }}' } } });
+  const { status } = await t.finished(metadata.name);
+  expect(status?.phase).toBe('Succeeded');
+  const { runners }: { runners: readonly number[] } = status?.outputs as never;
+  expect(new Set(runners).size).toBe(3);
+  const recorded = await t.sql<{ runner: string | null }>('select runner from attempt where run_id = $1', [metadata.uid]);
+  expect(new Set(recorded.map((row) => row.runner)).size).toBe(3);
+  for (const { runner } of recorded) expect(runner).toMatch(/^single-/);
+  await t.until('ended pods to go', async () => {
+    const phases = await t.stack.kubectl.run('get', 'pods', '-l', 'rambo.dev/pool=single', '-o', 'jsonpath={.items[*].status.phase}');
+    return !/Succeeded|Failed/.test(phases);
+  });
+});
