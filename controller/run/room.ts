@@ -4,7 +4,7 @@ import type { CancelMode } from '../../crds/workflow-run.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import { counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
-import { errorMessage } from '../../platform/errors/index.ts';
+import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
 import { changedSubject, commandSubject, logsSubject, ownerSubject, REPLICAS_SUBJECT, shardOf } from '../../platform/messages/subjects.ts';
 import { Beats } from './beats.ts';
@@ -234,7 +234,8 @@ export class RunRoom {
     const commands: CommandParts = { ...this.#p.commands, owns: (s) => this.shards.owns(s), submit: results.submit, definitions: this.definitions, dead: this.#dead };
     this.#subscriptions.set(shard, [
       bus.respond(ownerSubject('result', shard), async (subject, payload) => json(await takeResult(results, subject, payload))),
-      bus.respond(ownerSubject('fetch', shard), (subject, payload) => Promise.resolve(json(takeFetch(fetches, subject, payload)))),
+      // Refused means for ever: whoever is not the owner any more must not say it.
+      bus.respond(ownerSubject('fetch', shard), async (subject, payload) => (this.shards.owns(shard) ? json(takeFetch(fetches, subject, payload)) : Promise.reject(new UnavailableError(`the owner of shard ${shard}`)))),
       bus.respond(commandSubject(shard), async (subject, payload) => json(await takeCommand(commands, subject, payload))),
       bus.respond(logsSubject(shard), async (subject, payload) => json(await this.#readLog(subject, payload))),
       bus.listen(ownerSubject('beat', shard), (subject, payload) => { this.#beats.take(subject, payload); }),
@@ -257,7 +258,7 @@ export class RunRoom {
       const { text, next } = await this.#p.logs.read(request, request.offset, request.limit);
       const live = this.runs.get(request.run);
       const row = live === undefined ? undefined : nodeRow(live.state, request.node, request.item);
-      const end = text === '' && (row?.attempt !== request.attempt || row.finishedAt !== undefined);
+      const end = text === '' && this.owns(request.run) && (row?.attempt !== request.attempt || row.finishedAt !== undefined);
       return { v: 1, text, next, end };
     } catch (error) {
       this.#p.log.warn({ run: request.run, err: errorMessage(error) }, 'could not read a log');

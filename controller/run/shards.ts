@@ -159,7 +159,8 @@ export class ShardKeeper {
     if (this.#stopped) return;
     const elapsed = this.#p.clock.monotonic() - started;
     const expiry = this.#soonestMs === undefined ? Number.POSITIVE_INFINITY : this.#soonestMs + EXPIRY_MARGIN_MS;
-    const wait = this.#again ? 0 : Math.max(MIN_GAP_MS, Math.min(SHARD_RENEW_MS, expiry) - elapsed);
+    const fence = this.#renewedAt + SELF_FENCE_MS - started;
+    const wait = this.#again ? 0 : Math.max(MIN_GAP_MS, Math.min(SHARD_RENEW_MS, expiry, fence > 0 ? fence : Number.POSITIVE_INFINITY) - elapsed);
     this.#again = false;
     this.#timer = this.#p.clock.after(wait, () => { void this.look(); });
   }
