@@ -33,7 +33,7 @@ export class DemandBook {
   take(replica: string, pools: readonly PoolDemand[]): void {
     for (const demand of pools) {
       const key = keyOf(demand);
-      const ofPool = this.#byPool.get(key) ?? new Map();
+      const ofPool = this.#byPool.get(key) ?? new Map<string, { readonly demand: PoolDemand; readonly at: number }>();
       if (demand.queued + demand.inFlight === 0) ofPool.delete(replica);
       else ofPool.set(replica, { demand, at: this.#clock.monotonic() });
       if (ofPool.size === 0) this.#byPool.delete(key);
