@@ -28,12 +28,14 @@ import { WorkflowMirrors } from '../workflow/mirror.ts';
 import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { publishGauges } from './gauges.ts';
-import { toAttemptPod, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
 import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
 const GAUGES_MS = 5_000;
+/** After a change, demand is looked at once for all that change meanwhile. */
+const WAKE_MS = 20;
 
 interface Reflectors {
   readonly runs: Reflector;
@@ -133,6 +135,7 @@ export class ControllerApp {
   async stop(): Promise<void> {
     this.#started = false;
     this.#ticking?.cancel();
+    this.#wakeSoon?.cancel();
     const { runs, workflows, pools, runners, pods } = this.#reflectors;
     await Promise.all([runs, workflows, pools, runners, pods].map((reflector) => reflector.stop()));
     await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()));
@@ -300,7 +303,7 @@ export class ControllerApp {
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
-      commands: commandStore(this.#db),
+      commands: commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
       metrics: {
         advance: (seconds) => { this.#metrics.advance.observe(seconds); },
         batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },
@@ -343,8 +346,13 @@ export class ControllerApp {
       if (finished) this.#finishedStates.set(live.id, live);
       this.#status.changed(live.id, live.cr, phase);
     }
-    this.#wakePools();
+    this.#wakeSoon ??= this.#clock.after(WAKE_MS, () => {
+      this.#wakeSoon = undefined;
+      this.#wakePools();
+    });
   }
+
+  #wakeSoon: { cancel(): void } | undefined;
 
   /** Runs that just ended, until their status is written: saves reading their rows again. */
   readonly #finishedStates = new Map<string, LiveRun>();

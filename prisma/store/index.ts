@@ -13,5 +13,5 @@ export {
   type MirrorKey, type ObjectCursor,
 } from './mirrors.ts';
 export {
-  getRun, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
+  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
 } from './reads.ts';
