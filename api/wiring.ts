@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import DataLoader from 'dataloader';
 import { z } from 'zod';
 import { GROUP } from '../crds/names.ts';
 import { sleep, systemClock, type Clock } from '../platform/clock/index.ts';
@@ -7,8 +8,8 @@ import type { KubeClient } from '../platform/kube/client.ts';
 import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
 import { changedSubject, commandSubject, logsSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { getRun, getRunByName, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows } from '../prisma/store/index.ts';
-import type { Executor } from '../prisma/store/index.ts';
+import { getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows } from '../prisma/store/index.ts';
+import type { Executor, RunRecord } from '../prisma/store/index.ts';
 import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, RunCommands, RunReader } from './ports.ts';
 
 /* The real world behind the ports: Postgres, NATS, Kubernetes. */
@@ -22,10 +23,17 @@ const LOGS_MS = 6_000;
 const AGAIN_MIN_MS = 50;
 const AGAIN_MAX_MS = 250;
 
-/** Reads of runs from Postgres. */
+/** Rows of single runs at most in one statement. */
+const RUNS_AT_ONCE = 200;
+
+/** Reads of runs from Postgres. Single runs that are asked for within one turn of the event loop share a statement. */
 export function storeRuns(db: Executor): RunReader {
+  const byId = new DataLoader<string, RunRecord | undefined>(async (ids) => {
+    const rows = new Map((await getRuns(db, [...new Set(ids)])).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id));
+  }, { cache: false, maxBatchSize: RUNS_AT_ONCE, batchScheduleFn: (load) => { setImmediate(load); } });
   return {
-    run: (id) => getRun(db, id),
+    run: (id) => byId.load(id),
     runByName: (namespace, name) => getRunByName(db, namespace, name),
     runs: (query) => listRuns(db, query),
     nodes: (runId, after, first) => listNodes(db, runId, after, first),

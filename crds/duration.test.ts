@@ -7,7 +7,7 @@ describe('parseDuration', () => {
     expect(parseDuration(text)).toBe(ms);
   });
 
-  test.each(['', '10', 's', '1.5s', '-1s', '10 s', '1h 30m', '1w', `${'1s'.repeat(6)}`, '9999999999s', '10S'])('refuses %j', (text) => {
+  test.each(['', '10', 's', '1.5s', '-1s', '10 s', '1h 30m', '1w', '1s'.repeat(6), '9999999999s', '10S'])('refuses %j', (text) => {
     expect(parseDuration(text)).toBeUndefined();
   });
 });

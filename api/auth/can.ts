@@ -9,7 +9,7 @@ export type Can = (principal: Principal, verb: Verb, target: Target) => Promise<
 export function createCan(authorizer: Authorizer): Can {
   return async (principal, verb, target) => {
     if (principal.name === '' || !objectNameSchema.safeParse(target.namespace).success) return false;
-    return await authorizer.allowed(principal, verb, target) === true;
+    return await authorizer.allowed(principal, verb, target);
   };
 }
 

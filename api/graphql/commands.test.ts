@@ -22,6 +22,34 @@ const START = `mutation($input: StartRunInput!) { r: startRun(input: $input) { _
 const start = (input: Record<string, unknown>): Promise<Answer> => api.query(START, { input: { namespace: 'team-a', ...input } });
 const result = (answer: Answer): unknown => answer.body.data?.['r'];
 
+describe('startRuns', () => {
+  const MANY = 'mutation($inputs: [StartRunInput!]!) { r: startRuns(inputs: $inputs) { results { __typename ... on UserError { message } ... on RunPayload { run { name } } } } }';
+  const startMany = (inputs: readonly object[]): Promise<Answer> => api.query(MANY, { inputs: inputs.map((input) => ({ namespace: 'team-a', ...input })) });
+
+  test('answers each input for itself, in order', async () => {
+    world.reply = (command) => Promise.resolve('workflow' in command && command.workflow === 'gone' ? { v: 1, ok: false, code: 'NotFound', message: 'no' } : world.commit(command));
+    const answer = await startMany([{ workflow: 'a', name: 'first' }, { workflow: 'gone' }, { name: 'neither' }, { workflow: 'b', name: 'last' }]);
+    expect(result(answer)).toMatchObject({ results: [
+      { __typename: 'RunPayload', run: { name: 'first' } }, { __typename: 'NotFoundError' }, { __typename: 'InvalidInputError' }, { __typename: 'RunPayload', run: { name: 'last' } },
+    ] });
+  });
+
+  test('starts a hundred and no more', async () => {
+    const hundred = Array.from({ length: 100 }, () => ({ workflow: 'w' }));
+    expect((await startMany(hundred)).status).toBe(200);
+    expect(world.commands).toHaveLength(100);
+    const refused = await startMany([...hundred, { workflow: 'w' }]);
+    expect(refused.body.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
+    expect(world.commands).toHaveLength(100);
+  });
+
+  test('nothing starts when one namespace is not the caller\'s', async () => {
+    const refused = await startMany([{ workflow: 'w' }, { workflow: 'w', namespace: 'team-b' }]);
+    expect(refused.body.errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN' });
+    expect(world.commands).toEqual([]);
+  });
+});
+
 describe('startRun', () => {
   test('sends one well-formed command and answers with the committed row', async () => {
     const answer = await start({ workflow: 'build', input: { a: [1, 'x', null, { b: true }] }, priority: 5 });

@@ -1,6 +1,6 @@
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import { demand } from '../auth/can.ts';
-import { unavailable } from '../errors.ts';
+import { ApiError, unavailable } from '../errors.ts';
 import type { InputProblem } from '../workflow/definition.ts';
 import { startRun, steerRun } from '../workflow/start-run.ts';
 import type { CommandOutcome } from '../workflow/start-run.ts';
@@ -84,13 +84,38 @@ builder.mutationField('startRun', (t) => t.field({
   description: 'Starts a run. Needs `create workflowruns`, else FORBIDDEN.',
   args: { input: t.arg({ type: StartRunInput, required: true, description: 'What to run.' }) },
   resolve: async (_, { input }, context) => {
-    const { services, principal } = context;
-    await demand(services.can, principal, 'create', { resource: 'workflowruns', namespace: input.namespace });
-    const { definition, input: data, ...rest } = input;
-    const request = { ...rest, ...(definition == null ? {} : { definition }), ...(data == null ? {} : { input: data }) };
-    return answer(context, await startRun(services, principal, request, context.traceparent));
+    await demand(context.services.can, context.principal, 'create', { resource: 'workflowruns', namespace: input.namespace });
+    return start(context, input);
   },
 }));
+
+/** Starts in one request at most. */
+const MAX_STARTS = 100;
+
+const StartRunsPayloadRef = builder.objectRef<{ readonly results: readonly Answer[] }>('StartRunsPayload').implement({
+  description: 'What became of many starts.',
+  fields: (t) => ({ results: t.field({ type: [StartRunResult], description: 'One answer per input, in their order.', resolve: ({ results }) => [...results] }) }),
+});
+
+builder.mutationField('startRuns', (t) => t.field({
+  type: StartRunsPayloadRef,
+  description: `Starts up to ${MAX_STARTS} runs at once; each succeeds or fails for itself. Needs \`create workflowruns\` in every namespace named, else FORBIDDEN and nothing is started.`,
+  args: { inputs: t.arg({ type: [StartRunInput], required: true, description: 'What to run.' }) },
+  resolve: async (_, { inputs }, context) => {
+    if (inputs.length > MAX_STARTS) throw new ApiError('BAD_USER_INPUT', `inputs has ${inputs.length} entries: at most ${MAX_STARTS} runs start at once, send the rest in further requests`);
+    for (const namespace of new Set(inputs.map((input) => input.namespace))) {
+      await demand(context.services.can, context.principal, 'create', { resource: 'workflowruns', namespace });
+    }
+    return { results: await Promise.all(inputs.map((input) => start(context, input))) };
+  },
+}));
+
+/** The caller's right has been checked. */
+async function start(context: ApiContext, input: typeof StartRunInput.$inferInput): Promise<Answer> {
+  const { definition, input: data, ...rest } = input;
+  const request = { ...rest, ...(definition == null ? {} : { definition }), ...(data == null ? {} : { input: data }) };
+  return answer(context, await startRun(context.services, context.principal, request, context.traceparent));
+}
 
 builder.mutationField('cancelRun', (t) => t.field({
   type: RunCommandResult,

@@ -29,6 +29,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'Query.workflows': { query: ({ ns }) => `{ r: workflows(namespace: "${ns}") { edges { node { spec } } } }`, needs: 'list workflows', denied: 'FORBIDDEN' },
   'Query.runnerPools': { query: ({ ns }) => `{ r: runnerPools(namespace: "${ns}") { edges { node { spec } } } }`, needs: 'list runnerpools', denied: 'FORBIDDEN' },
   'Mutation.startRun': { query: ({ ns }) => `mutation { r: startRun(input: { namespace: "${ns}", workflow: "build" }) { __typename ... on RunPayload { run { id } } } }`, needs: 'create workflowruns', denied: 'FORBIDDEN' },
+  'Mutation.startRuns': { query: ({ ns }) => `mutation { r: startRuns(inputs: [{ namespace: "${ns}", workflow: "build" }]) { results { __typename ... on RunPayload { run { id } } } } }`, needs: 'create workflowruns', denied: 'FORBIDDEN' },
   'Mutation.cancelRun': { query: ({ id }) => `mutation { r: cancelRun(id: "${id}", mode: Now) { __typename ... on RunPayload { run { id } } } }`, needs: 'patch workflowruns', denied: 'NotFoundError' },
   'Mutation.suspendRun': { query: ({ id }) => `mutation { r: suspendRun(id: "${id}") { __typename ... on RunPayload { run { id } } } }`, needs: 'patch workflowruns', denied: 'NotFoundError' },
   'Mutation.resumeRun': { query: ({ id }) => `mutation { r: resumeRun(id: "${id}") { __typename ... on RunPayload { run { id } } } }`, needs: 'patch workflowruns', denied: 'NotFoundError' },

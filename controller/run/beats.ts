@@ -6,7 +6,7 @@ import type { Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
 
 /** A node shows as Running only when it runs for longer than this: quick nodes save a commit. */
-const SHOW_RUNNING_MS = 100;
+const SHOW_RUNNING_MS = 50;
 
 /** What beats need of the rest of the room. */
 export interface BeatParts {
@@ -68,7 +68,7 @@ export class Beats {
     lease.beaten = lease.seen;
     if (lease.taken) return;
     lease.taken = true;
-    this.#p.dispatched(Math.max(0, this.#p.clock.monotonic() - lease.opened) / 1_000);
+    this.#p.dispatched(Math.max(0, ref.startedAt - lease.openedAt) / 1_000);
     this.#taken.push({ lease, at: ref.startedAt });
     this.#timer ??= this.#p.clock.after(SHOW_RUNNING_MS, () => { this.#show(); });
   }

@@ -72,6 +72,12 @@ function steer(parts: CommandParts, run: string, event: RunEvent): Promise<Comma
 }
 
 async function start(parts: CommandParts, command: Start): Promise<CommandReply> {
+  const reply = await startOnce(parts, command);
+  // The insert of a run that is there already is a conflict, told as `Unavailable`: only then its row is looked for.
+  return reply.code === 'Unavailable' && await parts.exists(command.runId) ? { v: 1, ok: true, runId: command.runId, repeated: true } : reply;
+}
+
+async function startOnce(parts: CommandParts, command: Start): Promise<CommandReply> {
   const before = await repeated(parts, command);
   if (before !== undefined) return before;
   if (command.retryFrom !== undefined) return refuse('Invalid', 'retryFrom is not supported yet');
@@ -95,13 +101,12 @@ async function start(parts: CommandParts, command: Start): Promise<CommandReply>
   });
 }
 
+/** The id of a run with a key is derived from the key: where the key has expired, the run may still be there. */
 async function repeated(parts: CommandParts, command: Start): Promise<CommandReply | undefined> {
-  if (command.idempotencyKey !== undefined) {
-    const before = await parts.startedBefore(command.namespace, command.principal, command.idempotencyKey);
-    if (before !== undefined && before.bodyHash !== command.bodyHash) return refuse('Conflict', `idempotency key ${command.idempotencyKey} was used for another request`);
-    if (before !== undefined) return { v: 1, ok: true, runId: before.runId, repeated: true };
-  }
-  // The id of a run with a key is derived from the key: where the key has expired, the run may still be there.
+  if (command.idempotencyKey === undefined) return undefined;
+  const before = await parts.startedBefore(command.namespace, command.principal, command.idempotencyKey);
+  if (before !== undefined && before.bodyHash !== command.bodyHash) return refuse('Conflict', `idempotency key ${command.idempotencyKey} was used for another request`);
+  if (before !== undefined) return { v: 1, ok: true, runId: before.runId, repeated: true };
   return await parts.exists(command.runId) ? { v: 1, ok: true, runId: command.runId, repeated: true } : undefined;
 }
 

@@ -13,10 +13,12 @@ export interface Lease {
   runner?: string;
   /** Whether a runner took it; until then only the stream and `pendingTimeout` count. */
   taken: boolean;
-  /** Monotonic time of the sending. */
-  readonly opened: number;
+  /** Wall clock of the sending, to compare with what runners report. */
+  readonly openedAt: number;
   /** Monotonic time of the last sign of life, or of the sending. */
   seen: number;
+  /** The attempt's secret, kept from its sending so that its result needs no second computation. */
+  secret?: string;
   /** Monotonic time of the last sign of life of a runner; absent for users' containers, whose pods speak for them. */
   beaten?: number;
 }
@@ -42,10 +44,10 @@ export class Leases {
   get size(): number { return this.#byPlace.size; }
 
   /** Starts watching an attempt; an older one of the same place is forgotten. */
-  open(at: Omit<Lease, 'seen' | 'opened' | 'taken'> & { taken?: boolean }): Lease {
+  open(at: Omit<Lease, 'seen' | 'openedAt' | 'taken'> & { taken?: boolean }): Lease {
     this.close(at.run, at.node, at.item);
     const now = this.#clock.monotonic();
-    const lease: Lease = { ...at, taken: at.taken ?? false, opened: now, seen: now };
+    const lease: Lease = { ...at, taken: at.taken ?? false, openedAt: this.#clock.now(), seen: now };
     this.#byPlace.set(placeKey(at.run, at.node, at.item), lease);
     let ofRun = this.#byRun.get(at.run);
     if (ofRun === undefined) {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { redispatch } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
-import type { CancelMessage } from '../../platform/messages/payloads.ts';
+import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
 import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
 import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
 import type { LiveRun } from './live-run.ts';
@@ -24,6 +24,8 @@ export interface RelayParts {
   readonly pods: AttemptPods;
   readonly secrets: AttemptSecrets;
   readonly httpAllow: HttpAllow;
+  /** A dispatch is about to leave, with its secret. */
+  readonly sent: (message: DispatchMessage) => void;
   /** Whether this is still the run in memory. */
   readonly current: (live: LiveRun) => boolean;
   /** Whether this replica still speaks for the run; else its outbox row is the next owner's. */
@@ -96,6 +98,7 @@ export class Relay {
     }
     const { meta } = out.live;
     const message = dispatchMessage(out.live, dispatch, out.send, this.#p);
+    this.#p.sent(message);
     const id = `${out.live.id}/${out.node}/${out.item}/${out.attempt}/${out.send}`;
     await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id);
   }

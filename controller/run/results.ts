@@ -3,6 +3,7 @@ import type { Json, RunEvent } from '../../engine/types.ts';
 import { resultSchema, type ResultMessage, type ResultReply } from '../../platform/messages/payloads.ts';
 import type { Settled } from './draft.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
+import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
@@ -13,6 +14,9 @@ export interface ResultParts {
   readonly secrets: AttemptSecrets;
   readonly dead: DeadLetters;
   readonly live: (run: string) => LiveRun | undefined;
+  readonly leases: Pick<Leases, 'get'>;
+  /** Sending to start, in seconds, of an attempt that was over before its first sign of life. */
+  readonly dispatched: (seconds: number) => void;
 }
 
 /**
@@ -26,6 +30,11 @@ export function takeResult(parts: ResultParts, subject: string, payload: Uint8Ar
     parts.dead({ subject, reason: 'the attempt secret or the pool does not match', payload });
     return Promise.resolve({ v: 1, status: 'Ignored', message: 'not your attempt' });
   }
+  const lease = parts.leases.get(message.run, message.node, message.item);
+  if (lease?.attempt === message.attempt && !lease.taken) {
+    lease.taken = true;
+    parts.dispatched(Math.max(0, message.startedAt - lease.openedAt) / 1_000);
+  }
   return new Promise((resolve) => {
     parts.submit({ run: message.run, event: resultEvent(message), settle: (settled) => { resolve(resultReply(settled, parts, subject, payload)); } });
   });
@@ -35,7 +44,8 @@ export function takeResult(parts: ResultParts, subject: string, payload: Uint8Ar
 function belongs(parts: ResultParts, subject: string, m: ResultMessage): boolean {
   const live = parts.live(m.run);
   if (live !== undefined && live.meta.namespace !== subjectPool(subject).namespace) return false;
-  return parts.secrets.verify(m.run, m.node, m.item, m.attempt, m.secret);
+  const lease = parts.leases.get(m.run, m.node, m.item);
+  return parts.secrets.verify(m.run, m.node, m.item, m.attempt, m.secret, lease?.attempt === m.attempt ? lease.secret : undefined);
 }
 
 function resultEvent(m: ResultMessage): RunEvent {

@@ -24,7 +24,7 @@ import { takeFetch, type FetchParts } from './fetch.ts';
 import { AttemptPods, type PodPort, type RunnerSpecOf } from './pods.ts';
 import type { PodOwner } from './pod-template.ts';
 import { Relay, type DispatchBus } from './relay.ts';
-import { takeResult } from './results.ts';
+import { takeResult, type ResultParts } from './results.ts';
 import type { AttemptSecrets } from './secrets.ts';
 import { ShardKeeper, type OwnedShard, type ShardStore } from './shards.ts';
 import { Sweeper } from './sweeper.ts';
@@ -115,6 +115,10 @@ export class RunRoom {
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
       current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
+      sent: ({ run, node, item, attempt, secret }) => {
+        const lease = this.leases.get(run, node, item);
+        if (lease?.attempt === attempt) lease.secret = secret;
+      },
     });
     this.loop = this.#makeLoop();
     this.#beats = this.#makeBeats(submit);
@@ -229,7 +233,9 @@ export class RunRoom {
   #subscribe(shard: number): void {
     if (this.#subscriptions.has(shard) || this.#stopped) return;
     const { bus } = this.#p;
-    const results = { submit: (work: Parameters<RunLoop['submit']>[0]): void => { this.loop.submit(work); }, secrets: this.#p.secrets, dead: this.#dead, live: (run: string): LiveRun | undefined => this.runs.get(run) };
+    const results: ResultParts = {
+      leases: this.leases, dispatched: (seconds) => { this.#p.observer.dispatched(seconds); }, submit: (work) => { this.loop.submit(work); }, secrets: this.#p.secrets, dead: this.#dead, live: (run) => this.runs.get(run),
+    };
     const fetches: FetchParts = { secrets: results.secrets, httpAllow: this.#p.httpAllow, dead: this.#dead, live: results.live };
     const commands: CommandParts = { ...this.#p.commands, owns: (s) => this.shards.owns(s), submit: results.submit, definitions: this.definitions, dead: this.#dead };
     this.#subscriptions.set(shard, [

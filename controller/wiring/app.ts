@@ -29,7 +29,7 @@ import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import { publishGauges } from './gauges.ts';
-import { toAttemptPod, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
 import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
@@ -38,6 +38,8 @@ import { projectRow } from './project-row.ts';
 const GAUGES_MS = 5_000;
 /** A replica that joins knows the objects first; but without the API server the runs of the API go on all the same. */
 const CACHES_MS = 3_000;
+/** After a change, demand is looked at once for all that change meanwhile. */
+const WAKE_MS = 20;
 
 interface Reflectors {
   readonly runs: Reflector;
@@ -144,6 +146,7 @@ export class ControllerApp {
   async stop(): Promise<void> {
     this.#started = false;
     this.#ticking?.cancel();
+    this.#wakeSoon?.cancel();
     const { runs, workflows, pools, runners, pods } = this.#reflectors;
     await Promise.all([runs, workflows, pools, runners, pods].map((reflector) => reflector.stop()));
     this.#shared.stop();
@@ -311,7 +314,7 @@ export class ControllerApp {
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
-      commands: commandStore(this.#db),
+      commands: commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
       metrics: {
         advance: (seconds) => { this.#metrics.advance.observe(seconds); },
         batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },
@@ -355,9 +358,14 @@ export class ControllerApp {
       if (finished) this.#finishedStates.set(live.id, live);
       this.#status.changed(live.id, live.cr, phase);
     }
-    this.#wakePools();
-    this.#shared.changed();
+    this.#wakeSoon ??= this.#clock.after(WAKE_MS, () => {
+      this.#wakeSoon = undefined;
+      this.#wakePools();
+      this.#shared.changed();
+    });
   }
+
+  #wakeSoon: { cancel(): void } | undefined;
 
   /** Runs that just ended, until their status is written: saves reading their rows again. */
   readonly #finishedStates = new Map<string, LiveRun>();

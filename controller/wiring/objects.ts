@@ -1,6 +1,8 @@
+import { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { parseRunnerPool, parseWorkflow, parseWorkflowRun, type FieldProblem } from '../../crds/parse.ts';
 import type { PodObject } from '../run/pods.ts';
+import type { KnownWorkflow } from '../run/commands.ts';
 import type { RunCr } from '../run/intake.ts';
 import type { RunObject } from '../run/status-writer.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
@@ -62,6 +64,20 @@ export function toWorkflow(object: KubeObject | undefined): WorkflowObject | und
     resourceVersion: metadata.resourceVersion ?? '', labels: metadata.labels ?? {},
     ...(parsed.ok ? { spec: parsed.value.spec, status: parsed.value.status } : { problem: problemText(parsed.problems) }),
   };
+}
+
+const knownWorkflows = new WeakMap<KubeObject, KnownWorkflow>();
+
+/** A Workflow as the commands of the API start it; parsed once per version of the object. Undefined when it cannot be read. */
+export function toKnownWorkflow(object: KubeObject | undefined): KnownWorkflow | undefined {
+  if (object === undefined) return undefined;
+  const before = knownWorkflows.get(object);
+  if (before !== undefined) return before;
+  const workflow = toWorkflow(object);
+  if (workflow?.spec === undefined) return undefined;
+  const known = { spec: Buffer.from(JSON.stringify(workflow.spec)), labels: workflow.labels, priority: workflow.spec.priority ?? 0 };
+  knownWorkflows.set(object, known);
+  return known;
 }
 
 /** A RunnerPool for sizing; undefined when it cannot be read. */

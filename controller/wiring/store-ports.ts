@@ -48,8 +48,8 @@ export function shardStore(db: Db): ShardStore {
   };
 }
 
-/** What commands of the API look up. */
-export function commandStore(db: Db): Pick<CommandParts, 'startedBefore' | 'exists' | 'workflow'> {
+/** What commands of the API look up. `cached` knows most Workflows; the mirror stands in while the API server is away. */
+export function commandStore(db: Db, cached: CommandParts['workflow']): Pick<CommandParts, 'startedBefore' | 'exists' | 'workflow'> {
   return {
     startedBefore: async (namespace, principal, key) => {
       const row = await findIdempotent(db, namespace, principal, key);
@@ -57,6 +57,8 @@ export function commandStore(db: Db): Pick<CommandParts, 'startedBefore' | 'exis
     },
     exists: async (run) => await getRun(db, run) !== undefined,
     workflow: async (namespace, name) => {
+      const known = await cached(namespace, name);
+      if (known !== undefined) return known;
       const row = await getWorkflow(db, namespace, name);
       if (row === undefined) return undefined;
       const labels: Record<string, string> = row.labels === null ? {} : JSON.parse(Buffer.from(row.labels).toString('utf8'));

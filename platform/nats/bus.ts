@@ -4,8 +4,13 @@ import {
   type JetStreamClient, type JetStreamManager, type JsMsg,
 } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { z } from 'zod';
+import { systemClock, type Clock } from '../clock/index.ts';
 import { errorMessage, UnavailableError } from '../errors/index.ts';
 import { DISPATCH_STREAM, DISPATCH_SUBJECTS, dispatchConsumer, dispatchSubject } from '../messages/subjects.ts';
+import { Puller } from './puller.ts';
+import { Requests } from './requests.ts';
+import { TurnQueue } from './turn.ts';
 
 /** How to reach NATS. */
 export interface BusOptions {
@@ -16,6 +21,7 @@ export interface BusOptions {
   readonly inboxPrefix?: string;
   readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
   readonly onReconnect?: () => void;
+  readonly clock?: Clock;
 }
 
 /** Something that can be stopped. */
@@ -37,6 +43,10 @@ export interface Dispatches {
   next(expiresMs: number): Promise<Delivery | undefined>;
 }
 
+const PUBLISH_MS = 5_000;
+/** Answer of the stream to a publish. */
+const ackSchema = z.object({ error: z.object({ code: z.number(), err_code: z.number().optional(), description: z.string() }).optional() });
+const decoder = new TextDecoder();
 const STREAM_REPLICAS = 1;
 const DEDUPE_MS = 600_000;
 const ACK_WAIT_MS = 30_000;
@@ -62,6 +72,8 @@ export class Bus {
   readonly #nc: NatsConnection;
   readonly #js: JetStreamClient;
   readonly #options: BusOptions;
+  readonly #turn = new TurnQueue();
+  readonly #requests: Requests;
   #jsm: Promise<JetStreamManager> | undefined;
   #connected = true;
 
@@ -69,23 +81,21 @@ export class Bus {
     this.#nc = connection;
     this.#js = jetstream(connection);
     this.#options = options;
+    this.#requests = new Requests(connection, options.clock ?? systemClock, options.inboxPrefix);
     void this.#followStatus();
   }
 
   /** Whether the connection stands right now. */
   get connected(): boolean { return this.#connected && !this.#nc.isClosed(); }
 
+  /** Sends and forgets; with everything else of this turn of the event loop. */
   publish(subject: string, payload: Uint8Array): void {
-    if (!this.#nc.isClosed()) this.#nc.publish(subject, payload);
+    this.#turn.add(() => { if (!this.#nc.isClosed()) this.#nc.publish(subject, payload); });
   }
 
   /** Asks and waits for one answer. Throws UnavailableError on timeout or when nobody listens. */
-  async request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    try {
-      return (await this.#nc.request(subject, payload, { timeout: timeoutMs })).data;
-    } catch (error) {
-      throw new UnavailableError(`an answer on ${subject}`, error);
-    }
+  request(subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    return this.#send(subject, payload, timeoutMs);
   }
 
   /** Hears every message; what the handler throws is logged. */
@@ -96,13 +106,15 @@ export class Bus {
   /** Answers every message with what the handler returns. */
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): Stoppable {
     return this.#subscribe(subject, (message) => {
-      handler(message.subject, message.data).then((reply) => { message.respond(reply); }, (error: unknown) => { this.#failed(subject, error); });
+      handler(message.subject, message.data).then((reply) => { this.#turn.add(() => { message.respond(reply); }); }, (error: unknown) => { this.#failed(subject, error); });
     });
   }
 
-  /** Puts a dispatch into the stream; resolves when the stream has it. */
+  /** Puts a dispatch into the stream; resolves when the stream has it. Throws UnavailableError when it has not, or may not have. */
   async publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<void> {
-    await this.#js.publish(subject, payload, { msgID: messageId, timeout: 5_000 });
+    const answer = await this.#send(subject, payload, PUBLISH_MS, messageId);
+    const { error } = ackSchema.parse(JSON.parse(decoder.decode(answer)));
+    if (error !== undefined) throw new UnavailableError(`the stream of ${subject}`, new Error(`${error.description} (${error.err_code ?? error.code})`));
   }
 
   /** Declares the dispatch stream. Returns its creation time: another one than before means that its content was lost. */
@@ -155,21 +167,31 @@ export class Bus {
   /** The dispatches of a pool, as a runner of it takes them. */
   async dispatches(namespace: string, pool: string): Promise<Dispatches> {
     const consumer = await this.#js.consumers.get(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
+    const puller = new Puller<JsMsg>((count, expires) => consumer.fetch({ max_messages: count, expires }));
     return {
       next: async (expiresMs) => {
-        const message = await consumer.next({ expires: expiresMs });
-        return message === null ? undefined : delivery(message);
+        const message = await puller.next(expiresMs);
+        return message === undefined ? undefined : delivery(message, this.#turn);
       },
     };
   }
 
   /** Flushes what was published. */
   async flush(): Promise<void> {
+    this.#turn.flush();
     await this.#nc.flush();
   }
 
   async close(): Promise<void> {
+    this.#turn.flush();
+    this.#requests.close();
     await this.#nc.drain().catch(() => undefined);
+  }
+
+  #send(subject: string, payload: Uint8Array, timeoutMs: number, messageId?: string): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#turn.add(() => { this.#requests.send(subject, payload, timeoutMs, messageId).then(resolve, reject); });
+    });
   }
 
   #manager(): Promise<JetStreamManager> {
@@ -211,8 +233,8 @@ export class Bus {
   }
 }
 
-function delivery(message: JsMsg): Delivery {
-  return { data: message.data, count: message.info.deliveryCount, ack: () => { message.ack(); } };
+function delivery(message: JsMsg, turn: TurnQueue): Delivery {
+  return { data: message.data, count: message.info.deliveryCount, ack: () => { turn.add(() => { message.ack(); }); } };
 }
 
 function notFound(error: unknown): boolean {

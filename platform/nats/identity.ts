@@ -61,7 +61,7 @@ export function serverConfig(options: {
 }): string {
   const { identity } = options;
   return [
-    'server_name: rambo', 'listen: "127.0.0.1:' + options.port + '"',
+    'server_name: rambo', `listen: "127.0.0.1:${options.port}"`,
     'max_payload: 1048576', 'max_pending: 67108864', 'write_deadline: "10s"',
     ...(options.pidFile === undefined ? [] : [`pid_file: ${JSON.stringify(options.pidFile)}`]),
     ...(options.portsDir === undefined ? [] : [`ports_file_dir: ${JSON.stringify(options.portsDir)}`]),

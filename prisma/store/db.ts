@@ -107,12 +107,14 @@ async function inTransaction<T>(client: pg.PoolClient, work: (tx: Executor) => P
   }
 }
 
+const TIMESTAMPTZ: number = pg.types.builtins.TIMESTAMPTZ;
+/** The library types oids as an enum of those it knows; Postgres sends others too. */
+const builtInParser: (oid: number, format: 'text') => (value: string) => unknown = pg.types.getTypeParser;
+
 /** Times as epoch milliseconds; the rest as pg has it (bytea: Buffer, bigint: text). Times arrive as `2026-11-24 03:53:54.123+00`. */
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
-  const timestamptz: number = pg.types.builtins.TIMESTAMPTZ;
-  if (oid === timestamptz && format !== 'binary') return parseTime;
-  const parse: (value: string) => unknown = pg.types.getTypeParser(oid, 'text');
-  return parse;
+  if (oid === TIMESTAMPTZ && format !== 'binary') return parseTime;
+  return builtInParser(oid, 'text');
 }
 
 function parseTime(text: string): number {

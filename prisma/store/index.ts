@@ -15,5 +15,5 @@ export {
   type MirrorKey, type ObjectCursor,
 } from './mirrors.ts';
 export {
-  getRun, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
+  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
 } from './reads.ts';

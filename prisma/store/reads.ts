@@ -8,6 +8,7 @@ import type { AttemptRow, Bytes, EventRow, NodeRunRow, Page, RunCursor, RunQuery
 const MOST = 500;
 
 const GET: Statement = { name: 'run-get', text: `SELECT ${RUN_RECORD} FROM run r WHERE r.id = $1::uuid` };
+const GET_MANY: Statement = { name: 'runs-get', text: `SELECT ${RUN_RECORD} FROM run r WHERE r.id = ANY ($1::uuid[])` };
 const GET_BY_NAME: Statement = {
   name: 'run-get-by-name',
   text: `SELECT ${RUN_RECORD} FROM run r WHERE r.namespace = $1::text AND r.name = $2::text ORDER BY r.created_at DESC, r.id DESC LIMIT 1`,
@@ -35,6 +36,11 @@ export interface AttemptCursor extends NodeCursor { readonly attempt: number }
 /** One run by its id (a UUID; callers check the shape), payloads included. */
 export async function getRun(db: Executor, id: string): Promise<RunRecord | undefined> {
   return (await db.query<RunRecord>(GET, [id]))[0];
+}
+
+/** Runs by their ids, in no order; absent ones are left out. At most 500. */
+export async function getRuns(db: Executor, ids: readonly string[]): Promise<readonly RunRecord[]> {
+  return db.query<RunRecord>(GET_MANY, [ids.slice(0, MOST)]);
 }
 
 /** The newest run of that name. */

@@ -19,6 +19,7 @@ export class Attempt {
   readonly #abort = new AbortController();
   readonly #kill = new AbortController();
   #reason: StopReason | undefined;
+  #ended = false;
   #grace: { readonly until: number; readonly timer: TimerHandle } | undefined;
 
   constructor(dispatch: DispatchMessage, clock: Clock) {
@@ -31,6 +32,9 @@ export class Attempt {
   get key(): string {
     return attemptKey(this.dispatch);
   }
+
+  /** Whether its program is over; its result may still be on its way. */
+  get ended(): boolean { return this.#ended; }
 
   /** Tells it to stop; the first reason counts, a shorter grace replaces a longer one. Harmless after its end. */
   stop(reason: StopReason, graceMs: number): void {
@@ -52,15 +56,16 @@ export class Attempt {
     let dir: string | undefined;
     try {
       // A fresh name: nothing a dispatch says becomes part of a path.
-      dir = await mkdtemp(join(scratch, 'attempt-'));
+      if (executor.noFolder !== true) dir = await mkdtemp(join(scratch, 'attempt-'));
       const execution: Execution = {
-        dispatch: this.dispatch, dir, signal: this.#abort.signal, kill: this.#kill.signal, env,
+        dispatch: this.dispatch, dir: dir ?? '', signal: this.#abort.signal, kill: this.#kill.signal, env,
         log: (text) => { logs.write(text); },
       };
       return this.#judge(capped(await executor(execution)));
     } catch (error) {
       return this.#judge(failure('Infra', 'RunnerError', errorMessage(error)));
     } finally {
+      this.#ended = true;
       timer?.cancel();
       this.#grace?.timer.cancel();
       logs.end();

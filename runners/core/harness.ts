@@ -48,6 +48,8 @@ export interface HarnessParts {
 }
 
 const BEAT_MS = 2_000;
+/** Attempts that are over before this send no sign of life at all: their result says more. */
+const FIRST_BEAT_MS = 50;
 const PULL_MS = 30_000;
 const REPLY_MS = 2_000;
 const RETRY_MIN_MS = 100;
@@ -63,6 +65,7 @@ export class Harness {
   readonly #running = new Map<string, Attempt>();
   readonly #reporting = new Set<Promise<void>>();
   #beat: TimerHandle | undefined;
+  #fresh: Attempt[] = [];
   readonly #drained = new AbortController();
   #cancels: { stop(): void } | undefined;
 
@@ -151,7 +154,7 @@ export class Harness {
   async #execute(dispatch: DispatchMessage): Promise<void> {
     const attempt = new Attempt(dispatch, this.#p.clock);
     this.#running.set(attempt.key, attempt);
-    this.#sendBeat(dispatch.shard, { attempts: [{ ...refOf(dispatch), startedAt: attempt.startedAt }] });
+    this.#announce(attempt);
     const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); }, () => this.#p.bus.connected);
     const executor = Object.hasOwn(this.#p.executors, dispatch.type) ? this.#p.executors[dispatch.type] : undefined;
     const { run, node, item, attempt: number } = dispatch;
@@ -184,14 +187,28 @@ export class Harness {
 
   #beatLater(): void {
     this.#beat = this.#p.clock.after(BEAT_MS, () => {
-      const byShard = Map.groupBy(this.#running.values(), (attempt) => attempt.dispatch.shard);
-      for (const [shard, attempts] of byShard) {
-        for (let i = 0; i < attempts.length; i += BEAT_ATTEMPTS) {
-          this.#sendBeat(shard, { attempts: attempts.slice(i, i + BEAT_ATTEMPTS).map((a) => ({ ...refOf(a.dispatch), startedAt: a.startedAt })) });
-        }
-      }
+      this.#beatFor([...this.#running.values()]);
       this.#beatLater();
     });
+  }
+
+  /** The first sign of life, together with those of all attempts that started within the same moment. */
+  #announce(attempt: Attempt): void {
+    this.#fresh.push(attempt);
+    if (this.#fresh.length > 1) return;
+    this.#p.clock.after(FIRST_BEAT_MS, () => {
+      const fresh = this.#fresh;
+      this.#fresh = [];
+      this.#beatFor(fresh.filter((a) => !a.ended));
+    });
+  }
+
+  #beatFor(running: readonly Attempt[]): void {
+    for (const [shard, attempts] of Map.groupBy(running, (attempt) => attempt.dispatch.shard)) {
+      for (let i = 0; i < attempts.length; i += BEAT_ATTEMPTS) {
+        this.#sendBeat(shard, { attempts: attempts.slice(i, i + BEAT_ATTEMPTS).map((a) => ({ ...refOf(a.dispatch), startedAt: a.startedAt })) });
+      }
+    }
   }
 
   #sendBeat(shard: number, beat: Omit<BeatMessage, 'v' | 'runner'>): void {

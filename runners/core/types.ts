@@ -8,7 +8,7 @@ export type Outcome =
 /** What an executor is given besides the dispatch. */
 export interface Execution {
   readonly dispatch: DispatchMessage;
-  /** Private directory of this attempt; removed afterwards. */
+  /** Private directory of this attempt, removed afterwards; empty for executors that need none. */
   readonly dir: string;
   /** Aborted when the attempt shall end: cancelled, timed out or drained. */
   readonly signal: AbortSignal;
@@ -21,7 +21,10 @@ export interface Execution {
 }
 
 /** Runs one kind of node. Never throws: whatever goes wrong is an outcome. */
-export type Executor = (execution: Execution) => Promise<Outcome>;
+export type Executor = ((execution: Execution) => Promise<Outcome>) & {
+  /** It runs no program: nothing is written to disk for it. */
+  readonly noFolder?: true;
+};
 
 /** A failed outcome. */
 export function failure(errorClass: ReportedError['class'], reason: string, message: string): Outcome {

@@ -11,7 +11,7 @@ export interface Target {
 export type Resolve = (host: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
 /** The system's resolver, all addresses. */
-export const systemResolve: Resolve = (host) => lookup(host, { all: true, verbatim: true });
+export const systemResolve: Resolve = (host) => lookup(host, { all: true, order: 'verbatim' });
 
 /** Ranges of public unicast space; everything else (private, loopback, link-local, carrier NAT, multicast, …) is refused. */
 const PUBLIC = 'unicast';

@@ -42,7 +42,7 @@ interface Answer {
 
 /** Sends one request. Private addresses are refused unless the pool names them, at every redirect anew. */
 export function httpExecutor(resolve: Resolve = systemResolve): Executor {
-  return async (execution) => {
+  const execute = async (execution: Execution): Promise<Outcome> => {
     const parsed = withSchema.safeParse(execution.dispatch.with);
     if (!parsed.success) return failure('Invalid', 'InvalidRequest', `with.${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? ''}`);
     const timeout = AbortSignal.timeout(execution.dispatch.timeoutMs ?? DEFAULT_TIMEOUT_MS);
@@ -57,6 +57,7 @@ export function httpExecutor(resolve: Resolve = systemResolve): Executor {
       return failure('User', 'HttpError', `${shown(parsed.data)}: ${errorMessage(error)}`);
     }
   };
+  return Object.assign(execute, { noFolder: true as const });
 }
 
 /** The request as errors name it: a query may hold a key. */
