@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly api: boolean;
   /** An existing cluster instead of our own. */
   readonly kubeconfig?: string;
+  /** NODE_OPTIONS of controller, API and runners; for profiles. */
+  readonly nodeOptions?: string;
   readonly log: (line: string) => void;
 }
 
@@ -164,10 +166,14 @@ export class Stack {
   #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
     const child = new Child({
       name, command, args, restart: true, logFile: this.#file(`logs/${name}.log`), log: this.#o.log,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...env }, ...(onLine === undefined ? {} : { onLine }),
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...(command === NODE ? this.#nodeOptions() : {}), ...env }, ...(onLine === undefined ? {} : { onLine }),
     });
     this.#children.set(name, child);
     child.start();
+  }
+
+  #nodeOptions(): Readonly<Record<string, string>> {
+    return this.#o.nodeOptions === undefined ? {} : { NODE_OPTIONS: this.#o.nodeOptions };
   }
 
   #file(name: string): string {
@@ -203,7 +209,7 @@ export class Stack {
     this.#kubectl = new Kubectl(path.join(bin, 'kubectl'), this.#kubeconfig());
     if (this.#o.kubeconfig !== undefined) return;
     writeFileSync(this.#file('images.json'), JSON.stringify({ images: {
-      'rambo/runner': { entrypoint: [NODE, path.join(ROOT, 'dist/runner.mjs')], env: { NODE_COMPILE_CACHE: this.#file('compile-cache') } },
+      'rambo/runner': { entrypoint: [NODE, path.join(ROOT, 'dist/runner.mjs')], env: { NODE_COMPILE_CACHE: this.#file('compile-cache'), ...this.#nodeOptions() } },
       'local/*': { entrypoint: [] },
     } }));
     const ready = Promise.withResolvers<undefined>();
