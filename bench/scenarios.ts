@@ -157,9 +157,11 @@ function rest(ms: number): Promise<void> {
 /** Rates of a stack that has nothing to do, after it has settled. */
 async function idleRows(bench: Bench, scenario: string): Promise<readonly Row[]> {
   await rest(QUIET_MS);
+  const before = await bench.transactions();
   const cost = await bench.measured(() => rest(IDLE_MS));
+  const transactions = await bench.transactions() - before;
   return [
-    { scenario, name: 'Postgres transactions', unit: 'tx/s', n: 1, value: cost.transactions / cost.seconds, target: { value: 5, better: 'lower' } },
+    { scenario, name: 'Postgres transactions', unit: 'tx/s', n: 1, value: transactions / cost.seconds, target: { value: 5, better: 'lower' } },
     { scenario, name: 'API-server writes', unit: 'writes', n: 1, value: cost.kubeWrites, target: { value: 0, better: 'lower' } },
     { scenario, name: 'CPU, controller', unit: 'ms/s', n: 1, value: cost.cpuMs.controller / cost.seconds, target: { value: 50, better: 'lower' } },
   ];
