@@ -25,6 +25,7 @@ import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
+import { chaosBus, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { publishGauges } from './gauges.ts';
@@ -50,6 +51,8 @@ export class ControllerApp {
   readonly #config: ControllerConfig;
   readonly #log: Log;
   readonly #clock = systemClock;
+  /** Name of this replica in the shard table. */
+  readonly #owner: string;
   readonly #db: Db;
   readonly #client: KubeClient;
   readonly #bus: Bus;
@@ -69,11 +72,12 @@ export class ControllerApp {
 
   /** Connects to NATS and Postgres; throws UnavailableError when NATS is away. */
   static async connect(config: ControllerConfig, log: Log): Promise<ControllerApp> {
-    const bus: Bus = await connectBus({
+    const connected: Bus = await connectBus({
       url: config.RAMBO_NATS_URL, name: 'rambo-controller', log,
       creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
       onReconnect: () => { app.#reconnected(); },
     });
+    const bus = globalThis.RAMBO_CHAOS === true ? chaosBus(connected) : connected;
     const app: ControllerApp = new ControllerApp(config, log, bus);
     return app;
   }
@@ -83,8 +87,11 @@ export class ControllerApp {
     this.#log = log;
     this.#bus = bus;
     this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
-    this.#db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: 'rambo-controller' });
-    this.#client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
+    this.#owner = config.RAMBO_REPLICA ?? `controller-${systemIds.secret().slice(0, 8)}`;
+    const db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: `rambo-controller ${this.#owner}` });
+    const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
+    this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
+    this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
       runs: this.#queue('runs', 16, (key) => this.#intake.reconcile(key)),
       workflows: this.#queue('workflows', 4, (key) => this.#mirrors.reconcile(key)),
@@ -296,7 +303,7 @@ export class ControllerApp {
 
   #makeRoom(seed: string): RunRoom {
     return new RunRoom({
-      clock: this.#clock, owner: this.#config.RAMBO_REPLICA ?? `controller-${systemIds.secret().slice(0, 8)}`,
+      clock: this.#clock, owner: this.#owner,
       store: runStore(this.#db), shardStore: shardStore(this.#db), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => (mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool)),
