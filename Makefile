@@ -20,7 +20,7 @@ logs: ## Follow the logs of all processes
 	@tail -n 50 -F .rambo/logs/*.log
 
 ##@ Work
-.PHONY: setup build generate typecheck lint verify test test-unit test-integration clean
+.PHONY: setup build generate typecheck lint verify test test-unit test-integration bench chaos clean
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
 build: setup ## Bundle controller, API and runner into dist/
@@ -40,6 +40,11 @@ test-unit: setup ## Unit tests only
 	@node --no-warnings hack/test.ts unit $(FILE)
 test-integration: build ## Integration tests only (FILE=pattern for a part)
 	@node --no-warnings hack/test.ts integration $(FILE)
+bench: build ## Measure: SCENARIO=a,b or all, PROFILE=1 for CPU profiles, BASELINE=report.json to compare with
+	@node --no-warnings bench/main.ts
+chaos: build ## Break a running stack: SEEDS=20, SEED=17 for one again, EXHAUSTIVE=1, DEFECTS=1
+	@node hack/build/bundle.mjs chaos
+	@node --no-warnings test/chaos/main.ts
 clean: down ## Remove build output and local data (caches stay)
 	@rm -rf dist .rambo
 

@@ -10,7 +10,7 @@ const common = {
   },
 };
 
-const rooms = 'crds,engine,platform,prisma,controller,runners,api,hack,test/unit';
+const rooms = 'crds,engine,platform,prisma,controller,runners,api,hack,bench,test/chaos';
 
 export default {
   maxWorkers: 2,

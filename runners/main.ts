@@ -10,6 +10,7 @@ import { createLog, type Log } from '../platform/log/index.ts';
 import { startTracing } from '../platform/tracing/index.ts';
 import { poolInboxPrefix } from '../platform/messages/subjects.ts';
 import { connectBus, type Bus } from '../platform/nats/bus.ts';
+import { chaosExecutors, chaosNext, chaosRunnerBus } from './chaos.ts';
 import { fetchDispatch, fetchTargetSchema } from './core/fetch.ts';
 import { Harness, type NextDispatch } from './core/harness.ts';
 import { httpExecutor } from './executors/http.ts';
@@ -66,16 +67,17 @@ async function main(): Promise<void> {
     url: config.RAMBO_NATS_URL, name: config.RAMBO_RUNNER_NAME, inboxPrefix: poolInboxPrefix(namespace, pool), log,
     creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
   });
-  const next = await source(config, bus, (reason) => {
+  const pulled = await source(config, bus, (reason) => {
     log.info({ reason }, 'nothing to do');
     harness.drain(0);
   }, log);
   const once = config.RAMBO_REUSE === 'Never' || config.RAMBO_FETCH !== undefined;
   const javascript = new JavascriptProcesses(scratch, once ? 1 : Math.min(2, config.RAMBO_SLOTS));
+  const executors = { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor };
   const harness: Harness = new Harness({
-    clock: systemClock, bus, next, random: systemIds.random, log, namespace, pool, scratch, once,
+    clock: systemClock, bus: globalThis.RAMBO_CHAOS === true ? chaosRunnerBus(bus) : bus, next: globalThis.RAMBO_CHAOS === true ? chaosNext(pulled) : pulled, random: systemIds.random, log, namespace, pool, scratch, once,
     runner: config.RAMBO_RUNNER_NAME, slots: config.RAMBO_SLOTS, env: nodeEnv(process.env),
-    executors: { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor },
+    executors: globalThis.RAMBO_CHAOS === true ? chaosExecutors(executors) : executors,
   });
   process.once('SIGTERM', () => { harness.drain(config.RAMBO_DRAIN_GRACE); });
   process.once('SIGINT', () => { harness.drain(config.RAMBO_DRAIN_GRACE); });

@@ -52,6 +52,9 @@ export interface PodParts {
   readonly log: { warn(facts: object, message: string): void };
 }
 
+/** After so long the pod of an ended attempt is removed again that could not be removed: the API server was away. */
+const CLEAN_AGAIN_MS = 2_000;
+
 /** The attempt a pod stands for, from its labels; undefined when they are not ours or its name is not the derived one. */
 export function attemptOf(pod: PodObject): { run: string; node: string; item: number; attempt: number } | undefined {
   const run = pod.labels[LABELS.runId];
@@ -179,7 +182,11 @@ export class AttemptPods {
       if (text !== '') await this.#p.logs.append(of, 0, text);
       await this.#p.port.remove(pod.namespace, pod.name, pod.uid, 0);
     } catch (error) {
-      this.#p.log.warn({ run: of.run, pod: pod.name, err: errorMessage(error) }, 'could not remove the pod of an ended attempt');
+      this.#p.log.warn({ run: of.run, pod: pod.name, err: errorMessage(error) }, 'could not remove the pod of an ended attempt; trying again');
+      this.#p.clock.after(CLEAN_AGAIN_MS, () => {
+        const still = this.#p.port.cached(pod.namespace, pod.name);
+        if (still?.uid === pod.uid) this.seen(still);
+      });
     } finally {
       this.#ending.delete(pod.uid);
     }

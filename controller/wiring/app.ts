@@ -9,12 +9,11 @@ import { loadKubeConfig } from '../../platform/kube/config.ts';
 import { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
-import { poolPermissions, shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
+import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
 import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
-import { signUser } from '../../platform/nats/identity.ts';
 import { openStore, type Db } from '../../prisma/store/index.ts';
-import { Pools } from '../pool/pools.ts';
+import type { Pools } from '../pool/pools.ts';
 import { projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
 import { LogFiles } from '../run/log-files.ts';
@@ -25,13 +24,15 @@ import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
+import { chaosBus, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
-import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
+import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import { publishGauges } from './gauges.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
-import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
+import { wirePools } from './pool-wiring.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
@@ -54,6 +55,8 @@ export class ControllerApp {
   readonly #config: ControllerConfig;
   readonly #log: Log;
   readonly #clock = systemClock;
+  /** Name of this replica in the shard table. */
+  readonly #owner: string;
   readonly #db: Db;
   readonly #client: KubeClient;
   readonly #bus: Bus;
@@ -75,11 +78,12 @@ export class ControllerApp {
 
   /** Connects to NATS and Postgres; throws UnavailableError when NATS is away. */
   static async connect(config: ControllerConfig, log: Log): Promise<ControllerApp> {
-    const bus: Bus = await connectBus({
+    const connected: Bus = await connectBus({
       url: config.RAMBO_NATS_URL, name: 'rambo-controller', log,
       creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
       onReconnect: () => { app.#reconnected(); },
     });
+    const bus = globalThis.RAMBO_CHAOS === true ? chaosBus(connected) : connected;
     const app: ControllerApp = new ControllerApp(config, log, bus);
     return app;
   }
@@ -89,8 +93,11 @@ export class ControllerApp {
     this.#log = log;
     this.#bus = bus;
     this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
-    this.#db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: 'rambo-controller' });
-    this.#client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
+    this.#owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
+    const db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: `rambo-controller ${this.#owner}` });
+    const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
+    this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
+    this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
       runs: this.#queue('runs', 16, (key) => this.#intake.reconcile(key)),
       workflows: this.#queue('workflows', 4, (key) => this.#mirrors.reconcile(key)),
@@ -276,28 +283,10 @@ export class ControllerApp {
   }
 
   #makePools(seed: string): Pools {
-    const sign = (namespace: string, pool: string, seconds: number): Promise<string> =>
-      signUser({ name: `${namespace}/${pool}`, accountSeed: seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: this.#clock.now() });
-    return new Pools({
-      clock: this.#clock,
-      settings: { natsUrl: this.#config.RAMBO_RUNNER_NATS_URL, image: this.#config.RAMBO_RUNNER_IMAGE },
-      pool: (key) => toPool(this.#reflectors.pools.get(key)),
-      pods: (namespace, pool) => this.#runnerPods(namespace, pool),
-      busy: (namespace, pool, pod) => this.#shared.busy(namespace, pool, pod),
-      demand: (namespace, pool) => this.#shared.demand(namespace, pool),
-      grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
-      suffix: () => systemIds.secret().slice(0, 6), log: this.#log,
-      port: poolPort(this.#client, {
-        ...poolMirrors(this.#db, this.#clock), signPoolUser: sign,
-        ensureConsumer: (namespace, pool, max) => this.#bus.ensureConsumer(namespace, pool, max),
-        removeConsumer: (namespace, pool) => this.#bus.removeConsumer(namespace, pool),
-      }),
+    const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
+    return wirePools({
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, grown, log: this.#log,
     });
-  }
-
-  #runnerPods(namespace: string, pool: string): ReturnType<ConstructorParameters<typeof Pools>[0]['pods']> {
-    const pods = [...this.#reflectors.runners.values()].map(toRunnerPod).filter((pod) => pod !== undefined);
-    return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
   }
 
   async #reconcilePool(key: string): Promise<Outcome> {
@@ -307,7 +296,7 @@ export class ControllerApp {
 
   #makeRoom(seed: string): RunRoom {
     return new RunRoom({
-      clock: this.#clock, owner: `${this.#config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`,
+      clock: this.#clock, owner: this.#owner,
       store: runStore(this.#db), shardStore: shardStore(this.#db), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),

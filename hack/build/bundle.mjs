@@ -8,16 +8,20 @@ const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', runner: 
 // Some packages are CommonJS and call require; a module has none of its own.
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-mkdirSync(`${root}dist`, { recursive: true });
+// `bundle.mjs chaos` makes a second set in which failpoints are alive; in the ordinary one they are not even there.
+const chaos = process.argv[2] === 'chaos';
+const out = chaos ? 'dist/chaos' : 'dist';
+mkdirSync(`${root}${out}`, { recursive: true });
 for (const [name, entry] of Object.entries(ENTRIES)) {
   if (!existsSync(`${root}${entry}`)) continue;
   const started = process.hrtime.bigint();
   await build({
-    absWorkingDir: root, entryPoints: [entry], outfile: `dist/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
+    absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
+    define: { 'globalThis.RAMBO_CHAOS': String(chaos) },
     // The SDK is loaded only where an endpoint is configured.
     external: ['pg-native', '@opentelemetry/sdk-node', '@opentelemetry/exporter-trace-otlp-http'],
   });
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
-  console.error(`bundled ${name}: ${(statSync(`${root}dist/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);
+  console.error(`bundled ${chaos ? 'chaos/' : ''}${name}: ${(statSync(`${root}${out}/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);
 }

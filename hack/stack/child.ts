@@ -16,6 +16,8 @@ export interface ChildSpec {
 
 const BACKOFF_MS = [100, 500, 1_000, 2_000, 5_000];
 const STOP_MS = 15_000;
+/** A program that ran for so long was well: its next end starts the waiting anew. */
+const WELL_MS = 2_000;
 
 /** A program of the stack: its output goes to a file, it comes back when it dies, it ends when told. */
 export class Child {
@@ -35,6 +37,7 @@ export class Child {
     const { command, args, env, logFile, name } = this.#spec;
     const file = openSync(logFile, 'a', 0o600);
     this.#starts++;
+    const began = performance.now();
     const child = spawn(command, [...args], { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     this.#process = child;
     let rest = '';
@@ -50,6 +53,7 @@ export class Child {
     child.once('close', (code, signal) => {
       closeSync(file);
       this.#process = undefined;
+      if (performance.now() - began >= WELL_MS) this.#starts = 1;
       this.#ended(code, signal);
     });
   }

@@ -23,6 +23,10 @@ export interface StackOptions {
   readonly api: boolean;
   /** An existing cluster instead of our own. */
   readonly kubeconfig?: string;
+  /** Folder of the bundles below dist/, and environment that goes with them; for faults. */
+  readonly bundles?: { readonly folder: string; readonly env: Readonly<Record<string, string>> };
+  /** NODE_OPTIONS of controller, API and runners; for profiles. */
+  readonly nodeOptions?: string;
   readonly log: (line: string) => void;
 }
 
@@ -140,7 +144,7 @@ export class Stack {
   /** Starts a controller under the service account of the controller. */
   startController(name: string): void {
     const addresses = this.addresses();
-    this.#run(name, NODE, [...CONTROLLER_FLAGS, path.join(ROOT, 'dist/controller.mjs')], {
+    this.#run(name, NODE, [...CONTROLLER_FLAGS, this.#bundle('controller')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
       RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
       RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_REPLICA: name, RAMBO_LOGS_DIR: this.#file('node-logs'),
@@ -154,7 +158,7 @@ export class Stack {
 
   #startApi(): void {
     const addresses = this.addresses();
-    this.#run('api', NODE, ['--disallow-code-generation-from-strings', path.join(ROOT, 'dist/api.mjs')], {
+    this.#run('api', NODE, ['--disallow-code-generation-from-strings', this.#bundle('api')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
       RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
@@ -164,10 +168,19 @@ export class Stack {
   #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
     const child = new Child({
       name, command, args, restart: true, logFile: this.#file(`logs/${name}.log`), log: this.#o.log,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...env }, ...(onLine === undefined ? {} : { onLine }),
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...(command === NODE ? this.#common() : {}), ...env }, ...(onLine === undefined ? {} : { onLine }),
     });
     this.#children.set(name, child);
     child.start();
+  }
+
+  /** Environment that all our processes get, runners too. */
+  #common(): Readonly<Record<string, string>> {
+    return { ...this.#o.bundles?.env, ...(this.#o.nodeOptions === undefined ? {} : { NODE_OPTIONS: this.#o.nodeOptions }) };
+  }
+
+  #bundle(process: 'controller' | 'api' | 'runner'): string {
+    return path.join(ROOT, 'dist', this.#o.bundles?.folder ?? '', `${process}.mjs`);
   }
 
   #file(name: string): string {
@@ -203,7 +216,7 @@ export class Stack {
     this.#kubectl = new Kubectl(path.join(bin, 'kubectl'), this.#kubeconfig());
     if (this.#o.kubeconfig !== undefined) return;
     writeFileSync(this.#file('images.json'), JSON.stringify({ images: {
-      'rambo/runner': { entrypoint: [NODE, path.join(ROOT, 'dist/runner.mjs')], env: { NODE_COMPILE_CACHE: this.#file('compile-cache') } },
+      'rambo/runner': { entrypoint: [NODE, this.#bundle('runner')], env: { NODE_COMPILE_CACHE: this.#file('compile-cache'), ...this.#common() } },
       'local/*': { entrypoint: [] },
     } }));
     const ready = Promise.withResolvers<undefined>();

@@ -1,16 +1,16 @@
 /**
  * Throughput of the commit statement alone: batches of runs, each with one result and the next dispatch (2 node rows,
  * 1 attempt, 2 events, 1 outbox insert and 1 delete), fsync on.
- *   node test/bench/store-commit.ts [batch size] [seconds] [concurrent batches]
+ *   node bench/store-commit.ts [batch size] [seconds] [concurrent batches]
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { startPostgres } from '../../hack/stack/postgres.ts';
-import { systemIds } from '../../platform/ids/index.ts';
-import { shardOf } from '../../platform/messages/subjects.ts';
-import { migrate } from '../../prisma/migrate.ts';
-import { acquireShards, commitBatch, type Db, openStore, type RunWrite, type ShardLease } from '../../prisma/store/index.ts';
-import { createWrite, nodeRow, progress, write } from '../harness/rows.ts';
+import { startPostgres } from '../hack/stack/postgres.ts';
+import { systemIds } from '../platform/ids/index.ts';
+import { shardOf } from '../platform/messages/subjects.ts';
+import { migrate } from '../prisma/migrate.ts';
+import { acquireShards, commitBatch, type Db, openStore, type RunWrite, type ShardLease } from '../prisma/store/index.ts';
+import { createWrite, nodeRow, progress, write } from '../test/harness/rows.ts';
 
 const [size = 200, seconds = 8, lanes = 1] = process.argv.slice(2).map(Number);
 const OUTPUT = Buffer.from(JSON.stringify({ n: 1, text: 'x'.repeat(60) }));

@@ -1,0 +1,130 @@
+import { appendFileSync, closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+declare global {
+  /**
+   * Set by the bundler: true only in the bundles of test/chaos. Written out at each use, because the bundler folds it
+   * there: in all other bundles the branches, and with them this file, vanish.
+   */
+  var RAMBO_CHAOS: boolean | undefined;
+}
+
+/** What happens at a failpoint: the process is killed (-9), the effect fails, waits, never comes, is left out, or comes twice. */
+export type FaultAction = 'kill' | 'error' | 'drop' | 'repeat' | { readonly delayMs: number };
+
+/** A fault that was armed: at the `hit`th time (from 1) that a process comes by the point. */
+export interface Fault {
+  readonly point: string;
+  readonly hit: number;
+  readonly action: FaultAction;
+}
+
+/** The control file, `armed.json` in the folder of RAMBO_CHAOS_DIR: written by the harness, read when it changes. */
+export interface Armed {
+  readonly id: string;
+  readonly faults: readonly Fault[];
+  /** Append every hit to `hits`, to learn which points a run comes by. */
+  readonly count: boolean;
+  /** A deliberate defect, to prove that the oracle sees it. */
+  readonly defect?: 'ackBeforeCommit' | 'noFencing' | 'sentBeforePublish';
+}
+
+const NOTHING: Armed = { id: '', faults: [], count: false };
+
+/** Where one process stands: hits since the control file changed. */
+class Control {
+  readonly #dir: string | undefined;
+  readonly #hits = new Map<string, number>();
+  #armed = NOTHING;
+  #stamp = -1;
+
+  constructor(dir: string | undefined) {
+    this.#dir = dir;
+  }
+
+  get armed(): Armed {
+    this.#refresh();
+    return this.#armed;
+  }
+
+  hit(point: string): FaultAction | undefined {
+    if (this.#dir === undefined) return undefined;
+    this.#refresh();
+    const n = (this.#hits.get(point) ?? 0) + 1;
+    this.#hits.set(point, n);
+    if (this.#armed.count) appendFileSync(path.join(this.#dir, 'hits'), `${point}\n`);
+    const fault = this.#armed.faults.find((f) => f.point === point && f.hit === n);
+    return fault !== undefined && this.#first(fault) ? fault.action : undefined;
+  }
+
+  /** Notes something for the oracle. */
+  note(file: string, line: string): void {
+    if (this.#dir !== undefined) appendFileSync(path.join(this.#dir, file), `${line}\n`);
+  }
+
+  #refresh(): void {
+    if (this.#dir === undefined) return;
+    const file = path.join(this.#dir, 'armed.json');
+    const stamp = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? -1;
+    if (stamp === this.#stamp) return;
+    this.#stamp = stamp;
+    this.#hits.clear();
+    try {
+      const armed: Armed = JSON.parse(readFileSync(file, 'utf8'));
+      this.#armed = armed;
+    } catch {
+      this.#armed = NOTHING;
+    }
+  }
+
+  /** A fault strikes once, whichever process comes first and however often it starts again. */
+  #first(fault: Fault): boolean {
+    try {
+      closeSync(openSync(path.join(this.#dir ?? '', `fired-${this.#armed.id}-${fault.point}-${fault.hit}`.replaceAll('/', '_')), 'wx'));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+// eslint-disable-next-line no-restricted-properties -- the harness's own switch; dead code in every bundle but its own
+const control = /* @__PURE__ */ new Control(globalThis.RAMBO_CHAOS === true ? process.env['RAMBO_CHAOS_DIR'] : undefined);
+
+/** The defect that is switched on, if any. */
+export function defect(): Armed['defect'] {
+  return control.armed.defect;
+}
+
+/** Notes a line for the oracle in a file of the control folder. */
+export function note(file: string, line: string): void {
+  control.note(file, line);
+}
+
+/** An error as the outside would give it; which one is up to whoever wraps the effect. */
+export type FaultError = (point: string) => Error;
+
+/** Passes a point where nothing can be waited for. Returns what to do with the effect; kills the process when told. */
+export function pass(point: string): 'do' | 'drop' | 'repeat' {
+  const action = control.hit(point);
+  if (action === 'kill') process.kill(process.pid, 'SIGKILL');
+  return action === 'drop' || action === 'repeat' ? action : 'do';
+}
+
+/** An outside effect with a failpoint before and one after it. An error after it is an answer that got lost. */
+export async function around<T>(point: string, effect: () => Promise<T>, error: FaultError): Promise<T> {
+  const before = await strike(`${point}.before`, error);
+  if (before === 'repeat') await effect();
+  const result = await effect();
+  await strike(`${point}.after`, error);
+  return result;
+}
+
+async function strike(point: string, error: FaultError): Promise<FaultAction | undefined> {
+  const action = control.hit(point);
+  if (action === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (action === 'error') throw error(point);
+  // eslint-disable-next-line no-restricted-globals -- a delay of the real world, in chaos bundles only
+  if (typeof action === 'object') await new Promise((resolve) => { setTimeout(resolve, action.delayMs); });
+  return action;
+}

@@ -1,0 +1,105 @@
+/**
+ * Breaks a running stack on purpose and asks the oracle what is left.
+ *   make chaos SEEDS=20          random faults, a seed each; prints every plan
+ *   make chaos SEED=17           one seed again
+ *   make chaos EXHAUSTIVE=1      kill -9 of the controller at every failpoint of a golden run (PER_POINT hits of each, 3)
+ *   make chaos DEFECTS=1         three deliberate defects: the oracle has to find each
+ * Ends with `N seeds, M violations`; exit code 1 when there are any.
+ */
+import { violations } from './oracle.ts';
+import { describePlan, planOf, type Plan } from './plan.ts';
+import { Site, type Started } from './site.ts';
+import { findDefects } from './defects.ts';
+
+/** Runs have to end within this after the last fault, whatever happened. */
+const END_MS = 45_000;
+/** Statuses, pods and the outbox follow within this. */
+const SETTLE_MS = 30_000;
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Carries out a plan on the golden runs; returns what is wrong in the end. */
+export async function attempt(site: Site, plan: Plan): Promise<readonly string[]> {
+  site.arm({ faults: plan.faults });
+  const acts = plan.acts.map(async ({ atMs, what }) => {
+    await new Promise((resolve) => { setTimeout(resolve, atMs); });
+    await site.act(what);
+  });
+  try {
+    const started = await site.startGolden();
+    await Promise.all(acts);
+    return await judge(site, started);
+  } finally {
+    await Promise.allSettled(acts);
+    site.arm({});
+  }
+}
+
+/** Waits for the end of the runs, then until nothing is wrong any more; what still is then is a violation. */
+export async function judge(site: Site, started: Started): Promise<readonly string[]> {
+  await site.t.until('the runs to end', () => site.allEnded(started), END_MS).catch(() => undefined);
+  let last: readonly string[] = ['the world could not be read'];
+  await site.t.until('the world to settle', async () => {
+    const world = await site.world(started);
+    if (world !== undefined) last = violations(world);
+    return last.length === 0;
+  }, SETTLE_MS).catch(() => undefined);
+  return last;
+}
+
+/** A run without faults that counts how often each point is passed. It has to be clean. */
+export async function golden(site: Site): Promise<ReadonlyMap<string, number>> {
+  site.arm({ count: true });
+  const wrong = await judge(site, await site.startGolden());
+  site.arm({});
+  if (wrong.length > 0) throw new Error(`the golden run itself is wrong:\n${wrong.join('\n')}`);
+  return site.takeHits();
+}
+
+interface Case { readonly name: string; readonly plan: Plan }
+
+function cases(hits: ReadonlyMap<string, number>): readonly Case[] {
+  const { SEED, SEEDS, EXHAUSTIVE, PER_POINT } = process.env;
+  if (SEED !== undefined && SEED !== '') return [{ name: `seed ${SEED}`, plan: planOf(Number(SEED), hits) }];
+  if (EXHAUSTIVE !== undefined && EXHAUSTIVE !== '') return everyPoint(hits, Number(PER_POINT ?? 3));
+  const first = Number(process.env['FROM'] ?? 1);
+  return Array.from({ length: Number(SEEDS ?? 20) }, (_, i) => ({ name: `seed ${first + i}`, plan: planOf(first + i, hits) }));
+}
+
+/** Kills at the first, the last and evenly chosen hits between them. */
+function everyPoint(hits: ReadonlyMap<string, number>, most: number): readonly Case[] {
+  return [...hits].filter(([point]) => !point.startsWith('runner.') && !point.startsWith('kube.watch.')).sort().flatMap(([point, count]) => {
+    const chosen = new Set(Array.from({ length: Math.min(most, count) }, (_, i) => (count <= most ? i + 1 : 1 + Math.round(i * (count - 1) / Math.max(1, most - 1)))));
+    return [...chosen].map((hit): Case => ({ name: `${point}#${hit}`, plan: { faults: [{ point, hit, action: 'kill' }], acts: [] } }));
+  });
+}
+
+async function main(): Promise<number> {
+  say('==> starting a stack with failpoints');
+  if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
+  const site = await Site.start();
+  const began = performance.now();
+  let wrong = 0;
+  let done = 0;
+  try {
+    await golden(site);
+    const hits = await golden(site);
+    say(`==> golden run: ${hits.size} points, ${[...hits.values()].reduce((a, b) => a + b, 0)} hits`);
+    const all = cases(hits);
+    for (const { name, plan } of all) {
+      const from = performance.now();
+      const found = await attempt(site, plan);
+      done++;
+      wrong += found.length;
+      say(`[${done}/${all.length}] ${name} (${((performance.now() - from) / 1_000).toFixed(1)} s) ${describePlan(plan)}${found.length === 0 ? '' : `\n    ${found.join('\n    ')}`}`);
+    }
+  } finally {
+    await site.stop();
+  }
+  process.stdout.write(`${done} seeds, ${wrong} violations, ${((performance.now() - began) / 1_000).toFixed(0)} s\n`);
+  return wrong;
+}
+
+process.exit(await main() === 0 ? 0 : 1);
