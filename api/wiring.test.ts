@@ -1,4 +1,6 @@
 import { Buffer } from 'node:buffer';
+import type { Clock } from '../platform/clock/index.ts';
+import { ManualClock } from '../platform/clock/manual.ts';
 import { UnavailableError } from '../platform/errors/index.ts';
 import { KubeError } from '../platform/kube/errors.ts';
 import type { RunCommand } from '../platform/messages/payloads.ts';
@@ -18,31 +20,57 @@ function log() {
 describe('busCommands', () => {
   const command: RunCommand = { v: 1, verb: 'suspend', runId: RUN, principal: 'alice' };
 
-  function bus(...answers: readonly (() => Promise<Uint8Array>)[]) {
+  /** Answers in turn, the last one again and again. Time passes as the requests and the pauses take it. */
+  function bus(...answers: readonly ((timeoutMs: number) => Promise<Uint8Array>)[]) {
     const sent: { subject: string; payload: string; timeoutMs: number }[] = [];
-    return { sent, request: (subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> => {
+    const time = new ManualClock();
+    const clock: Clock = { now: () => time.now(), monotonic: () => time.monotonic(), after: (ms, fn) => {
+      const handle = time.after(ms, fn);
+      queueMicrotask(() => { time.advance(ms); });
+      return handle;
+    } };
+    return { sent, clock, time, request: (subject: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> => {
       sent.push({ subject, payload: Buffer.from(payload).toString(), timeoutMs });
-      return answers[sent.length - 1]?.() ?? Promise.reject(new Error('asked too often'));
+      return answers[Math.min(sent.length, answers.length) - 1]?.(timeoutMs) ?? Promise.reject(new Error('asked too often'));
     } };
   }
-  const silent = (): Promise<Uint8Array> => Promise.reject(new UnavailableError('an answer'));
+  /** Nobody listens: NATS says so at once. */
+  const nobody = (): Promise<Uint8Array> => Promise.reject(new UnavailableError('an answer'));
+  const moved = (): Promise<Uint8Array> => Promise.resolve(encode({ v: 1, ok: false, code: 'NotOwner', message: 'moved' }));
   const fine = (): Promise<Uint8Array> => Promise.resolve(encode({ v: 1, ok: true, runId: RUN, version: 2 }));
 
   test('goes to the owner of the shard', async () => {
     const stub = bus(fine);
-    expect(await busCommands(stub).send(command)).toEqual({ v: 1, ok: true, runId: RUN, version: 2 });
-    expect(stub.sent).toEqual([{ subject: commandSubject(shardOf(RUN)), payload: JSON.stringify(command), timeoutMs: 5_000 }]);
+    expect(await busCommands(stub, stub.clock).send(command)).toEqual({ v: 1, ok: true, runId: RUN, version: 2 });
+    expect(stub.sent).toEqual([{ subject: commandSubject(shardOf(RUN)), payload: JSON.stringify(command), timeoutMs: 4_500 }]);
   });
-  test('repeats once, the same bytes, within the time of an operation', async () => {
-    const stub = bus(silent, fine);
-    expect(await busCommands(stub).send(command)).toMatchObject({ ok: true });
-    expect(stub.sent[1]?.payload).toBe(stub.sent[0]?.payload);
-    expect(stub.sent.reduce((sum, { timeoutMs }) => sum + timeoutMs, 0)).toBeLessThan(10_000);
+  test('repeats the same bytes while the shard moves: nobody listens, then somebody who is the owner no more, then the owner', async () => {
+    const stub = bus(nobody, nobody, moved, fine);
+    expect(await busCommands(stub, stub.clock).send(command)).toMatchObject({ ok: true });
+    expect(stub.sent).toHaveLength(4);
+    expect(new Set(stub.sent.map(({ payload }) => payload)).size).toBe(1);
   });
-  test('gives up after the second', async () => {
-    const stub = bus(silent, silent, fine);
-    await expect(busCommands(stub).send(command)).rejects.toBeInstanceOf(UnavailableError);
-    expect(stub.sent).toHaveLength(2);
+  test.each([['nobody listens', nobody], ['the owner is always another one', moved]])('gives up within the time of an operation, but not before a dead owner\'s lease has ended: %s', async (_, answer) => {
+    const stub = bus(answer);
+    const before = stub.time.monotonic();
+    await expect(busCommands(stub, stub.clock).send(command)).rejects.toBeInstanceOf(UnavailableError);
+    const took = stub.time.monotonic() - before;
+    expect(took).toBeGreaterThan(6_000);
+    expect(took).toBeLessThanOrEqual(9_000);
+    expect(stub.sent.length).toBeLessThan(60);
+  });
+  test('an owner that does not answer is asked twice', async () => {
+    const stub = bus((timeoutMs) => {
+      stub.time.advance(timeoutMs);
+      return nobody();
+    });
+    await expect(busCommands(stub, stub.clock).send(command)).rejects.toBeInstanceOf(UnavailableError);
+    expect(stub.sent.map(({ timeoutMs }) => timeoutMs)).toEqual([4_500, 4_450]);
+  });
+  test('what is no matter of availability is not repeated', async () => {
+    const stub = bus(() => Promise.resolve(encode({ v: 1, ok: false, code: 'Conflict', message: 'another body' })));
+    expect(await busCommands(stub, stub.clock).send(command)).toMatchObject({ code: 'Conflict' });
+    expect(stub.sent).toHaveLength(1);
   });
   test.each([['no JSON'], ['{}'], ['{"v":2,"ok":true}'], ['{"v":1,"ok":false,"code":"Whatever"}']])('an answer that cannot be read is an error of ours: %s', async (text) => {
     await expect(busCommands(bus(() => Promise.resolve(Buffer.from(text)))).send(command)).rejects.toMatchObject({ code: 'BadReply' });

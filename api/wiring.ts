@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import DataLoader from 'dataloader';
 import { z } from 'zod';
 import { GROUP } from '../crds/names.ts';
+import { sleep, systemClock, type Clock } from '../platform/clock/index.ts';
 import { RamboError, UnavailableError } from '../platform/errors/index.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
 import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
@@ -13,10 +14,14 @@ import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, No
 
 /* The real world behind the ports: Postgres, NATS, Kubernetes. */
 
-/** The first try of a command waits so long, its repetition a little less: both end within an operation's time. */
-const FIRST_TRY_MS = 5_000;
-const SECOND_TRY_MS = 4_000;
-const LOGS_MS = 4_000;
+/** A request of an owner waits so long for its answer; one that is lost costs no more than this. */
+const TRY_MS = 4_500;
+/** All tries together: within an operation's time, and longer than a dead owner keeps its shards. */
+const COMMAND_MS = 9_000;
+const LOGS_MS = 6_000;
+/** Between tries. Nobody listening is told at once, so a new owner is found within this. */
+const AGAIN_MIN_MS = 50;
+const AGAIN_MAX_MS = 250;
 
 /** Rows of single runs at most in one statement. */
 const RUNS_AT_ONCE = 200;
@@ -46,29 +51,42 @@ export function storeDefinitions(db: Executor): DefinitionReader {
   };
 }
 
-/** Commands to the owner of a run. One that is not answered is repeated once, with the same id: the owner knows it again. */
-export function busCommands(bus: Pick<Bus, 'request'>): RunCommands {
+/**
+ * Commands to the owner of a run. One that reaches nobody, is not answered, or reaches a replica that is the owner no
+ * more is repeated with the same bytes until its time is up: the owner knows it again by its run.
+ */
+export function busCommands(bus: Pick<Bus, 'request'>, clock: Clock = systemClock): RunCommands {
   return {
-    send: async (command) => {
+    send: (command) => untilAnswered(clock, COMMAND_MS, async (timeoutMs) => {
       const subject = commandSubject(shardOf(command.runId));
-      const payload = Buffer.from(JSON.stringify(command));
-      const answer = await bus.request(subject, payload, FIRST_TRY_MS).catch((error: unknown) => {
-        if (!(error instanceof UnavailableError)) throw error;
-        return bus.request(subject, payload, SECOND_TRY_MS);
-      });
-      return parsed(commandReplySchema, answer, subject);
-    },
+      const reply = parsed(commandReplySchema, await bus.request(subject, Buffer.from(JSON.stringify(command)), timeoutMs), subject);
+      if (reply.code === 'NotOwner') throw new UnavailableError(`the owner of run ${command.runId}`);
+      return reply;
+    }),
   };
 }
 
 /** Logs from the owner of a run. */
-export function busLogs(bus: Pick<Bus, 'request'>): LogReader {
+export function busLogs(bus: Pick<Bus, 'request'>, clock: Clock = systemClock): LogReader {
   return {
-    read: async (request) => {
+    read: (request) => untilAnswered(clock, LOGS_MS, async (timeoutMs) => {
       const subject = logsSubject(shardOf(request.run));
-      return parsed(logsReplySchema, await bus.request(subject, Buffer.from(JSON.stringify(request)), LOGS_MS), subject);
-    },
+      return parsed(logsReplySchema, await bus.request(subject, Buffer.from(JSON.stringify(request)), timeoutMs), subject);
+    }),
   };
+}
+
+/** Repeats what is unavailable: while the shard of a run moves, nobody speaks for it. Throws the last UnavailableError. */
+async function untilAnswered<T>(clock: Clock, totalMs: number, attempt: (timeoutMs: number) => Promise<T>): Promise<T> {
+  const deadline = clock.monotonic() + totalMs;
+  for (let pause = AGAIN_MIN_MS; ; pause = Math.min(AGAIN_MAX_MS, pause * 2)) {
+    try {
+      return await attempt(Math.max(1, Math.min(TRY_MS, deadline - clock.monotonic())));
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || clock.monotonic() + pause >= deadline) throw error;
+      await sleep(clock, pause);
+    }
+  }
 }
 
 /** Notices of runs. `reconnected` must be called when NATS is back: every watcher then looks again. */

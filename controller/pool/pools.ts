@@ -48,7 +48,7 @@ export interface PoolParts {
   readonly settings: RunnerSettings;
   readonly pool: (key: string) => PoolObject | undefined;
   readonly pods: (namespace: string, pool: string) => readonly RunnerPodObject[];
-  readonly busy: (namespace: string, pod: string) => number;
+  readonly busy: (namespace: string, pool: string, pod: string) => number;
   readonly demand: (namespace: string, pool: string) => number;
   /** A pool has more room than before: look at what waits. */
   readonly grown: (namespace: string, pool: string) => void;
@@ -74,7 +74,6 @@ interface Memory {
   /** Pods that were created and not yet seen. */
   readonly expected: Map<string, number>;
   status: { readonly at: number; readonly value: RunnerPoolStatus } | undefined;
-  ready: number;
   readonly failing: FailingPods;
   /** Ended pods whose removal was asked for and that the watch still shows. */
   readonly removed: Set<string>;
@@ -86,6 +85,8 @@ interface Memory {
 export class Pools {
   readonly #p: PoolParts;
   readonly #memory = new Map<string, Memory>();
+  /** Ready runners by pool, as the watch shows them. */
+  readonly #ready = new Map<string, number>();
 
   constructor(parts: PoolParts) {
     this.#p = parts;
@@ -95,7 +96,27 @@ export class Pools {
   capacity(namespace: string, name: string): number {
     const pool = this.#p.pool(`${namespace}/${name}`);
     const slots = pool === undefined ? 8 : pool.spec.reuse === 'Never' ? 1 : pool.spec.slots;
-    return poolCapacity(this.#memory.get(`${namespace}/${name}`)?.ready ?? 0, slots);
+    return poolCapacity(this.#ready.get(`${namespace}/${name}`) ?? 0, slots);
+  }
+
+  /** Attempts that one runner of a pool takes at once. */
+  slots(namespace: string, name: string): number {
+    return this.capacity(namespace, name) / (2 * Math.max(1, this.#ready.get(`${namespace}/${name}`) ?? 0));
+  }
+
+  /** In every replica: runners that are ready decide how much may be in flight, whoever sizes the pool. */
+  observe(key: string): void {
+    const [namespace = '', name = ''] = key.split('/');
+    const before = this.#ready.get(key) ?? 0;
+    const { ready } = this.counts(namespace, name);
+    if (ready === 0) this.#ready.delete(key);
+    else this.#ready.set(key, ready);
+    if (ready > before) this.#p.grown(namespace, name);
+  }
+
+  /** Another replica sizes the pools now: what was remembered of them is not true any more when they come back. */
+  forget(): void {
+    this.#memory.clear();
   }
 
   /** NATS lost its consumers: the next pass declares them again. */
@@ -152,7 +173,7 @@ export class Pools {
   #remember(key: string): Memory {
     let memory = this.#memory.get(key);
     if (memory === undefined) {
-      memory = { credsUntil: 0, credsFor: '', consumer: 0, neededUntil: this.#p.clock.now(), expected: new Map(), status: undefined, ready: 0, failing: new FailingPods(), removed: new Set(), mirrored: undefined };
+      memory = { credsUntil: 0, credsFor: '', consumer: 0, neededUntil: this.#p.clock.now(), expected: new Map(), status: undefined, failing: new FailingPods(), removed: new Set(), mirrored: undefined };
       this.#memory.set(key, memory);
     }
     return memory;
@@ -196,7 +217,6 @@ export class Pools {
     });
     for (let i = 0; i < plan.create && memory.failing.wait(now) === 0; i++) await this.#create(pool, memory, now);
     for (const pod of plan.remove) await this.#p.port.deletePod(namespace, pod.name, pod.uid);
-    this.#notice(pool, memory, pods);
     if (plan.create === 0 && alive === 0) memory.failing.rest(now);
     const wait = plan.create > 0 ? memory.failing.wait(now) : 0;
     return wait > 0 ? Math.min(wait, plan.againMs ?? wait) : plan.againMs;
@@ -233,17 +253,10 @@ export class Pools {
     for (const [name, at] of memory.expected) if (now - at > EXPECT_MS) memory.expected.delete(name);
     const known = seen.map((pod) => ({
       name: pod.name, uid: pod.uid, ready: pod.ready, leaving: leaving(pod), createdAt: pod.createdAt,
-      busy: this.#p.busy(pool.namespace, pod.name), template: pod.labels['rambo.dev/template'] ?? '',
+      busy: this.#p.busy(pool.namespace, pool.name, pod.name), template: pod.labels['rambo.dev/template'] ?? '',
     }));
     const expected = [...memory.expected].map(([name, at]) => ({ name, uid: '', ready: false, leaving: false, createdAt: at, busy: 0, template }));
     return [...known, ...expected];
-  }
-
-  #notice(pool: PoolObject, memory: Memory, pods: readonly RunnerPod[]): void {
-    const ready = pods.filter((pod) => pod.ready && !pod.leaving).length;
-    const grown = ready > memory.ready;
-    memory.ready = ready;
-    if (grown) this.#p.grown(pool.namespace, pool.name);
   }
 
   /** Conditions are told at once, numbers alone at most once a minute. Returns when to look again where they have to wait. */

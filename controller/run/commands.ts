@@ -122,7 +122,7 @@ function reply(runId: string, settled: Settled): CommandReply {
     case 'Committed': return { v: 1, ok: true, runId, version: settled.version };
     case 'Unchanged': return { v: 1, ok: true, runId, repeated: true };
     case 'Unknown': return refuse('NotFound', `run ${runId} does not exist`);
-    case 'Retry': return refuse('Unavailable', settled.message);
+    case 'Retry': return refuse(settled.moved === true ? 'NotOwner' : 'Unavailable', settled.message);
     case 'Poisoned': return refuse('Invalid', `the run cannot be stored: ${settled.message}`);
   }
 }

@@ -92,6 +92,12 @@ export class Dispatcher {
     return true;
   }
 
+  /** The room of pools changed: look again at all that waits. Returns whether anything does. */
+  stirAll(): boolean {
+    for (const pool of this.#pools.values()) if (pool.queue.size > 0) this.#stirred.add(pool);
+    return this.#stirred.size > 0;
+  }
+
   /** Whether admit() would look at anything. */
   get hasStirred(): boolean { return this.#stirred.size > 0; }
 

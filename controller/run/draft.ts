@@ -28,8 +28,8 @@ export type Settled =
   | { readonly status: 'Unchanged' }
   /** There is no such run, or it has ended long ago and left memory. */
   | { readonly status: 'Unknown' }
-  /** Not the owner, or the database is away: try again. */
-  | { readonly status: 'Retry'; readonly message: string }
+  /** Not the owner (`moved`: another replica is, or will be), or the database is away: try again. */
+  | { readonly status: 'Retry'; readonly message: string; readonly moved?: boolean }
   /** This run cannot be written at all. */
   | { readonly status: 'Poisoned'; readonly message: string };
 

@@ -90,6 +90,11 @@ export class Intake {
     if (this.#p.owns(shardOf(uid))) this.#p.submit({ run: uid, event: { type: 'Cancel', mode: 'Now' } });
   }
 
+  /** Shards went to another replica: what their objects asked for meanwhile is not known here when they return. */
+  forget(shards: ReadonlySet<number>): void {
+    for (const uid of this.#seen.keys()) if (shards.has(shardOf(uid))) this.#seen.delete(uid);
+  }
+
   /** A workflow appeared: keys of runs that waited for it. */
   workflowAppeared(namespace: string, name: string): readonly string[] {
     const keys = [...(this.#waiting.get(`${namespace}/${name}`) ?? [])];

@@ -14,6 +14,7 @@ export class LiveRuns {
   readonly #wheel: TimerWheel;
   readonly #leases: Leases;
   readonly #dispatcher: Dispatcher;
+  #moves = 0;
 
   constructor(wheel: TimerWheel, leases: Leases, dispatcher: Dispatcher) {
     this.#wheel = wheel;
@@ -56,8 +57,12 @@ export class LiveRuns {
     return live;
   }
 
+  /** How often shards moved away: rows read before the last time may be older than what their next owner wrote. */
+  get moves(): number { return this.#moves; }
+
   /** Forgets the runs of shards that moved. */
   dropShards(shards: ReadonlySet<number>): void {
+    this.#moves++;
     for (const live of [...this.#runs.values()]) if (shards.has(live.shard)) this.drop(live.id);
   }
 }

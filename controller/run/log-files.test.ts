@@ -47,3 +47,12 @@ test('only the last part is kept, at its true offsets', async () => {
   await removeLogs(dir, 'run');
   expect((await logs.read(of, 0, 10)).text).toBe('');
 });
+
+test('a log that begins in the middle, because its run had another owner before, keeps its offsets', async () => {
+  const logs = new LogFiles(dir);
+  await logs.append(of, 1_000, 'later ');
+  await logs.append(of, 1_006, 'on');
+  await logs.append(of, 1_000, 'later ');
+  expect(await logs.read(of, 0, 100)).toEqual({ text: 'later on', next: 1_008 });
+  expect(await logs.read(of, 1_006, 100)).toEqual({ text: 'on', next: 1_008 });
+});

@@ -73,6 +73,8 @@ export class LogFiles implements LogStore {
     const end = start + size;
     const fresh = piece.subarray(Math.max(0, end - offset));
     if (fresh.length === 0) return;
+    // What came before went to the run's former owner: say that it is not here, or every later offset would be wrong.
+    if (size === 0 && offset > start) await writeOffset(path, offset);
     const file = await open(path, 'a', 0o600);
     try {
       await file.write(fresh);
@@ -91,10 +93,14 @@ async function cut(path: string, start: number): Promise<void> {
   const file = await open(temporary, 'w', 0o600);
   await file.write(kept);
   await file.close();
-  const offsetFile = await open(`${path}.offset`, 'w', 0o600);
-  await offsetFile.write(String(start + whole.length - kept.length));
-  await offsetFile.close();
+  await writeOffset(path, start + whole.length - kept.length);
   await rename(temporary, path);
+}
+
+async function writeOffset(path: string, offset: number): Promise<void> {
+  const file = await open(`${path}.offset`, 'w', 0o600);
+  await file.write(String(offset));
+  await file.close();
 }
 
 async function firstOffset(path: string): Promise<number> {

@@ -57,6 +57,7 @@ export class RunLoop {
   #inbox: Work[] = [];
   #resends: { run: string; node: string; item: number; attempt: number }[] = [];
   #running: Promise<void> | undefined;
+  #under: Promise<void> = Promise.resolve();
   /** Outbox rows whose dispatch has certainly left; deleted with the next commit. */
   #published: string[] = [];
   /** Runs whose commit failed: read again until that works, because a timer may be all that would ever wake them. */
@@ -76,7 +77,7 @@ export class RunLoop {
   /** Hands in an event. Its `settle` is called exactly once, after the commit or when there is none. */
   submit(work: Work): void {
     if (this.#stopped) {
-      work.settle?.({ status: 'Retry', message: 'this controller is shutting down' });
+      work.settle?.({ status: 'Retry', message: 'this controller is shutting down', moved: true });
       return;
     }
     this.#inbox.push(work);
@@ -104,12 +105,18 @@ export class RunLoop {
     await this.#drain();
   }
 
+  /** Resolves when the round that is under way now has ended, its commit with it; later ones are not waited for. */
+  async roundEnded(): Promise<void> {
+    await this.#under.catch(() => undefined);
+  }
+
   async #drain(): Promise<void> {
     while (this.#inbox.length > 0 || this.#resends.length > 0 || this.#p.dispatcher.hasStirred || this.#mustTidy()) {
       const works = this.#inbox.length <= MAX_BATCH ? this.#inbox : this.#inbox.slice(0, MAX_BATCH);
       this.#inbox = this.#inbox.length <= MAX_BATCH ? [] : this.#inbox.slice(MAX_BATCH);
       try {
-        await this.#round(works);
+        this.#under = this.#round(works);
+        await this.#under;
       } catch (error) {
         // Only a bug comes here: expected failures are settled inside. Nobody may wait for an answer for ever.
         this.#p.log.error({ err: errorMessage(error) }, 'run loop round failed');
@@ -151,17 +158,26 @@ export class RunLoop {
     }
     if (missing.size === 0) return;
     try {
-      for (const live of await this.#p.persistence.load([...missing])) this.#p.runs.restore(live);
+      for (const live of await this.#read([...missing])) this.#p.runs.restore(live);
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: missing.size }, 'could not load runs');
       throw error;
     }
   }
 
+  /** Runs that are ours. Where shards moved during the read, it is repeated: one that left and came back has newer rows. */
+  async #read(ids: readonly string[]): Promise<readonly LiveRun[]> {
+    for (;;) {
+      const { moves } = this.#p.runs;
+      const found = await this.#p.persistence.load(ids);
+      if (moves === this.#p.runs.moves) return found.filter((live) => this.#p.owns(live.shard));
+    }
+  }
+
   #apply(work: Work, drafts: Map<string, Draft>): void {
     const draft = this.#draftFor(work, drafts);
     if (draft === undefined) {
-      work.settle?.(this.#p.owns(this.#p.shardOf(work.run)) ? { status: 'Unknown' } : { status: 'Retry', message: 'not the owner of this run' });
+      work.settle?.(this.#p.owns(this.#p.shardOf(work.run)) ? { status: 'Unknown' } : { status: 'Retry', message: 'not the owner of this run', moved: true });
       return;
     }
     const before = this.#p.clock.monotonic();
@@ -269,7 +285,7 @@ export class RunLoop {
     const conflicts = new Set(result.conflicts);
     for (const draft of drafts) {
       const poison = result.poisoned.get(draft.live.id);
-      if (lost.size > 0) this.#forget(draft, { status: 'Retry', message: 'the shard of this run moved' });
+      if (lost.size > 0) this.#forget(draft, { status: 'Retry', message: 'the shard of this run moved', moved: true });
       else if (poison !== undefined) this.#forget(draft, { status: 'Poisoned', message: poison });
       else if (conflicts.has(draft.live.id)) this.#forget(draft, { status: 'Retry', message: 'the run changed meanwhile' });
       else this.#committed(draft, result.outboxIds.get(draft.live.id) ?? []);
@@ -292,7 +308,7 @@ export class RunLoop {
     this.#forgotten.clear();
     if (ids.length === 0 || this.#stopped) return;
     try {
-      for (const live of await this.#p.persistence.load(ids)) {
+      for (const live of await this.#read(ids)) {
         if (this.#p.runs.get(live.id) === undefined) this.#p.runs.restore(live);
       }
       this.kick();
@@ -320,7 +336,7 @@ export class RunLoop {
   }
 
   #effect(live: LiveRun, command: Command): void {
-    if (command.type === 'SetTimer') this.#p.wheel.set(live.id, command.timer, command.at);
+    if (command.type === 'SetTimer' && this.#p.runs.get(live.id) === live) this.#p.wheel.set(live.id, command.timer, command.at);
     if (command.type === 'ClearTimer') this.#p.wheel.clear(live.id, command.timer);
     if (command.type === 'CancelAttempt') this.#p.after.cancel(live, command.node, command.item, command.attempt, command.graceMs);
   }

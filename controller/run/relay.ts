@@ -26,8 +26,10 @@ export interface RelayParts {
   readonly httpAllow: HttpAllow;
   /** A dispatch is about to leave, with its secret. */
   readonly sent: (message: DispatchMessage) => void;
-  /** Whether this replica still speaks for the run. */
+  /** Whether this is still the run in memory. */
   readonly current: (live: LiveRun) => boolean;
+  /** Whether this replica still speaks for the run; else its outbox row is the next owner's. */
+  readonly owns: (live: LiveRun) => boolean;
   readonly log: { warn(facts: object, message: string): void };
 }
 
@@ -51,9 +53,9 @@ export class Relay {
   /** Sends one; `done` is called once it has left, or has become pointless. */
   send(out: Outgoing, done: () => void): void {
     this.#pending++;
-    void this.#attempt(out, 0).then(() => {
+    void this.#attempt(out, 0).then((finished) => {
       this.#pending--;
-      done();
+      if (finished) done();
     });
   }
 
@@ -74,13 +76,16 @@ export class Relay {
     this.#p.bus.publish(cancelSubject(namespace, pool), Buffer.from(JSON.stringify(message)));
   }
 
-  async #attempt(out: Outgoing, tries: number): Promise<void> {
+  /** Resolves to whether its outbox row may go: it has left, or is pointless; not where the run has another owner now. */
+  async #attempt(out: Outgoing, tries: number): Promise<boolean> {
     try {
       await this.#once(out);
+      return true;
     } catch (error) {
       if (tries > 3) this.#p.log.warn({ run: out.live.id, node: out.node, item: out.item, attempt: out.attempt, err: errorMessage(error) }, 'a dispatch has not left yet');
       await new Promise<void>((resolve) => { this.#p.clock.after(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)] ?? 2_000, resolve); });
-      if (this.#p.current(out.live)) await this.#attempt(out, tries + 1);
+      if (!this.#p.owns(out.live)) return false;
+      return this.#p.current(out.live) ? this.#attempt(out, tries + 1) : true;
     }
   }
 

@@ -4,9 +4,9 @@ import type { CancelMode } from '../../crds/workflow-run.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import { counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
-import { errorMessage } from '../../platform/errors/index.ts';
+import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
-import { changedSubject, commandSubject, logsSubject, ownerSubject, shardOf } from '../../platform/messages/subjects.ts';
+import { changedSubject, commandSubject, logsSubject, ownerSubject, REPLICAS_SUBJECT, shardOf } from '../../platform/messages/subjects.ts';
 import { Beats } from './beats.ts';
 import { takeCommand, type CommandParts } from './commands.ts';
 import { Definitions } from './definitions.ts';
@@ -45,7 +45,11 @@ export interface RunObserver {
   changed(live: LiveRun, draft: Draft, finished: boolean): void;
   dispatched(seconds: number): void;
   /** Shards were taken, their live runs are in memory: objects that were passed over before are ours now. */
-  gained(): void;
+  gained(shards: readonly number[]): void;
+  /** Shards are another replica's now: what was remembered for their objects may be old when they come back. */
+  lost(shards: readonly number[]): void;
+  /** Replicas came or went; this one is the first of the names. */
+  peers(names: readonly string[]): void;
   deadLetter(subject: string, reason: string, payload: Uint8Array): void;
 }
 
@@ -89,6 +93,7 @@ export class RunRoom {
   readonly #wheel: TimerWheel;
   readonly #takeover: Takeover;
   readonly #subscriptions = new Map<number, readonly { stop(): void }[]>();
+  #notices: { stop(): void } | undefined;
   #podSweep: { cancel(): void } | undefined;
   #stopped = false;
 
@@ -99,14 +104,17 @@ export class RunRoom {
     this.leases = new Leases(parts.clock);
     this.dispatcher = new Dispatcher(this.leases, parts.capacity);
     this.runs = new LiveRuns(this.#wheel, this.leases, this.dispatcher);
-    this.shards = new ShardKeeper({ store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log });
+    this.shards = new ShardKeeper({
+      store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log,
+      notify: () => { parts.bus.publish(REPLICAS_SUBJECT, json({ v: 1 })); },
+    });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
       secrets: parts.secrets, runnerSpec: parts.runnerSpec, owns: (run) => this.owns(run), nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
-      current: (live) => this.runs.get(live.id) === live,
+      current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
       sent: ({ run, node, item, attempt, secret }) => {
         const lease = this.leases.get(run, node, item);
         if (lease?.attempt === attempt) lease.secret = secret;
@@ -123,6 +131,7 @@ export class RunRoom {
 
   /** Takes shards, loads their runs, and begins to listen. */
   async start(): Promise<void> {
+    this.#notices = this.#p.bus.listen(REPLICAS_SUBJECT, () => { void this.shards.look(); });
     await this.shards.start();
     this.#sweeper.start();
     this.#sweepPods();
@@ -131,6 +140,7 @@ export class RunRoom {
   /** Finishes what was handed in, then gives the shards back. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#notices?.stop();
     this.#podSweep?.cancel();
     this.#sweeper.stop();
     this.#beats.stop();
@@ -164,20 +174,31 @@ export class RunRoom {
   }
 
   /** ShardListener: load the runs of new shards, then listen for them. */
-  async gained(shards: readonly OwnedShard[]): Promise<void> {
-    await this.#takeover.load(shards.map((shard) => shard.id));
-    for (const { id } of shards) this.#subscribe(id);
-    this.#p.observer.gained();
+  async gained(shards: readonly OwnedShard[], held: (shard: number) => boolean): Promise<void> {
+    await this.#takeover.load(shards.map((shard) => shard.id), held);
+    const ours = shards.map((shard) => shard.id).filter(held);
+    for (const id of ours) this.#subscribe(id);
+    this.#p.observer.gained(ours);
   }
 
-  /** ShardListener: another replica speaks for these now. */
+  /** ShardListener: another replica speaks for these now, or will. */
   lost(shards: readonly number[]): void {
-    this.#p.log.warn({ shards: shards.length }, 'run shards moved away');
     for (const id of shards) {
       for (const subscription of this.#subscriptions.get(id) ?? []) subscription.stop();
       this.#subscriptions.delete(id);
     }
     this.runs.dropShards(new Set(shards));
+    this.#p.observer.lost(shards);
+  }
+
+  /** ShardListener: the commit under way may carry runs that have just been dropped. */
+  settled(): Promise<void> {
+    return this.loop.roundEnded();
+  }
+
+  /** ShardListener. */
+  peers(names: readonly string[]): void {
+    this.#p.observer.peers(names);
   }
 
   #makeLoop(): RunLoop {
@@ -219,7 +240,8 @@ export class RunRoom {
     const commands: CommandParts = { ...this.#p.commands, owns: (s) => this.shards.owns(s), submit: results.submit, definitions: this.definitions, dead: this.#dead };
     this.#subscriptions.set(shard, [
       bus.respond(ownerSubject('result', shard), async (subject, payload) => json(await takeResult(results, subject, payload))),
-      bus.respond(ownerSubject('fetch', shard), (subject, payload) => Promise.resolve(json(takeFetch(fetches, subject, payload)))),
+      // Refused means for ever: whoever is not the owner any more must not say it.
+      bus.respond(ownerSubject('fetch', shard), async (subject, payload) => (this.shards.owns(shard) ? json(takeFetch(fetches, subject, payload)) : Promise.reject(new UnavailableError(`the owner of shard ${shard}`)))),
       bus.respond(commandSubject(shard), async (subject, payload) => json(await takeCommand(commands, subject, payload))),
       bus.respond(logsSubject(shard), async (subject, payload) => json(await this.#readLog(subject, payload))),
       bus.listen(ownerSubject('beat', shard), (subject, payload) => { this.#beats.take(subject, payload); }),
@@ -242,7 +264,7 @@ export class RunRoom {
       const { text, next } = await this.#p.logs.read(request, request.offset, request.limit);
       const live = this.runs.get(request.run);
       const row = live === undefined ? undefined : nodeRow(live.state, request.node, request.item);
-      const end = text === '' && (row?.attempt !== request.attempt || row.finishedAt !== undefined);
+      const end = text === '' && this.owns(request.run) && (row?.attempt !== request.attempt || row.finishedAt !== undefined);
       return { v: 1, text, next, end };
     } catch (error) {
       this.#p.log.warn({ run: request.run, err: errorMessage(error) }, 'could not read a log');

@@ -1,72 +1,280 @@
+import fc from 'fast-check';
 import { ManualClock } from '../../platform/clock/manual.ts';
-import { ShardKeeper, SHARD_RENEW_MS, type OwnedShard } from './shards.ts';
+import { RUN_SHARDS, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
+import { ShardKeeper, SHARD_LEASE_MS, SHARD_RENEW_MS, type OwnedShard, type ShardStore } from './shards.ts';
 
-interface World {
-  clock: ManualClock;
-  keeper: ShardKeeper;
-  told: string[];
-  store: { owned: OwnedShard[]; free: OwnedShard[]; fail: boolean; released: string[] };
-  settle(): Promise<void>;
+interface Row { owner: string | undefined; epoch: bigint; until: number }
+
+/** What the statements of prisma/store do, on one clock. test/integration/prisma/shards.test.ts holds them to it. */
+class Table {
+  readonly clock: ManualClock;
+  readonly rows = new Map<number, Row>(Array.from({ length: RUN_SHARDS + 1 }, (_, id) => [id, { owner: undefined, epoch: 0n, until: 0 }]));
+  readonly replicas = new Map<string, number>();
+
+  constructor(clock: ManualClock) {
+    this.clock = clock;
+  }
+
+  /** The store of one replica, which may be cut off. */
+  store(away: () => boolean, calls: string[] = []): ShardStore {
+    const guard = async <T>(name: string, work: () => T): Promise<T> => {
+      calls.push(name);
+      if (away()) throw new Error('away');
+      const value = work();
+      await Promise.resolve();
+      return value;
+    };
+    const ours = (owner: string): [number, Row][] => [...this.rows].filter(([, row]) => row.owner === owner);
+    const leave = (rows: readonly Row[]): void => { for (const row of rows) row.owner = undefined; };
+    return {
+      renew: (owner, leaseMs) => guard('renew', () => {
+        const until = this.clock.now() + leaseMs;
+        this.replicas.set(owner, until);
+        for (const [, row] of ours(owner)) row.until = until;
+        const peers = [...this.replicas].filter(([name, end]) => name !== owner && end >= this.clock.now());
+        const ends = peers.map(([, end]) => end - this.clock.now());
+        return {
+          kept: ours(owner).map(([id, { epoch }]) => ({ id, epoch })), peers: peers.map(([name]) => name).sort(),
+          free: this.#free().filter(([id]) => id !== SINGLETON_SHARD).length, singletonFree: this.#free().some(([id]) => id === SINGLETON_SHARD),
+          soonestMs: ends.length === 0 ? undefined : Math.min(...ends),
+        };
+      }),
+      acquire: (owner, leaseMs, wish) => guard('acquire', () => {
+        const free = this.#free();
+        const taken = [...free.filter(([id]) => id !== SINGLETON_SHARD).slice(0, wish.runs), ...free.filter(([id]) => id === SINGLETON_SHARD && wish.singleton)];
+        for (const [, row] of taken) Object.assign(row, { owner, epoch: row.epoch + 1n, until: this.clock.now() + leaseMs });
+        return taken.map(([id, { epoch }]) => ({ id, epoch }));
+      }),
+      release: (owner, shards) => guard('release', () => { leave(ours(owner).filter(([id]) => shards.includes(id)).map(([, row]) => row)); }),
+      leave: (owner) => guard('leave', () => {
+        this.replicas.delete(owner);
+        leave(ours(owner).map(([, row]) => row));
+      }),
+    };
+  }
+
+  #free(): [number, Row][] {
+    return [...this.rows].filter(([, row]) => row.owner === undefined || row.until < this.clock.now());
+  }
 }
 
-function world(): World {
-  const clock = new ManualClock();
-  const told: string[] = [];
-  const store = { owned: [] as OwnedShard[], free: [{ id: 1, epoch: 1n }, { id: 2, epoch: 1n }], fail: false, released: [] as string[] };
-  const guard = <T>(value: T): Promise<T> => (store.fail ? Promise.reject(new Error('away')) : Promise.resolve(value));
-  const keeper = new ShardKeeper({
-    clock, owner: 'me', log: { info: () => undefined, warn: () => undefined },
-    store: {
-      acquire: async () => {
-        const taken = await guard(store.free);
-        store.owned.push(...taken);
-        store.free = [];
-        return taken;
-      },
-      renew: () => guard([...store.owned]),
-      release: (owner) => { store.released.push(owner); return Promise.resolve(); },
-    },
-    listener: {
-      gained: (shards) => { told.push(`+${shards.map((s) => s.id).join(',')}`); return Promise.resolve(); },
-      lost: (shards) => { told.push(`-${shards.join(',')}`); },
-    },
-  });
-  const settle = async (): Promise<void> => { for (let i = 0; i < 20; i++) await Promise.resolve(); };
-  return { clock, keeper, told, store, settle };
+interface Replica {
+  readonly keeper: ShardKeeper;
+  readonly told: string[];
+  readonly calls: string[];
+  away: boolean;
+  /** Holds back the end of what is being written. */
+  settled: Promise<void>;
+  /** What loading does. */
+  load: (shards: readonly OwnedShard[]) => Promise<void>;
 }
 
-test('takes what is free and keeps it', async () => {
-  const w = world();
-  await w.keeper.start();
-  expect(w.told).toEqual(['+1,2']);
-  expect([w.keeper.owns(1), w.keeper.owns(3), w.keeper.epoch(2)]).toEqual([true, false, 1n]);
-  w.clock.advance(SHARD_RENEW_MS);
-  await w.settle();
-  expect(w.told).toEqual(['+1,2']);
-  await w.keeper.stop();
-  expect(w.store.released).toEqual(['me']);
+class World {
+  readonly clock = new ManualClock();
+  readonly table = new Table(this.clock);
+  readonly all: Replica[] = [];
+
+  add(name: string): Replica {
+    const replica: Replica = {
+      away: false, told: [], calls: [], settled: Promise.resolve(), load: () => Promise.resolve(),
+      keeper: new ShardKeeper({
+        clock: this.clock, owner: name, log: { info: () => undefined, warn: () => undefined },
+        store: { renew: (...a) => store.renew(...a), acquire: (...a) => store.acquire(...a), release: (...a) => store.release(...a), leave: (...a) => store.leave(...a) },
+        notify: () => { for (const other of this.all) if (other !== replica && !other.away) void other.keeper.look(); },
+        listener: {
+          gained: async (shards) => {
+            await replica.load(shards);
+            replica.told.push(`+${shards.length}`);
+          },
+          lost: (shards) => { replica.told.push(`-${shards.length}`); },
+          settled: () => replica.settled, peers: (names) => { replica.told.push(names.join('&')); },
+        },
+      }),
+    };
+    const store = this.table.store(() => replica.away, replica.calls);
+    this.all.push(replica);
+    return replica;
+  }
+
+  async start(name: string): Promise<Replica> {
+    const replica = this.add(name);
+    await Promise.all([replica.keeper.start(), this.run(0)]);
+    return replica;
+  }
+
+  async run(ms: number, stepMs = 50): Promise<void> {
+    for (let passed = 0; passed <= ms; passed += stepMs) {
+      this.clock.advance(passed === 0 ? 0 : stepMs);
+      for (let i = 0; i < 60; i++) await Promise.resolve();
+      this.check();
+    }
+  }
+
+  /** Nobody ever acts for a shard together with somebody else. */
+  check(): void {
+    const twice = [...this.table.rows.keys()].filter((id) => this.all.filter((replica) => replica.keeper.owns(id)).length > 1);
+    if (twice.length > 0) throw new Error(`owned by two: ${twice.join(', ')}`);
+  }
+
+  sizes(): number[] { return this.all.map((replica) => replica.keeper.size); }
+}
+
+test('a lone replica takes all; a second one that joins has half of them at once, and the singletons stay', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  expect(a.keeper.size).toBe(257);
+  const b = await world.start('b');
+  await world.run(50);
+  expect(world.sizes()).toEqual([129, 128]);
+  expect(a.keeper.owns(SINGLETON_SHARD)).toBe(true);
+  expect(a.told).toEqual(['+257', 'a&b', '-128']);
+  expect(b.told).toEqual(['b&a', '+128']);
 });
 
-test('a replica that cannot renew stops by itself before the lease ends', async () => {
-  const w = world();
-  await w.keeper.start();
-  w.store.fail = true;
-  for (let i = 0; i < 3; i++) { w.clock.advance(SHARD_RENEW_MS); await w.settle(); }
-  expect(w.keeper.owns(1)).toBe(true);
-  w.clock.advance(SHARD_RENEW_MS);
-  expect(w.keeper.owns(1)).toBe(false);
-  await w.settle();
-  expect(w.told).toEqual(['+1,2', '-1,2']);
-  await w.keeper.stop();
+test('an idle second costs one statement', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  const b = await world.start('b');
+  await world.run(3_000);
+  for (const replica of [a, b]) replica.calls.length = 0;
+  await world.run(10 * SHARD_RENEW_MS);
+  for (const { calls } of [a, b]) {
+    expect(new Set(calls)).toEqual(new Set(['renew']));
+    expect(calls.length).toBeGreaterThanOrEqual(9);
+    expect(calls.length).toBeLessThanOrEqual(11);
+  }
+});
+
+test('what is given away is released only after what was being written for it has ended', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  const writing = Promise.withResolvers<undefined>();
+  a.settled = writing.promise.then(() => undefined);
+  await world.start('b');
+  await world.run(2_000);
+  expect(world.sizes()).toEqual([129, 0]);
+  expect(a.calls).not.toContain('release');
+  writing.resolve(undefined);
+  await world.run(100);
+  expect(world.sizes()).toEqual([129, 128]);
+});
+
+test('one that stops: the others have its shards at once', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  const b = await world.start('b');
+  await world.run(50);
+  await a.keeper.stop();
+  await world.run(50);
+  expect(b.keeper.size).toBe(257);
+  expect(b.told.at(-1)).toBe('+129');
+});
+
+test('one that is cut off stops before its lease ends; then the others take over, and it gets its share back later', async () => {
+  const world = new World();
+  const [a, b, c] = [await world.start('a'), await world.start('b'), await world.start('c')];
+  await world.run(100);
+  expect(world.sizes()).toEqual([87, 86, 84]);
+  a.away = true;
+  await world.run(SHARD_LEASE_MS - 500);
+  expect([a.keeper.size, a.keeper.owns(1)]).toEqual([0, false]);
+  expect([...Array(257).keys()].filter((id) => [b, c].some(({ keeper }) => keeper.owns(id)))).toHaveLength(170);
+  await world.run(600);
+  expect(world.sizes()).toEqual([0, 128, 128].map((n, i) => n + Number(world.all[i]?.keeper.owns(SINGLETON_SHARD))));
+  a.away = false;
+  await world.run(1_200);
+  expect(a.keeper.size).toBe(84);
+});
+
+test('a commit that finds shards gone is believed at once', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  a.keeper.forget([3, 4, 999]);
+  expect([a.keeper.owns(3), a.keeper.owns(5), a.keeper.epoch(3), a.keeper.epoch(5)]).toEqual([false, true, undefined, 1n]);
+  expect(a.told.at(-1)).toBe('-2');
 });
 
 test('a shard that came back under a higher epoch is lost and gained', async () => {
-  const w = world();
-  await w.keeper.start();
-  w.store.owned = [{ id: 1, epoch: 5n }];
-  w.clock.advance(SHARD_RENEW_MS);
-  await w.settle();
-  expect(w.told).toEqual(['+1,2', '-1,2', '+1']);
-  expect(w.keeper.epoch(1)).toBe(5n);
-  await w.keeper.stop();
+  const world = new World();
+  const a = await world.start('a');
+  Object.assign(world.table.rows.get(1) ?? {}, { epoch: 5n });
+  await world.run(SHARD_RENEW_MS);
+  expect(a.told.slice(-2)).toEqual(['-1', '+1']);
+  expect(a.keeper.epoch(1)).toBe(5n);
 });
+
+test('loading that fails is repeated; loading that takes longer than a lease costs no lease', async () => {
+  const world = new World();
+  const a = world.add('a');
+  let tries = 0;
+  const slow = Promise.withResolvers<undefined>();
+  a.load = async () => {
+    if (++tries === 1) throw new Error('a hiccup');
+    await slow.promise;
+  };
+  const starting = a.keeper.start();
+  await world.run(3 * SHARD_LEASE_MS);
+  expect([tries, a.keeper.size]).toEqual([2, 257]);
+  slow.resolve(undefined);
+  await starting;
+  expect(a.told).toEqual(['+257']);
+});
+
+test('runs that were read before a shard was lost must not be used after it returned', async () => {
+  const world = new World();
+  const a = world.add('a');
+  const first = Promise.withResolvers<undefined>();
+  const seen: boolean[] = [];
+  const keeper = new ShardKeeper({
+    clock: world.clock, owner: 'x', log: { info: () => undefined, warn: () => undefined }, notify: () => undefined, store: world.table.store(() => false),
+    listener: {
+      gained: async (shards, held) => {
+        if (shards.length > 1) await first.promise;
+        seen.push(held(1));
+      },
+      lost: () => undefined, settled: () => Promise.resolve(), peers: () => undefined,
+    },
+  });
+  world.all.splice(world.all.indexOf(a), 1);
+  void keeper.start();
+  await world.run(100);
+  Object.assign(world.table.rows.get(1) ?? {}, { epoch: 7n });
+  await world.run(SHARD_RENEW_MS);
+  expect(keeper.epoch(1)).toBe(7n);
+  first.resolve(undefined);
+  await world.run(50);
+  expect(seen).toEqual([false, true]);
+});
+
+test('current says whether leases are renewed, also where no shard is left', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  expect(a.keeper.current).toBe(true);
+  a.away = true;
+  await world.run(SHARD_LEASE_MS - 500);
+  expect(a.keeper.current).toBe(false);
+});
+
+const fault = fc.record({ who: fc.nat(4), what: fc.constantFrom('cut', 'mend', 'stop', 'start'), forMs: fc.integer({ min: 0, max: 6_000 }) });
+
+test('whatever is cut off, stops or joins: never two for one shard, and at the end every shard is owned by a fair share', async () => {
+  await fc.assert(fc.asyncProperty(fc.array(fault, { minLength: 1, maxLength: 8 }), async (faults) => {
+    const world = new World();
+    await world.start('r0');
+    for (const { who, what, forMs } of faults) {
+      const replica = world.all[who % Math.max(1, world.all.length)];
+      if (what === 'start' || replica === undefined) void world.add(`r${world.clock.now()}-${world.all.length}`).keeper.start();
+      else if (what === 'stop') {
+        world.all.splice(world.all.indexOf(replica), 1);
+        void replica.keeper.stop();
+      } else replica.away = what === 'cut';
+      await world.run(forMs, 100);
+    }
+    for (const replica of world.all) replica.away = false;
+    if (world.all.length === 0) await world.start('last');
+    await world.run(2 * SHARD_LEASE_MS, 100);
+    const sizes = world.sizes();
+    expect(sizes.reduce((sum, n) => sum + n, 0)).toBe(257);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.ceil(256 / sizes.length) + 1);
+  }), { numRuns: 25 });
+}, 60_000);

@@ -33,22 +33,26 @@ export class Takeover {
     this.#p = parts;
   }
 
-  /** Loads runs page by page, then sends again whatever the outbox still holds for them. */
-  async load(shards: readonly number[]): Promise<void> {
+  /**
+   * Loads runs page by page, then sends again whatever the outbox still holds for them. `held` says whether a shard is
+   * still ours under the epoch it was taken with: rows read before it was lost must not come to life after it returned.
+   */
+  async load(shards: readonly number[], held: (shard: number) => boolean): Promise<void> {
     let after: string | undefined;
     let loaded = 0;
     for (;;) {
       const page = await this.#p.store.loadLiveRuns(shards, after, PAGE);
       for (const run of page) {
         const live = await restore(this.#p, run);
-        if (live !== undefined) this.#p.runs.restore(live);
+        // What is in memory was read by an event that came before us, and has gone on since.
+        if (live !== undefined && held(live.shard) && this.#p.runs.get(live.id) === undefined) this.#p.runs.restore(live);
       }
       loaded += page.length;
       after = page.at(-1)?.run.id;
       if (page.length < PAGE) break;
     }
     const outbox = await this.#p.store.loadOutbox(shards);
-    for (const row of outbox) this.#send(row);
+    for (const row of outbox) if (held(row.shard)) this.#send(row);
     if (loaded > 0 || outbox.length > 0) this.#p.log.info({ runs: loaded, outbox: outbox.length, shards: shards.length }, 'took over live runs');
     this.#p.loop.kick();
   }

@@ -1,7 +1,7 @@
 import { LABELS, LIMITS } from '../../crds/names.ts';
 import { counts, failures, runRow } from '../../engine/index.ts';
 import { readSecretFile } from '../../platform/config/index.ts';
-import { systemClock } from '../../platform/clock/index.ts';
+import { sleep, systemClock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { serveHealth, type HealthServer } from '../../platform/health/index.ts';
 import { systemIds } from '../../platform/ids/index.ts';
@@ -9,7 +9,7 @@ import { loadKubeConfig } from '../../platform/kube/config.ts';
 import { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
-import { poolPermissions, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
+import { poolPermissions, shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
 import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
 import { signUser } from '../../platform/nats/identity.ts';
@@ -28,13 +28,17 @@ import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
+import { SharedPools } from './demand.ts';
 import { publishGauges } from './gauges.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import { Orphans } from './orphans.ts';
 import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
 const GAUGES_MS = 5_000;
+/** A replica that joins knows the objects first; but without the API server the runs of the API go on all the same. */
+const CACHES_MS = 3_000;
 /** After a change, demand is looked at once for all that change meanwhile. */
 const WAKE_MS = 20;
 
@@ -63,6 +67,8 @@ export class ControllerApp {
   readonly #intake: Intake;
   readonly #mirrors: WorkflowMirrors;
   readonly #pools: Pools;
+  readonly #shared: SharedPools;
+  readonly #orphans: Orphans;
   readonly #queues: { runs: WorkQueue; workflows: WorkQueue; pools: WorkQueue };
   readonly #reflectors: Reflectors;
   #health: HealthServer | undefined;
@@ -87,7 +93,7 @@ export class ControllerApp {
     this.#log = log;
     this.#bus = bus;
     this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
-    this.#owner = config.RAMBO_REPLICA ?? `controller-${systemIds.secret().slice(0, 8)}`;
+    this.#owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
     const db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: `rambo-controller ${this.#owner}` });
     const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
     this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
@@ -99,11 +105,14 @@ export class ControllerApp {
     };
     this.#reflectors = this.#makeReflectors();
     const seed = readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE);
+    this.#shared = new SharedPools({ clock: this.#clock, bus, room: () => this.#room, dead: (letter) => { this.#deadLetter(letter.subject, letter.reason, letter.payload); }, heard: () => { this.#wakePools(); } });
     this.#pools = this.#makePools(seed);
     this.#room = this.#makeRoom(seed);
-    this.#status = new StatusWriter({
-      clock: this.#clock, log, port: statusPort(this.#client, this.#reflectors.runs, this.#clock, 'rambo-controller'),
-      project: (run, object) => this.#project(run, object),
+    const statuses = statusPort(this.#client, this.#reflectors.runs, this.#clock, 'rambo-controller');
+    this.#status = new StatusWriter({ clock: this.#clock, log, port: statuses, project: (run, object) => this.#project(run, object) });
+    this.#orphans = new Orphans({
+      clock: this.#clock, log, runs: this.#room.runs, cancel: (run) => { this.#room.cancel(run, 'Now'); },
+      cached: (cr) => this.#reflectors.runs.get(`${cr.namespace}/${cr.name}`)?.metadata.uid, actual: async (cr) => (await statuses.read(cr, true))?.uid,
     });
     this.#intake = this.#makeIntake();
     this.#mirrors = new WorkflowMirrors({
@@ -120,7 +129,8 @@ export class ControllerApp {
       checks: {
         started: () => (this.#started ? undefined : 'still starting'),
         nats: () => (this.#bus.connected ? undefined : 'not connected'),
-        shards: () => (this.#room.shards.size > 0 ? undefined : 'owns none'),
+        // A replica for which no shard is left is as ready as the others.
+        shards: () => (this.#room.shards.current ? undefined : 'no lease is renewed'),
       },
       metrics: async () => {
         this.#gauges();
@@ -129,10 +139,11 @@ export class ControllerApp {
     });
     this.#stream = await this.#bus.ensureDispatchStream();
     const { runs, workflows, pools, runners, pods } = this.#reflectors;
-    // Ownership first: objects that the caches tell of are looked at only by their owner.
+    const caches = Promise.all([workflows.start(), pools.start(), runners.start(), pods.start()]).then(() => runs.start());
+    await Promise.race([caches, sleep(this.#clock, CACHES_MS)]);
+    this.#shared.start();
     await this.#room.start();
-    await Promise.all([workflows.start(), pools.start(), runners.start(), pods.start()]);
-    await runs.start();
+    await caches;
     this.#started = true;
     this.#tick();
     return { port: this.#health.port };
@@ -145,8 +156,10 @@ export class ControllerApp {
     this.#wakeSoon?.cancel();
     const { runs, workflows, pools, runners, pods } = this.#reflectors;
     await Promise.all([runs, workflows, pools, runners, pods].map((reflector) => reflector.stop()));
-    await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()));
+    this.#shared.stop();
+    // Shards first: the others go on with the runs while what we were looking at ends.
     await this.#room.stop();
+    await Promise.all([...Object.values(this.#queues), this.#orphans].map((queue) => queue.stop()));
     await this.#status.stop();
     await this.#bus.close();
     await this.#db.close();
@@ -188,7 +201,7 @@ export class ControllerApp {
       runs: this.#reflector('workflowruns', crPath('workflowruns'), {
         changed: (object) => { runs.add(keyOf(object)); },
         deleted: (object) => { this.#intake.deleted(object.metadata.uid); },
-        synced: () => { this.#cancelOrphans(); },
+        synced: () => { this.#synced.add('runs'); this.#orphans.check(); },
       }),
       workflows: this.#reflector('workflows', crPath('workflows'), {
         changed: (object, before) => { this.#workflowChanged(object, before); },
@@ -196,7 +209,7 @@ export class ControllerApp {
           this.#mirrors.deleted(keyOf(object), object.metadata.uid);
           workflows.add(keyOf(object));
         },
-        synced: () => { this.#removeOrphanMirrors('workflows'); },
+        synced: () => { this.#synced.add('workflows'); this.#removeOrphanMirrors('workflows'); },
       }),
       pools: this.#reflector('runnerpools', crPath('runnerpools'), {
         changed: (object) => { pools.add(keyOf(object)); },
@@ -204,7 +217,7 @@ export class ControllerApp {
           this.#pools.deleted(keyOf(object), object.metadata.uid);
           pools.add(keyOf(object));
         },
-        synced: () => { this.#removeOrphanMirrors('runnerpools'); },
+        synced: () => { this.#synced.add('runnerpools'); this.#removeOrphanMirrors('runnerpools'); },
       }),
       runners: this.#reflector('pods', corePath('pods'), { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
       pods: this.#reflector('pods', corePath('pods'), {
@@ -232,20 +245,32 @@ export class ControllerApp {
     }
   }
 
+  /** Caches that have been complete once: what they lack may be gone. */
+  readonly #synced = new Set<'runs' | 'workflows' | 'runnerpools'>();
+
   /** What the caches told of before these shards were ours was passed over. */
-  #lookAtAll(): void {
+  #gained(shards: ReadonlySet<number>): void {
     const { runs, workflows, pools } = this.#reflectors;
-    for (const object of workflows.values()) this.#queues.workflows.add(keyOf(object));
-    for (const object of pools.values()) this.#queues.pools.add(keyOf(object));
-    for (const object of runs.values()) this.#queues.runs.add(keyOf(object));
+    for (const object of runs.values()) if (shards.has(shardOf(object.metadata.uid))) this.#queues.runs.add(keyOf(object));
     for (const object of this.#reflectors.pods.values()) {
       const pod = toAttemptPod(object);
       if (pod !== undefined) this.#room.pods.seen(pod);
     }
-    if (!this.#started) return;
-    this.#cancelOrphans();
-    this.#removeOrphanMirrors('workflows');
-    this.#removeOrphanMirrors('runnerpools');
+    if (this.#synced.has('runs')) this.#orphans.check();
+    this.#shared.changed();
+    if (!shards.has(SINGLETON_SHARD)) return;
+    for (const object of workflows.values()) this.#queues.workflows.add(keyOf(object));
+    for (const object of pools.values()) this.#queues.pools.add(keyOf(object));
+    for (const kind of ['workflows', 'runnerpools'] as const) if (this.#synced.has(kind)) this.#removeOrphanMirrors(kind);
+    this.#wakePools();
+  }
+
+  /** Another replica acts for these from now on: what was remembered of them is not true any more when they return. */
+  #lost(shards: ReadonlySet<number>): void {
+    this.#intake.forget(shards);
+    for (const live of this.#finishedStates.values()) if (shards.has(live.shard)) this.#finishedStates.delete(live.id);
+    if (shards.has(SINGLETON_SHARD)) this.#pools.forget();
+    this.#shared.changed();
   }
 
   /** Definitions deleted while nobody watched: their mirrors go, so that no run starts from one. */
@@ -257,14 +282,6 @@ export class ControllerApp {
     }, (error: unknown) => { this.#log.warn({ kind, err: errorMessage(error) }, 'could not compare the mirrors; the next list does it again'); });
   }
 
-  /** Objects deleted while nobody watched: their runs are cancelled now. */
-  #cancelOrphans(): void {
-    const uids = new Set([...this.#reflectors.runs.values()].map((object) => object.metadata.uid));
-    for (const live of this.#room.runs.values()) {
-      if (live.cr !== undefined && !uids.has(live.cr.uid)) this.#room.cancel(live.id, 'Now');
-    }
-  }
-
   #makePools(seed: string): Pools {
     const sign = (namespace: string, pool: string, seconds: number): Promise<string> =>
       signUser({ name: `${namespace}/${pool}`, accountSeed: seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: this.#clock.now() });
@@ -273,8 +290,8 @@ export class ControllerApp {
       settings: { natsUrl: this.#config.RAMBO_RUNNER_NATS_URL, image: this.#config.RAMBO_RUNNER_IMAGE },
       pool: (key) => toPool(this.#reflectors.pools.get(key)),
       pods: (namespace, pool) => this.#runnerPods(namespace, pool),
-      busy: (namespace, pod) => this.#room.leases.ofRunner(namespace, pod).length,
-      demand: (namespace, pool) => this.#demandOf(namespace, pool),
+      busy: (namespace, pool, pod) => this.#shared.busy(namespace, pool, pod),
+      demand: (namespace, pool) => this.#shared.demand(namespace, pool),
       grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
       suffix: () => systemIds.secret().slice(0, 6), log: this.#log,
       port: poolPort(this.#client, {
@@ -290,14 +307,8 @@ export class ControllerApp {
     return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
   }
 
-  #demandOf(namespace: string, pool: string): number {
-    for (const d of this.#room.dispatcher.demand()) {
-      if (d.mode === 'warm' && d.namespace === namespace && d.pool === pool) return d.queued + d.inFlight;
-    }
-    return 0;
-  }
-
   async #reconcilePool(key: string): Promise<Outcome> {
+    this.#pools.observe(key);
     return this.#room.shards.owns(SINGLETON_SHARD) ? this.#pools.reconcile(key) : 'done';
   }
 
@@ -306,7 +317,7 @@ export class ControllerApp {
       clock: this.#clock, owner: this.#owner,
       store: runStore(this.#db), shardStore: shardStore(this.#db), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
-      capacity: (namespace, pool, mode) => (mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool)),
+      capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
@@ -319,7 +330,8 @@ export class ControllerApp {
       observer: {
         changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
         dispatched: (seconds) => { this.#metrics.dispatch.observe(seconds); },
-        gained: () => { this.#lookAtAll(); },
+        gained: (shards) => { this.#gained(new Set(shards)); }, lost: (shards) => { this.#lost(new Set(shards)); },
+        peers: (names) => { this.#shared.peers(names); },
         deadLetter: (subject, reason, payload) => { this.#deadLetter(subject, reason, payload); },
       },
     });
@@ -356,6 +368,7 @@ export class ControllerApp {
     this.#wakeSoon ??= this.#clock.after(WAKE_MS, () => {
       this.#wakeSoon = undefined;
       this.#wakePools();
+      this.#shared.changed();
     });
   }
 
@@ -365,9 +378,9 @@ export class ControllerApp {
   readonly #finishedStates = new Map<string, LiveRun>();
 
   async #project(run: string, object: RunObject): ReturnType<ConstructorParameters<typeof StatusWriter>[0]['project']> {
-    if (!this.#room.owns(run)) return undefined;
     const live = this.#room.runs.get(run) ?? this.#finishedStates.get(run);
     this.#finishedStates.delete(run);
+    if (!this.#room.owns(run)) return undefined;
     const facts = live === undefined ? await projectRow(this.#db, run) : liveFacts(live);
     if (facts === undefined) return undefined;
     return projectStatus({ runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts });
@@ -376,11 +389,10 @@ export class ControllerApp {
   /** Pools are looked at when demand may exceed what they have; steady demand wakes nobody. */
   #wakePools(): void {
     if (!this.#room.shards.owns(SINGLETON_SHARD)) return;
-    for (const d of this.#room.dispatcher.demand()) {
-      if (d.mode !== 'warm' || d.queued + d.inFlight === 0) continue;
-      const { ready, starting } = this.#pools.counts(d.namespace, d.pool);
-      const slots = this.#pools.capacity(d.namespace, d.pool) / (2 * Math.max(1, ready));
-      if (d.queued + d.inFlight > (ready + starting) * slots) this.#queues.pools.addAfter(`${d.namespace}/${d.pool}`, 50);
+    for (const { namespace, pool } of this.#shared.wanted()) {
+      const { ready, starting } = this.#pools.counts(namespace, pool);
+      const slots = (ready + starting) * this.#pools.slots(namespace, pool);
+      if (this.#shared.demand(namespace, pool) > slots) this.#queues.pools.addAfter(`${namespace}/${pool}`, 50);
     }
   }
 
@@ -420,12 +432,15 @@ export class ControllerApp {
   #tick(): void {
     this.#ticking = this.#clock.after(GAUGES_MS, () => {
       this.#wakePools();
+      this.#shared.refresh();
       this.#tick();
     });
   }
 
   #gauges(): void {
-    publishGauges(this.#metrics, this.#room, (namespace, pool) => this.#pools.counts(namespace, pool), [...this.#reflectors.pools.values()].map(keyOf));
+    // Pods are everybody's: told once, by whoever sizes the pools.
+    const pools = this.#room.shards.owns(SINGLETON_SHARD) ? [...this.#reflectors.pools.values()].map(keyOf) : [];
+    publishGauges(this.#metrics, this.#room, (namespace, pool) => this.#pools.counts(namespace, pool), pools);
   }
 }
 

@@ -7,8 +7,10 @@ export function publishGauges(metrics: RunMetrics, room: RunRoom, pods: (namespa
   const phases = room.phases();
   for (const phase of RUN_PHASES) metrics.runs.set({ phase }, phases.get(phase) ?? 0);
   metrics.shards.set(room.shards.size);
+  metrics.replicas.set(room.shards.replicas.length);
   metrics.backlog.set(room.loop.backlog);
   metrics.outbox.set(room.relay.pending);
+  metrics.poolRunners.reset();
   for (const key of pools) {
     const [namespace = '', pool = ''] = key.split('/');
     const { ready, starting } = pods(namespace, pool);

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { RunPhase } from '../../crds/workflow-run.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import {
-  acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, getRun, getWorkflow, loadLiveRuns, loadOutbox,
+  acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, FIRST_OUTBOX_ID, getRun, getWorkflow, leaveShards, loadLiveRuns, loadOutbox,
   loadRuns, poolKeys, releaseShards, renewShards, upsertPool, upsertWorkflow, workflowKeys, type Db,
 } from '../../prisma/store/index.ts';
 import type { PoolPort } from '../pool/pools.ts';
@@ -21,16 +21,30 @@ export function runStore(db: Db): StoreFunctions & TakeoverStore {
     commit: (batch) => commitHalving(batch, (part) => commitBatch(db, part)),
     loadRuns: (ids) => loadRuns(db, ids),
     loadLiveRuns: (shards, after, limit) => loadLiveRuns(db, shards, after ?? FIRST, limit),
-    loadOutbox: (shards) => loadOutbox(db, shards),
+    loadOutbox: (shards) => wholeOutbox(db, shards),
   };
+}
+
+const OUTBOX_PAGE = 10_000;
+
+async function wholeOutbox(db: Db, shards: readonly number[]): ReturnType<TakeoverStore['loadOutbox']> {
+  const all = [];
+  for (let after = FIRST_OUTBOX_ID; ;) {
+    const page = await loadOutbox(db, shards, after, OUTBOX_PAGE);
+    all.push(...page);
+    const last = page.at(-1);
+    if (last === undefined || page.length < OUTBOX_PAGE) return all;
+    after = last.id;
+  }
 }
 
 /** The shard table. */
 export function shardStore(db: Db): ShardStore {
   return {
-    acquire: (owner, leaseMs) => acquireShards(db, owner, leaseMs),
+    acquire: (owner, leaseMs, wish) => acquireShards(db, owner, leaseMs, wish),
     renew: (owner, leaseMs) => renewShards(db, owner, leaseMs),
-    release: (owner) => releaseShards(db, owner),
+    release: (owner, shards) => releaseShards(db, owner, shards),
+    leave: (owner) => leaveShards(db, owner),
   };
 }
 

@@ -121,6 +121,21 @@ export const logsReplySchema = z.object({ v: version, text: z.string(), next: z.
 /** A run changed: re-read it. No data in it. */
 export const changedSchema = z.object({ v: version, run: runId, namespace: z.string(), version: z.int(), phase: z.string() });
 
+/** Replicas: look at the shard table. No data in it. */
+export const replicasSchema = z.object({ v: version });
+
+const count = z.int().min(0);
+/**
+ * What the runs of one replica want of some pools. Pools that are not named are as they were; `queued` and `inFlight` 0
+ * ends one. In mode `pod` the bound is the namespace's and `pool` is empty. `busy`: attempts by name of the runner's pod.
+ */
+export const demandSchema = z.object({
+  v: version, replica: z.string().min(1).max(253),
+  pools: z.array(z.object({
+    mode: z.enum(['warm', 'pod']), namespace: z.string().max(63), pool: z.string().max(63), queued: count, inFlight: count, busy: z.record(z.string(), count),
+  })).max(256),
+});
+
 export type AttemptRef = z.infer<typeof attemptRefSchema>;
 export type DispatchMessage = z.infer<typeof dispatchSchema>;
 export type ReportedError = z.infer<typeof reportedErrorSchema>;
@@ -135,4 +150,6 @@ export type RunCommand = z.infer<typeof runCommandSchema>;
 export type CommandReply = z.infer<typeof commandReplySchema>;
 export type LogsRequest = z.infer<typeof logsRequestSchema>;
 export type LogsReply = z.infer<typeof logsReplySchema>;
+export type ReplicasNotice = z.infer<typeof replicasSchema>;
+export type DemandNotice = z.infer<typeof demandSchema>;
 export type ChangedNotice = z.infer<typeof changedSchema>;

@@ -12,6 +12,8 @@
  * | rambo.cmd.<shard>                     | api -> owner          | request             | RunCommand          |
  * | rambo.logs.read.<shard>               | api -> owner          | request             | LogsRequest         |
  * | rambo.changed.<ns>.<runId>            | controller -> api     | publish             | ChangedNotice       |
+ * | rambo.replicas                        | controllers           | publish             | ReplicasNotice      |
+ * | rambo.demand                          | controllers           | publish             | DemandNotice        |
  *
  * A namespace and a pool name are DNS labels, so they are single tokens; anything else never reaches a subject.
  */
@@ -67,6 +69,10 @@ export function logsSubject(shard: number | '*'): string {
 export function changedSubject(namespace: string, runId: string): string {
   return `rambo.changed.${namespace}.${runId}`;
 }
+/** On which replicas tell each other to look at the shard table now: one has joined, left, or gives shards away. */
+export const REPLICAS_SUBJECT = 'rambo.replicas';
+/** On which replicas tell each other what their runs want of the pools, at most once a second and only when it changed. */
+export const DEMAND_SUBJECT = 'rambo.demand';
 /** Prefix of the inboxes of a pool's runners: private to the pool. */
 export function poolInboxPrefix(namespace: string, pool: string): string {
   return `_INBOX_pool.${namespace}.${pool}`;

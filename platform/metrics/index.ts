@@ -37,6 +37,7 @@ export function runMetrics(registry: Registry) {
     backlog: new Gauge({ name: 'rambo_run_backlog', help: 'Events that wait for a commit.', registers }),
     outbox: new Gauge({ name: 'rambo_outbox_pending', help: 'Dispatches that have not certainly left.', registers }),
     shards: new Gauge({ name: 'rambo_shards_owned', help: 'Shards this replica owns, of 257.', registers }),
+    replicas: new Gauge({ name: 'rambo_replicas', help: 'Controllers that live, as this one sees them.', registers }),
     runs: new Gauge({ name: 'rambo_runs', help: 'Live runs in memory.', labelNames: ['phase'], registers }),
     runsFinished: new Counter({ name: 'rambo_runs_finished_total', help: 'Runs that ended.', labelNames: ['phase'], registers }),
     nodesFinished: new Counter({ name: 'rambo_nodes_finished_total', help: 'Attempts that ended.', labelNames: ['status'], registers }),

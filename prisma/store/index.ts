@@ -3,7 +3,9 @@ export type * from './types.ts';
 export { openStore, type Db, type Executor, type Statement, type StoreOptions } from './db.ts';
 export { RowError } from './errors.ts';
 export { commitBatch, commitHalving } from './commit.ts';
-export { acquireShards, listShards, releaseShards, renewShards, type ShardRow } from './shards.ts';
+export {
+  acquireShards, leaveShards, listShards, releaseShards, renewShards, type ShardRenewal, type ShardRow, type ShardWish,
+} from './shards.ts';
 export {
   dueTimers, findIdempotent, FIRST_ID, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,
 } from './runs.ts';

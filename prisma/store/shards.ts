@@ -4,50 +4,116 @@ import type { ShardLease } from './types.ts';
 /*
  * Ownership. A takeover locks the row FOR UPDATE, so it waits for commits that hold it FOR KEY SHARE; a renewal changes
  * no key column and passes beside them. All times are Postgres's. The epoch fences: the lease only says when to take over.
+ * Every statement locks shards in order of their id, so two owners cannot wait for each other.
  */
 
-/** Order by id everywhere: two owners cannot wait for each other. */
+/** The shard of singletons: it does not count as one of the shares. */
+const SINGLETON = 256;
+
+const FREE = 'owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp()';
+const LEASE = "clock_timestamp() + $2::int4 * interval '1 millisecond'";
+
+/** Rows of replicas that ended long ago go on this occasion. */
 const ACQUIRE: Statement = {
   name: 'shards-acquire',
-  text: `WITH free AS (
-    SELECT id FROM shard WHERE owner IS NULL OR lease_until IS NULL OR lease_until < clock_timestamp() ORDER BY id LIMIT $3::int4 FOR UPDATE)
-  UPDATE shard SET owner = $1::text, epoch = epoch + 1, lease_until = clock_timestamp() + $2::int4 * interval '1 millisecond'
+  text: `WITH runs AS (SELECT id FROM shard WHERE id < ${SINGLETON} AND (${FREE}) ORDER BY id LIMIT $3::int4 FOR UPDATE),
+  singleton AS (SELECT id FROM shard WHERE id = ${SINGLETON} AND $4::bool AND (${FREE}) FOR UPDATE),
+  free AS (SELECT id FROM runs UNION ALL SELECT id FROM singleton),
+  dead AS (DELETE FROM replica WHERE lease_until < clock_timestamp() - interval '1 minute')
+  UPDATE shard SET owner = $1::text, epoch = epoch + 1, lease_until = ${LEASE}
   FROM free WHERE shard.id = free.id RETURNING shard.id, shard.epoch`,
 };
 
+/** One row: what is still ours, who else lives, what is free, and when the next lease of others may end. */
 const RENEW: Statement = {
   name: 'shards-renew',
-  text: `UPDATE shard SET lease_until = clock_timestamp() + $2::int4 * interval '1 millisecond' WHERE owner = $1::text RETURNING id, epoch`,
+  text: `WITH me AS (INSERT INTO replica (name, lease_until) VALUES ($1::text, ${LEASE}) ON CONFLICT (name) DO UPDATE SET lease_until = excluded.lease_until),
+  mine AS MATERIALIZED (SELECT id FROM shard WHERE owner = $1::text ORDER BY id FOR NO KEY UPDATE),
+  kept AS (UPDATE shard SET lease_until = ${LEASE} FROM mine WHERE shard.id = mine.id RETURNING shard.id, shard.epoch),
+  others AS MATERIALIZED (SELECT name, lease_until FROM replica WHERE name <> $1::text AND lease_until >= clock_timestamp()),
+  free AS MATERIALIZED (SELECT id FROM shard WHERE owner IS DISTINCT FROM $1::text AND (${FREE}))
+  SELECT (SELECT string_agg(id || ':' || epoch, ',' ORDER BY id) FROM kept) AS "kept",
+    (SELECT array_agg(name ORDER BY name) FROM others) AS "peers",
+    (SELECT count(*)::int4 FROM free WHERE id < ${SINGLETON}) AS "free",
+    EXISTS (SELECT 1 FROM free WHERE id = ${SINGLETON}) AS "singletonFree",
+    (SELECT ceil(extract(epoch FROM min(lease_until) - clock_timestamp()) * 1000)::int4 FROM others) AS "soonestMs"`,
 };
 
 const RELEASE: Statement = {
   name: 'shards-release',
-  text: 'UPDATE shard SET owner = NULL, lease_until = NULL WHERE owner = $1::text',
+  text: `WITH mine AS (SELECT id FROM shard WHERE owner = $1::text AND id = ANY ($2::int2[]) ORDER BY id FOR UPDATE)
+  UPDATE shard SET owner = NULL, lease_until = NULL FROM mine WHERE shard.id = mine.id`,
+};
+
+const LEAVE: Statement = {
+  name: 'shards-leave',
+  text: `WITH me AS (DELETE FROM replica WHERE name = $1::text),
+  mine AS (SELECT id FROM shard WHERE owner = $1::text ORDER BY id FOR UPDATE)
+  UPDATE shard SET owner = NULL, lease_until = NULL FROM mine WHERE shard.id = mine.id`,
 };
 
 const LIST: Statement = { name: 'shards-list', text: 'SELECT id, owner, epoch, lease_until AS "leaseUntil" FROM shard ORDER BY id' };
 
 interface Stored { readonly id: number; readonly epoch: string }
 
-/** All shards there are, the singletons' included. */
-const ALL = 1_000;
+/** How many shards to take: of the 256 of runs, and whether that of the singletons too. */
+export interface ShardWish {
+  readonly runs: number;
+  readonly singleton: boolean;
+}
+
+/** What a renewal tells. */
+export interface ShardRenewal {
+  /** What the owner still owns; a lease that ran out but was not taken stays valid. */
+  readonly kept: readonly ShardLease[];
+  /** Names of the other replicas that live. */
+  readonly peers: readonly string[];
+  /** Run shards nobody holds a lease of. */
+  readonly free: number;
+  readonly singletonFree: boolean;
+  /** Milliseconds until the first lease of another replica ends, unless it is renewed; undefined without others. */
+  readonly soonestMs: number | undefined;
+}
+
+const ALL: ShardWish = { runs: SINGLETON, singleton: true };
 
 /**
- * Takes free and expired shards, at most `max`; each rises by one epoch. Waits for commits in flight on them, and is
- * UnavailableError when they take longer than the lock timeout. Returns what was taken now.
+ * Takes free and expired shards, at most what was wished for; each rises by one epoch. Waits for commits in flight on
+ * them, and is UnavailableError when they take longer than the lock timeout. Returns what was taken now.
  */
-export async function acquireShards(db: Executor, owner: string, leaseMs: number, max: number = ALL): Promise<readonly ShardLease[]> {
-  return leases(await db.query<Stored>(ACQUIRE, [owner, leaseMs, max]));
+export async function acquireShards(db: Executor, owner: string, leaseMs: number, wish: ShardWish = ALL): Promise<readonly ShardLease[]> {
+  return leases(await db.query<Stored>(ACQUIRE, [owner, leaseMs, wish.runs, wish.singleton]));
 }
 
-/** Renews all leases of an owner and returns what it still owns. A lease that ran out but was not taken stays valid. */
-export async function renewShards(db: Executor, owner: string, leaseMs: number): Promise<readonly ShardLease[]> {
-  return leases(await db.query<Stored>(RENEW, [owner, leaseMs]));
+interface StoredRenewal {
+  /** `id:epoch,id:epoch`; null for none. */
+  readonly kept: string | null;
+  readonly peers: readonly string[] | null;
+  readonly free: number;
+  readonly singletonFree: boolean;
+  readonly soonestMs: number | null;
 }
 
-/** Gives all shards back at once. Call after every writer has stopped. */
-export async function releaseShards(db: Executor, owner: string): Promise<void> {
-  await db.query(RELEASE, [owner]);
+/** Renews all leases of an owner and its own sign of life, and looks around: the one statement of an idle second. */
+export async function renewShards(db: Executor, owner: string, leaseMs: number): Promise<ShardRenewal> {
+  const [row] = await db.query<StoredRenewal>(RENEW, [owner, leaseMs]);
+  const kept = row?.kept?.split(',').map((pair) => {
+    const [id = '', epoch = ''] = pair.split(':');
+    return { id: Number(id), epoch: BigInt(epoch) };
+  });
+  return {
+    kept: kept ?? [], peers: row?.peers ?? [], free: row?.free ?? 0, singletonFree: row?.singletonFree ?? false, soonestMs: row?.soonestMs ?? undefined,
+  };
+}
+
+/** Gives some shards back at once. Call after what was being written for them has ended. */
+export async function releaseShards(db: Executor, owner: string, shards: readonly number[]): Promise<void> {
+  await db.query(RELEASE, [owner, shards]);
+}
+
+/** Gives everything back and is no replica any more. Call after every writer has stopped. */
+export async function leaveShards(db: Executor, owner: string): Promise<void> {
+  await db.query(LEAVE, [owner]);
 }
 
 /** Who owns what. */

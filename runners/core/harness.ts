@@ -54,6 +54,8 @@ const PULL_MS = 30_000;
 const REPLY_MS = 2_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
+/** While nobody speaks for a run its shard is on its way to another controller: asking costs NATS alone, so it is asked often. */
+const NOBODY_MAX_MS = 500;
 /** Attempts in one beat; the receiver refuses more. */
 const BEAT_ATTEMPTS = 1_024;
 
@@ -170,13 +172,15 @@ export class Harness {
     const subject = runnerSubject('result', this.#p.namespace, this.#p.pool, dispatch.shard);
     const payload = Buffer.from(JSON.stringify(result));
     for (let tries = 0; ; tries++) {
+      let most = NOBODY_MAX_MS;
       try {
         const reply = resultReplySchema.parse(JSON.parse(new TextDecoder().decode(await this.#p.bus.request(subject, payload, REPLY_MS))));
         if (reply.status !== 'Retry') return;
+        most = RETRY_MAX_MS;
       } catch (error) {
         if (tries === 3) this.#p.log.warn({ run: dispatch.run, node: dispatch.node, err: errorMessage(error) }, 'a result is not answered yet; it is repeated');
       }
-      const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(tries, 10));
+      const ceiling = Math.min(most, RETRY_MIN_MS * 2 ** Math.min(tries, 10));
       await sleep(this.#p.clock, ceiling / 2 + (ceiling / 2) * this.#p.random());
     }
   }

@@ -32,7 +32,7 @@ test('two migrators at once make the database and apply each migration once; a t
   const lines: string[] = [];
   await Promise.all([migrate(url, (line) => { lines.push(line); }), migrate(url, (line) => { lines.push(line); })]);
   expect(lines.filter((line) => line.startsWith('applying'))).toHaveLength(1);
-  expect(await query(url, 'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL')).toMatchObject([{ migration_name: '20261124000000_init' }]);
+  expect(await query(url, 'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY migration_name')).toMatchObject([{ migration_name: '20261124000000_init' }, { migration_name: '20261125000000_replica' }]);
   expect(await query(url, 'SELECT count(*)::int AS n, min(id) AS low, max(id) AS high FROM shard')).toEqual([{ n: 257, low: 0, high: 256 }]);
   const again: string[] = [];
   const start = performance.now();
