@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Armed } from '../../platform/failpoint/index.ts';
+import { ROOT } from '../../hack/stack/stack.ts';
 import { TestStack } from '../harness/test-stack.ts';
 import { GOLDEN, makeLedger, type GoldenRun } from './golden.ts';
 import type { AttemptFacts, EventFacts, LedgerLine, NodeFacts, RunFacts, World } from './oracle.ts';
@@ -51,6 +52,13 @@ export class Site {
   async stop(): Promise<void> {
     await this.t.stop();
     rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** Keeps the logs of all processes, for whoever looks into a violation. Returns where. */
+  keepLogs(name: string): string {
+    const to = path.join(ROOT, '.rambo/chaos', name.replaceAll(/[^a-zA-Z0-9.#-]/g, '-'));
+    cpSync(path.join(path.dirname(path.dirname(this.t.addresses.natsCreds)), 'logs'), to, { recursive: true });
+    return to;
   }
 
   /** Puts faults in place for all processes, or takes them out. */
