@@ -4,13 +4,14 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 STACK := node --no-warnings hack/stack/main.ts
 FILE ?=
+REPLICAS ?= 1
 
 ##@ Use
 .PHONY: demo up down status logs kubectl
 demo: build ## Set up, start everything, run examples/, show what happened; Ctrl-C stops
-	@$(STACK) demo $(ARGS)
-up: build ## Start everything in the background and write .rambo/env (ARGS=--use-current-context for an existing cluster)
-	@$(STACK) up $(ARGS)
+	@$(STACK) demo --replicas=$(REPLICAS) $(ARGS)
+up: build ## Start everything in the background and write .rambo/env (REPLICAS=2: two controllers share the runs; ARGS=--use-current-context for an existing cluster)
+	@$(STACK) up --replicas=$(REPLICAS) $(ARGS)
 down: ## Stop what `make up` started
 	@if [ -x node_modules/.bin/node ]; then $(STACK) down; else echo 'nothing is set up here'; fi
 status: setup ## Say what runs and where

@@ -9,12 +9,11 @@ import { loadKubeConfig } from '../../platform/kube/config.ts';
 import { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
-import { poolPermissions, shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
+import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
 import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
-import { signUser } from '../../platform/nats/identity.ts';
 import { openStore, type Db } from '../../prisma/store/index.ts';
-import { Pools } from '../pool/pools.ts';
+import type { Pools } from '../pool/pools.ts';
 import { projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
 import { LogFiles } from '../run/log-files.ts';
@@ -27,12 +26,13 @@ import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
-import { corePath, crPath, patchWorkflowStatus, podPort, poolPort, readWorkflow, statusPort } from './kube-ports.ts';
+import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import { publishGauges } from './gauges.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
-import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, poolMirrors, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
+import { wirePools } from './pool-wiring.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
@@ -283,28 +283,10 @@ export class ControllerApp {
   }
 
   #makePools(seed: string): Pools {
-    const sign = (namespace: string, pool: string, seconds: number): Promise<string> =>
-      signUser({ name: `${namespace}/${pool}`, accountSeed: seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: this.#clock.now() });
-    return new Pools({
-      clock: this.#clock,
-      settings: { natsUrl: this.#config.RAMBO_RUNNER_NATS_URL, image: this.#config.RAMBO_RUNNER_IMAGE },
-      pool: (key) => toPool(this.#reflectors.pools.get(key)),
-      pods: (namespace, pool) => this.#runnerPods(namespace, pool),
-      busy: (namespace, pool, pod) => this.#shared.busy(namespace, pool, pod),
-      demand: (namespace, pool) => this.#shared.demand(namespace, pool),
-      grown: (namespace, pool) => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); },
-      suffix: () => systemIds.secret().slice(0, 6), log: this.#log,
-      port: poolPort(this.#client, {
-        ...poolMirrors(this.#db, this.#clock), signPoolUser: sign,
-        ensureConsumer: (namespace, pool, max) => this.#bus.ensureConsumer(namespace, pool, max),
-        removeConsumer: (namespace, pool) => this.#bus.removeConsumer(namespace, pool),
-      }),
+    const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
+    return wirePools({
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, grown, log: this.#log,
     });
-  }
-
-  #runnerPods(namespace: string, pool: string): ReturnType<ConstructorParameters<typeof Pools>[0]['pods']> {
-    const pods = [...this.#reflectors.runners.values()].map(toRunnerPod).filter((pod) => pod !== undefined);
-    return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
   }
 
   async #reconcilePool(key: string): Promise<Outcome> {

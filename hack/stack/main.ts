@@ -8,13 +8,23 @@ import { ROOT, Stack, type StackAddresses } from './stack.ts';
 const DIR = path.join(ROOT, '.rambo');
 const STATE = path.join(DIR, 'state.json');
 const PIDS = path.join(DIR, 'pids.json');
-const USAGE = `usage: stack up | down | status | serve | demo   [--use-current-context]
+const USAGE = `usage: stack up | down | status | serve | demo   [--use-current-context] [--replicas=N]
 
   up       starts the stack in the background and writes .rambo/env
   down     stops it and checks that nothing is left
   status   says what runs
   serve    runs the stack in the foreground until Ctrl-C
-  demo     up, runs examples/, shows what happened, stays until Ctrl-C (RAMBO_DEMO_EXIT=1: ends)`;
+  demo     up, runs examples/, shows what happened, stays until Ctrl-C (RAMBO_DEMO_EXIT=1: ends)
+
+  --replicas=N   so many controllers share the runs; 1`;
+
+/** What the flags say. */
+interface Flags {
+  readonly currentContext: boolean;
+  readonly replicas: number;
+  /** As given, for the supervisor in the background. */
+  readonly given: readonly string[];
+}
 
 interface State extends StackAddresses {
   readonly supervisor: number;
@@ -41,11 +51,11 @@ function alive(pid: number): boolean {
 }
 
 /** Runs until a signal comes. */
-async function serve(currentContext: boolean): Promise<void> {
+async function serve({ currentContext, replicas }: Flags): Promise<void> {
   if (readState() !== undefined) throw new Error('a stack of this checkout runs already: `make status`, `make down`');
   rmSync(STATE, { force: true });
   const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
-  const stack = new Stack({ dir: DIR, persistent: true, controllers: 1, api: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
   const watchdog = spawn(process.execPath, [fileURLToPath(new URL('watchdog.mjs', import.meta.url)), PIDS], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   watchdog.unref();
   const pids = setInterval(() => { writeFileSync(PIDS, JSON.stringify(stack.pids())); }, 500);
@@ -89,7 +99,7 @@ function writeEnv(a: StackAddresses): void {
 }
 
 /** Starts the supervisor in the background and shows its progress until it is up. */
-async function up(currentContext: boolean): Promise<State> {
+async function up(flags: Flags): Promise<State> {
   const running = readState();
   if (running !== undefined) {
     say('the stack is up already');
@@ -99,7 +109,7 @@ async function up(currentContext: boolean): Promise<State> {
   const file = path.join(DIR, 'logs/supervisor.log');
   writeFileSync(file, '');
   const log = openSync(file, 'a');
-  const supervisor = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve', ...(currentContext ? ['--use-current-context'] : [])], { detached: true, stdio: ['ignore', log, log] });
+  const supervisor = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve', ...flags.given], { detached: true, stdio: ['ignore', log, log] });
   supervisor.unref();
   closeSync(log);
   let shown = 0;
@@ -136,21 +146,27 @@ function status(): void {
 }
 
 async function main(): Promise<void> {
-  const [verb, ...flags] = process.argv.slice(2);
-  const currentContext = flags.includes('--use-current-context');
-  if (verb === 'serve') await serve(currentContext);
-  else if (verb === 'up') await up(currentContext);
+  const [verb, ...given] = process.argv.slice(2);
+  const flags = readFlags(given);
+  if (verb === 'serve') await serve(flags);
+  else if (verb === 'up') await up(flags);
   else if (verb === 'down') await down();
   else if (verb === 'status') status();
-  else if (verb === 'demo') await runDemo(currentContext);
+  else if (verb === 'demo') await runDemo(flags);
   else {
     process.stdout.write(`${USAGE}\n`);
     process.exitCode = verb === undefined || verb === 'help' || verb === '--help' ? 0 : 2;
   }
 }
 
-async function runDemo(currentContext: boolean): Promise<void> {
-  const state = await up(currentContext);
+function readFlags(given: readonly string[]): Flags {
+  const replicas = Number(given.find((flag) => flag.startsWith('--replicas='))?.slice('--replicas='.length) ?? 1);
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > 16) throw new Error('--replicas: a number from 1 to 16');
+  return { currentContext: given.includes('--use-current-context'), replicas, given };
+}
+
+async function runDemo(flags: Flags): Promise<void> {
+  const state = await up(flags);
   let leaving = false;
   const leave = async (code: number): Promise<void> => {
     if (leaving) return;

@@ -18,7 +18,7 @@ export interface StackOptions {
   readonly dir: string;
   /** Keep data and find them again; otherwise scratch, without fsync in etcd. */
   readonly persistent: boolean;
-  /** Number of controllers; tests start their own with 0. */
+  /** Number of controllers, `controller-0` and on; they share the runs. Tests start their own with 0. */
   readonly controllers: number;
   readonly api: boolean;
   /** An existing cluster instead of our own. */
@@ -147,7 +147,7 @@ export class Stack {
     this.#run(name, NODE, [...CONTROLLER_FLAGS, this.#bundle('controller')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
       RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
-      RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_LOGS_DIR: this.#file('node-logs'),
+      RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_REPLICA: name, RAMBO_LOGS_DIR: this.#file('node-logs'),
       ...(process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] }),
     RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     }, (line) => {

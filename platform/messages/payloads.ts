@@ -130,7 +130,7 @@ const count = z.int().min(0);
  * ends one. In mode `pod` the bound is the namespace's and `pool` is empty. `busy`: attempts by name of the runner's pod.
  */
 export const demandSchema = z.object({
-  v: version, replica: z.string().min(1).max(253),
+  v: version, replica: z.string().min(1).max(512),
   pools: z.array(z.object({
     mode: z.enum(['warm', 'pod']), namespace: z.string().max(63), pool: z.string().max(63), queued: count, inFlight: count, busy: z.record(z.string(), count),
   })).max(256),

@@ -15,7 +15,8 @@ export interface Started {
   readonly ledger: string;
 }
 
-const GUARD = `create table chaos_stale (run uuid, owner text, writer text);
+/** A trigger that notes every write to a run by a controller that does not hold its shard. */
+export const GUARD = `create table chaos_stale (run uuid, owner text, writer text);
 create function chaos_guard() returns trigger language plpgsql as $$
 declare holder text; writer text := current_setting('application_name');
 begin

@@ -1,0 +1,233 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { shardOf } from '../../../platform/messages/subjects.ts';
+import { GUARD } from '../../chaos/site.ts';
+import { TestStack } from '../../harness/test-stack.ts';
+
+/** Several controllers on one stack: they share the runs, and whatever becomes of one of them, its runs go on. */
+
+let t: TestStack;
+const paused = new Set<number>();
+beforeAll(async () => {
+  t = await TestStack.start({ controllers: 2, api: true });
+  await t.sql(GUARD);
+  await t.pool({ minReady: 2, max: 2, slots: 16 });
+}, 120_000);
+afterAll(async () => {
+  for (const pid of paused) process.kill(pid, 'SIGCONT');
+  await t.stop();
+});
+afterEach(async () => {
+  expect(await t.sql("select run, writer, owner from chaos_stale")).toEqual([]);
+});
+
+/** Shards by the name of the controller, without the digits of its process; those nobody holds a lease of are left out. */
+async function owners(): Promise<Readonly<Record<string, number>>> {
+  const rows = await t.sql<{ owner: string; n: number }>("select owner, count(*)::int n from shard where lease_until >= clock_timestamp() group by owner");
+  return Object.fromEntries(rows.map(({ owner, n }) => [owner.replace(/-[^-]+$/, ''), n]));
+}
+
+/** Waits until exactly these share the shards evenly. Returns how long it took, in ms. */
+async function shared(...names: readonly string[]): Promise<number> {
+  const started = performance.now();
+  const most = Math.ceil(256 / names.length) + 1;
+  await t.until(`${names.join(' and ')} to share the shards`, async () => {
+    const now = await owners();
+    const sum = Object.values(now).reduce((a, b) => a + b, 0);
+    return sum === 257 && Object.keys(now).length === names.length && names.every((name) => (now[name] ?? 0) > 0 && (now[name] ?? 0) <= most);
+  }, 15_000);
+  return performance.now() - started;
+}
+
+async function shardsOf(name: string): Promise<ReadonlySet<number>> {
+  return new Set((await t.sql<{ id: number }>('select id from shard where owner like $1', [`${name}-%`])).map((row) => row.id));
+}
+
+async function ask<T>(query: string, variables: object): Promise<T> {
+  const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
+    method: 'POST', body: JSON.stringify({ query, variables }), headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}` },
+  });
+  const body: { data?: T; errors?: unknown } = JSON.parse(await response.text());
+  if (body.data === undefined || body.errors !== undefined) throw new Error(`the API answered ${JSON.stringify(body.errors)}`);
+  return body.data;
+}
+
+/** A chain that goes on for about `n` times 150 ms: a wait of the controller, then a node of a runner. */
+function steady(n: number): object[] {
+  return Array.from({ length: n }, (_, i) => [
+    { name: `w${i}`, type: 'wait', with: { duration: '100ms' }, ...(i === 0 ? {} : { dependsOn: [`t${i - 1}`] }) },
+    { name: `t${i}`, type: 'transform', dependsOn: [`w${i}`], with: { output: i }, runner: { isolation: 'warm' } },
+  ]).flat();
+}
+
+async function startOverApi(nodes: object[]): Promise<string> {
+  const data = await ask<{ startRun: { run?: { id: string } } }>('mutation($i: StartRunInput!) { startRun(input: $i) { ... on RunPayload { run { id } } } }', { i: { namespace: 'default', definition: { nodes } } });
+  if (data.startRun.run === undefined) throw new Error('the start was refused');
+  return data.startRun.run.id;
+}
+
+interface Load { readonly ids: readonly string[]; readonly names: readonly string[] }
+
+/** Runs of both doors, spread over all shards. */
+async function startLoad(count: number, steps: number): Promise<Load> {
+  const objects = await Promise.all(Array.from({ length: 4 }, () => t.startInline(steady(steps))));
+  const ids = await Promise.all(Array.from({ length: count - 4 }, () => startOverApi(steady(steps))));
+  return { ids: [...objects.map((object) => object.metadata.uid), ...ids], names: objects.map((object) => object.metadata.name) };
+}
+
+async function running(load: Load): Promise<void> {
+  await t.until('all runs to be on their way', async () =>
+    (await t.sql('select 1 from node_run where run_id = any ($1::uuid[]) and node = $2 and status = $3', [load.ids, 't1', 'Succeeded'])).length === load.ids.length);
+}
+
+/** For every run the longest time, in ms, in which nothing happened, from `since` (epoch ms) to its end. */
+async function pauses(load: Load, since: number): Promise<readonly number[]> {
+  const rows = await t.sql<{ ms: number }>(`select max(extract(epoch from gap) * 1000)::float8 ms from (
+    select run_id, at - greatest(lag(at) over (partition by run_id order by seq), to_timestamp($2::float8 / 1000)) gap, at from run_event where run_id = any ($1::uuid[])) g
+    where at > to_timestamp($2::float8 / 1000) group by run_id`, [load.ids, since]);
+  return rows.map((row) => row.ms);
+}
+
+/** All runs end well; nothing was recorded twice, and their objects say what the rows say. */
+async function sound(load: Load, steps: number): Promise<void> {
+  await t.until('all runs to end', async () =>
+    (await t.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [load.ids])).length === load.ids.length, 60_000);
+  expect(await t.sql('select run_id, node, kind from run_event where run_id = any ($1::uuid[]) group by run_id, node, item, attempt, kind having count(*) > 1', [load.ids])).toEqual([]);
+  expect(await t.sql('select run_id, count(*) from node_run where run_id = any ($1::uuid[]) and (status <> $2 or attempt > 1) group by run_id', [load.ids, 'Succeeded'])).toEqual([]);
+  const events = await t.sql<{ n: number; last: number }>('select count(*)::int n, max(seq) last from run_event where run_id = any ($1::uuid[]) group by run_id', [load.ids]);
+  for (const { n, last } of events) expect(n).toBe(last);
+  for (const name of load.names) expect((await t.finished(name)).status).toMatchObject({ phase: 'Succeeded', progress: `${2 * steps}/${2 * steps}` });
+  await t.until('the outbox to drain', async () => (await t.sql('select 1 from outbox')).length === 0);
+}
+
+function pidOf(name: string): number {
+  const { pid } = t.stack.child(name);
+  if (pid === undefined) throw new Error(`${name} does not run`);
+  return pid;
+}
+
+function signal(name: string, what: 'SIGSTOP' | 'SIGCONT'): void {
+  const pid = pidOf(name);
+  process.kill(pid, what);
+  if (what === 'SIGSTOP') paused.add(pid);
+  else paused.delete(pid);
+}
+
+/** Log lines of a controller, the latest last. */
+function logOf(name: string): readonly { readonly msg: string; readonly level: string }[] {
+  const file = path.join(path.dirname(path.dirname(t.addresses.natsCreds)), 'logs', `${name}.log`);
+  return readFileSync(file, 'utf8').split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { msg: string; level: string });
+}
+
+async function metricOf(name: string, metric: string): Promise<number> {
+  const text = await (await fetch(`${t.stack.controllerUrl(name)}/metrics`)).text();
+  return text.split('\n').filter((line) => line.startsWith(`${metric}{`)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+test('two share the shards evenly, both are ready and both carry runs', async () => {
+  await shared('controller-0', 'controller-1');
+  for (const name of ['controller-0', 'controller-1']) expect((await fetch(`${t.stack.controllerUrl(name)}/readyz`)).status).toBe(200);
+  const load = await startLoad(24, 4);
+  await sound(load, 4);
+  const [a, b] = await Promise.all(['controller-0', 'controller-1'].map((name) => metricOf(name, 'rambo_runs_finished_total')));
+  expect((a ?? 0) + (b ?? 0)).toBe(24);
+  expect(Math.min(a ?? 0, b ?? 0)).toBeGreaterThan(0);
+});
+
+test('idle, each costs one transaction a second, and the API server nothing', async () => {
+  const read = async (): Promise<number> => (await t.sql<{ n: number }>("select (xact_commit + xact_rollback)::int n from pg_stat_database where datname = current_database()"))[0]?.n ?? 0;
+  const writes = async (): Promise<number> => await metricOf('controller-0', 'rambo_kube_writes_total') + await metricOf('controller-1', 'rambo_kube_writes_total');
+  await t.until('the world to be quiet', async () => {
+    const before = await writes();
+    await new Promise((resolve) => { setTimeout(resolve, 1_000); });
+    return await writes() === before;
+  });
+  const [n, w] = [await read(), await writes()];
+  await new Promise((resolve) => { setTimeout(resolve, 5_000); });
+  // Counts of a connection become visible up to a second later; ours is among them.
+  expect((await read()) - n).toBeLessThanOrEqual(20);
+  expect(await writes()).toBe(w);
+});
+
+test('one is killed: its runs go on within 5 s; it returns, and the shards are spread again without a run noticing', async () => {
+  await shared('controller-0', 'controller-1');
+  const load = await startLoad(16, 60);
+  await running(load);
+  const orphaned = await shardsOf('controller-1');
+  expect(load.ids.some((id) => orphaned.has(shardOf(id)))).toBe(true);
+  const killed = Date.now();
+  await t.stack.child('controller-1').stop('SIGKILL');
+  const late = Array.from({ length: 6 }, () => startOverApi(steady(2)));
+  expect(await shared('controller-0')).toBeLessThanOrEqual(5_000);
+  await Promise.all(late);
+  t.stack.startController('controller-1');
+  await shared('controller-0', 'controller-1');
+  const returned = Date.now();
+  await sound(load, 60);
+  const longest = Math.max(...await pauses(load, killed));
+  expect(longest).toBeLessThanOrEqual(5_000);
+  expect(longest).toBeGreaterThan(2_000); // the shards of a dead replica are not free before its lease ends
+  expect(Math.max(...await pauses(load, returned - 300))).toBeLessThanOrEqual(1_000);
+});
+
+test('one is told to stop under load: the other goes on in less than a second, and no request fails', async () => {
+  await shared('controller-0', 'controller-1');
+  const load = await startLoad(16, 25);
+  await running(load);
+  let asking = true;
+  const requests = (async (): Promise<number> => {
+    let n = 0;
+    for (; asking; n++) await startOverApi(steady(1));
+    return n;
+  })();
+  const told = Date.now();
+  const stopped = t.stack.child('controller-1').stop();
+  await shared('controller-0');
+  await stopped;
+  asking = false;
+  expect(await requests).toBeGreaterThan(0);
+  await sound(load, 25);
+  expect(Math.max(...await pauses(load, told))).toBeLessThan(1_000);
+  t.stack.startController('controller-1');
+  await shared('controller-0', 'controller-1');
+});
+
+test('one is paused, another takes over, it wakes: it writes nothing, and the statuses stay as they are', async () => {
+  await shared('controller-0', 'controller-1');
+  const load = await startLoad(16, 30);
+  await running(load);
+  const before = logOf('controller-1').length;
+  const stopped = Date.now();
+  signal('controller-1', 'SIGSTOP');
+  expect(await shared('controller-0')).toBeLessThanOrEqual(5_000);
+  await sound(load, 30);
+  // A runner that asked the paused one waits for its answer, and asks again.
+  expect(Math.max(...await pauses(load, stopped))).toBeLessThanOrEqual(8_000);
+  await t.until('the pause to be longer than two leases', () => Promise.resolve(Date.now() - stopped > 10_000));
+  const versions = async (): Promise<readonly string[]> => Promise.all(load.names.map(async (name) => (await t.getRun(name)).metadata.resourceVersion));
+  const events = async (): Promise<unknown> => t.sql('select count(*) from run_event where run_id = any ($1::uuid[])', [load.ids]);
+  const [written, recorded] = [await versions(), await events()];
+  signal('controller-1', 'SIGCONT');
+  await shared('controller-0', 'controller-1');
+  expect(logOf('controller-1').slice(before).map((line) => line.msg)).toContain('run shards moved away');
+  const after = await startLoad(8, 3);
+  await sound(after, 3);
+  expect(await versions()).toEqual(written);
+  expect(await events()).toEqual(recorded);
+}, 90_000);
+
+test('a third one joins and has its part; two die at once, the last one carries all', async () => {
+  await shared('controller-0', 'controller-1');
+  t.stack.startController('controller-2');
+  await shared('controller-0', 'controller-1', 'controller-2');
+  const load = await startLoad(24, 40);
+  await running(load);
+  const killed = Date.now();
+  await Promise.all(['controller-0', 'controller-2'].map((name) => t.stack.child(name).stop('SIGKILL')));
+  expect(await shared('controller-1')).toBeLessThanOrEqual(5_000);
+  expect(await t.sql('select 1 from shard where id = 256 and owner like $1', ['controller-1-%'])).toHaveLength(1);
+  await sound(load, 40);
+  expect(Math.max(...await pauses(load, killed))).toBeLessThanOrEqual(5_000);
+  t.stack.startController('controller-0');
+  await shared('controller-0', 'controller-1');
+});
