@@ -194,6 +194,25 @@ test('a commit that finds shards gone is believed at once', async () => {
   expect(a.told.at(-1)).toBe('-2');
 });
 
+test('one that was paused past its own fence takes its shards anew, though nobody had them meanwhile', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  world.clock.jump(5_500);
+  expect(a.keeper.owns(7)).toBe(false);
+  await world.run(50);
+  expect(a.told.slice(-2)).toEqual(['-257', '+257']);
+  expect(a.keeper.owns(7)).toBe(true);
+});
+
+test('a pause within the fence moves nothing', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  world.clock.jump(3_000);
+  const before = a.told.length;
+  await world.run(50);
+  expect(a.told).toHaveLength(before);
+});
+
 test('a shard that came back under a higher epoch is lost and gained', async () => {
   const world = new World();
   const a = await world.start('a');

@@ -9,8 +9,8 @@ declare global {
   var RAMBO_CHAOS: boolean | undefined;
 }
 
-/** What happens at a failpoint: the process is killed (-9), the effect fails, waits, never comes, is left out, or comes twice. */
-export type FaultAction = 'kill' | 'error' | 'drop' | 'repeat' | { readonly delayMs: number };
+/** What happens at a failpoint: the process is killed (-9) or stopped (SIGSTOP), the effect fails, waits, is left out, or comes twice. */
+export type FaultAction = 'kill' | 'stop' | 'error' | 'drop' | 'repeat' | { readonly delayMs: number };
 
 /** A fault that was armed: at the `hit`th time (from 1) that a process comes by the point. */
 export interface Fault {
@@ -123,6 +123,7 @@ export async function around<T>(point: string, effect: () => Promise<T>, error: 
 async function strike(point: string, error: FaultError): Promise<FaultAction | undefined> {
   const action = control.hit(point);
   if (action === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
   if (action === 'error') throw error(point);
   // eslint-disable-next-line no-restricted-globals -- a delay of the real world, in chaos bundles only
   if (typeof action === 'object') await new Promise((resolve) => { setTimeout(resolve, action.delayMs); });

@@ -31,6 +31,8 @@ export async function attempt(site: Site, plan: Plan): Promise<readonly string[]
     const started = await site.startGolden();
     await Promise.all(acts);
     return await judge(site, started);
+  } catch (error) {
+    return [`I4 ${error instanceof Error ? error.message : String(error)}`];
   } finally {
     await Promise.allSettled(acts);
     site.arm({});
@@ -93,7 +95,7 @@ async function main(): Promise<number> {
       const found = await attempt(site, plan);
       done++;
       wrong += found.length;
-      say(`[${done}/${all.length}] ${name} (${((performance.now() - from) / 1_000).toFixed(1)} s) ${describePlan(plan)}${found.length === 0 ? '' : `\n    ${found.join('\n    ')}`}`);
+      say(`[${done}/${all.length}] ${name} (${((performance.now() - from) / 1_000).toFixed(1)} s) ${describePlan(plan)}${found.length === 0 ? '' : `\n    ${found.join('\n    ')}\n    logs: ${site.keepLogs(name)}`}`);
     }
   } finally {
     await site.stop();

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Armed } from '../../platform/failpoint/index.ts';
+import { ROOT } from '../../hack/stack/stack.ts';
 import { TestStack } from '../harness/test-stack.ts';
 import { GOLDEN, makeLedger, type GoldenRun } from './golden.ts';
 import type { AttemptFacts, EventFacts, LedgerLine, NodeFacts, RunFacts, World } from './oracle.ts';
@@ -32,6 +33,8 @@ export class Site {
   readonly t: TestStack;
   readonly dir: string;
   readonly #final = new Map<string, string>();
+  #armed = '';
+  #ownersThen: ReadonlyMap<number, string> = new Map();
 
   private constructor(t: TestStack, dir: string) {
     this.t = t;
@@ -54,10 +57,18 @@ export class Site {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
+  /** Keeps the logs of all processes, for whoever looks into a violation. Returns where. */
+  keepLogs(name: string): string {
+    const to = path.join(ROOT, '.rambo/chaos', name.replaceAll(/[^a-zA-Z0-9.#-]/g, '-'));
+    cpSync(path.join(path.dirname(path.dirname(this.t.addresses.natsCreds)), 'logs'), to, { recursive: true });
+    return to;
+  }
+
   /** Puts faults in place for all processes, or takes them out. */
   arm(armed: Partial<Armed>): void {
     const file = this.#control('armed.json');
-    writeFileSync(`${file}.new`, JSON.stringify({ id: randomUUID(), faults: [], count: false, ...armed }));
+    this.#armed = randomUUID();
+    writeFileSync(`${file}.new`, JSON.stringify({ id: this.#armed, faults: [], count: false, ...armed }));
     renameSync(`${file}.new`, file);
   }
 
@@ -155,6 +166,61 @@ export class Site {
     const names = await this.t.stack.kubectl.run('get', 'pods', '-l', 'rambo.dev/pool=default', '-o', 'name').catch(() => '');
     const [first] = names.trim().split('\n');
     if (first !== undefined && first !== '') await this.t.stack.kubectl.run('delete', first, '--grace-period=0', '--force', '--wait=false').catch(() => undefined);
+  }
+
+  /** Starts a run that waits for two minutes; its id. */
+  async startWait(): Promise<string> {
+    const spec = { nodes: [{ name: 'nap', type: 'wait', with: { duration: '120s' } }] };
+    const id = await this.#startOverApi({ name: 'wait', door: 'api', expected: 'Succeeded', spec }, this.dir);
+    await this.t.until('the run to wait', async () => (await this.#rows("select 1 from node_run where run_id = $1 and status = 'Waiting'", [id])).length === 1);
+    return id;
+  }
+
+  /** Remembers who owns what, for `movedOn`. */
+  async noteOwners(): Promise<void> {
+    const rows = await this.t.sql<{ id: number; owner: string }>('select id, owner from shard');
+    this.#ownersThen = new Map(rows.map((row) => [row.id, row.owner]));
+  }
+
+  /** Whether a fault of the control file has struck. */
+  fired(): boolean {
+    return readdirSync(this.#control('')).some((file) => file.startsWith(`fired-${this.#armed}`));
+  }
+
+  /** Whether a shard has an owner that is not the one that was there when faults were armed. */
+  async movedOn(shard: number): Promise<boolean> {
+    const [row] = await this.#rows<{ owner: string }>('select owner from shard where id = $1', [shard]);
+    return row !== undefined && this.#ownersThen.get(shard) !== row.owner;
+  }
+
+  /** SIGCONT for every controller. */
+  resumeAll(): void {
+    for (const name of ['controller-0', 'controller-1']) {
+      const pid = this.#pid(name);
+      if (pid !== undefined) process.kill(pid, 'SIGCONT');
+    }
+  }
+
+  #pid(name: string): number | undefined {
+    try {
+      return this.t.stack.child(name).pid;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether all controllers answer, and have for a moment: what was held up has been done. */
+  async ready(): Promise<boolean> {
+    for (const name of ['controller-0', 'controller-1']) {
+      const ok = await fetch(`${this.t.stack.controllerUrl(name)}/readyz`, { signal: AbortSignal.timeout(1_000) }).then((response) => response.ok, () => false);
+      if (!ok) return false;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 1_000); });
+    return true;
+  }
+
+  async clearStale(): Promise<void> {
+    await this.t.sql('delete from chaos_stale');
   }
 
   /** Whether all accepted runs have ended. */
