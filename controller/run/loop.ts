@@ -3,6 +3,7 @@ import { nextTurn, type Clock, type TimerHandle } from '../../platform/clock/ind
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Command, NodeRow } from '../../engine/types.ts';
 import { nodeRow } from '../../engine/index.ts';
+import type { OutboxRow } from '../../prisma/store/types.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Draft, type OutboxEntry, type Settled } from './draft.ts';
 import { placeKey, type Leases } from './leases.ts';
@@ -36,6 +37,8 @@ export interface LoopParts {
   readonly metrics: LoopMetrics;
   readonly owns: (shard: number) => boolean;
   readonly shardOf: (run: string) => number;
+  /** Sends a dispatch of the outbox once more. */
+  readonly sendAgain: (row: OutboxRow) => void;
   /** A commit found that these shards moved. */
   readonly lost: (shards: readonly number[]) => void;
   readonly log: { warn(facts: object, message: string): void; error(facts: object, message: string): void };
@@ -304,13 +307,15 @@ export class RunLoop {
   async #readAgain(): Promise<void> {
     this.#again = undefined;
     await this.#running;
-    const ids = [...this.#forgotten].filter((id) => this.#p.runs.get(id) === undefined && this.#p.owns(this.#p.shardOf(id)));
+    const ids = [...this.#forgotten].filter((id) => this.#p.owns(this.#p.shardOf(id)));
     this.#forgotten.clear();
     if (ids.length === 0 || this.#stopped) return;
     try {
-      for (const live of await this.#read(ids)) {
+      for (const live of await this.#read(ids.filter((id) => this.#p.runs.get(id) === undefined))) {
         if (this.#p.runs.get(live.id) === undefined) this.#p.runs.restore(live);
       }
+      // The commit may have happened and only its answer been lost: then nobody has sent what it holds.
+      for (const row of await this.#p.persistence.outbox(ids)) this.#p.sendAgain(row);
       this.kick();
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: ids.length }, 'could not read runs again after a failed commit');

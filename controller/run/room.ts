@@ -206,6 +206,7 @@ export class RunRoom {
     return new RunLoop({
       clock, metrics, log, runs: this.runs, leases: this.leases, dispatcher: this.dispatcher, wheel: this.#wheel,
       owns: (shard) => this.shards.owns(shard), shardOf,
+      sendAgain: (row) => { this.#takeover.send(row); },
       lost: (shards) => { this.shards.forget(shards); },
       persistence: runPersistence({ store: this.#p.store, owner: this.#p.owner, epoch: (shard) => this.shards.epoch(shard), clock, definitions: this.definitions, log }),
       after: {
