@@ -37,6 +37,7 @@ async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
   const site = await Site.start();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void site.stop().finally(() => { process.exit(130); }); });
   const began = performance.now();
   let wrong = 0;
   let done = 0;
