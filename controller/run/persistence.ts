@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock/index.ts';
-import type { CommitBatch, HalvedResult, LoadedRun } from '../../prisma/store/types.ts';
+import type { CommitBatch, HalvedResult, LoadedRun, OutboxRow } from '../../prisma/store/types.ts';
+import { shardOf } from '../../platform/messages/subjects.ts';
 import type { Definitions } from './definitions.ts';
 import type { Draft } from './draft.ts';
 import type { LiveRun } from './live-run.ts';
@@ -12,6 +13,7 @@ import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 export interface StoreFunctions {
   commit(batch: CommitBatch): Promise<HalvedResult>;
   loadRuns(ids: readonly string[]): Promise<readonly LoadedRun[]>;
+  loadOutbox(shards: readonly number[]): Promise<readonly OutboxRow[]>;
 }
 
 /** Writes and reads runs through `prisma/store`, fenced by the epochs of this replica's shards. */
@@ -25,6 +27,11 @@ export function runPersistence(parts: {
 }): RunPersistence {
   return {
     persist: (drafts, published) => persist(parts, drafts, published),
+    outbox: async (ids) => {
+      const wanted = new Set(ids);
+      const rows = await parts.store.loadOutbox([...new Set(ids.map(shardOf))]);
+      return rows.filter((row) => wanted.has(row.runId));
+    },
     load: async (ids) => {
       const loaded = await parts.store.loadRuns(ids);
       return (await Promise.all(loaded.map((run) => restore(parts, run)))).filter((live) => live !== undefined);

@@ -1,4 +1,5 @@
 import type { RunEvent } from '../../engine/types.ts';
+import type { OutboxRow } from '../../prisma/store/types.ts';
 import type { Draft, NewRunRecord, Settled } from './draft.ts';
 import type { LiveRun } from './live-run.ts';
 
@@ -19,6 +20,8 @@ export interface RunPersistence {
   persist(drafts: readonly Draft[], published: readonly string[]): Promise<PersistResult>;
   /** Live runs by id; runs that ended or never were are absent. */
   load(ids: readonly string[]): Promise<readonly LiveRun[]>;
+  /** Dispatches of some runs that may not have left. */
+  outbox(ids: readonly string[]): Promise<readonly OutboxRow[]>;
 }
 
 /** Work for the run loop: one event of one run. */

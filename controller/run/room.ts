@@ -14,7 +14,7 @@ import type { HttpAllow } from './dispatch-message.ts';
 import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
-import { Leases } from './leases.ts';
+import { Leases, placeKey } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { LogStore } from './log-files.ts';
@@ -35,8 +35,8 @@ import { Takeover, type TakeoverStore } from './takeover.ts';
 export interface RunBus extends DispatchBus {
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): { stop(): void };
   listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): { stop(): void };
-  /** Messages of a pool that wait in the stream or were delivered and not acknowledged. */
-  waiting(namespace: string, pool: string): Promise<number>;
+  /** Messages of a pool that wait in the stream or were delivered and not acknowledged; undefined while it has no consumer. */
+  waiting(namespace: string, pool: string): Promise<number | undefined>;
 }
 
 /** What the room tells the outside. */
@@ -115,6 +115,7 @@ export class RunRoom {
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
       current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
+      wanted: ({ live, node, item, send }) => live.sends.get(placeKey('', node, item)) === send && this.leases.get(live.id, node, item)?.taken !== true,
       sent: ({ run, node, item, attempt, secret }) => {
         const lease = this.leases.get(run, node, item);
         if (lease?.attempt === attempt) lease.secret = secret;
@@ -206,6 +207,7 @@ export class RunRoom {
     return new RunLoop({
       clock, metrics, log, runs: this.runs, leases: this.leases, dispatcher: this.dispatcher, wheel: this.#wheel,
       owns: (shard) => this.shards.owns(shard), shardOf,
+      sendAgain: (row) => { this.#takeover.send(row); },
       lost: (shards) => { this.shards.forget(shards); },
       persistence: runPersistence({ store: this.#p.store, owner: this.#p.owner, epoch: (shard) => this.shards.epoch(shard), clock, definitions: this.definitions, log }),
       after: {

@@ -25,6 +25,8 @@ export interface ShardStore {
   acquire(owner: string, leaseMs: number, wish: { readonly runs: number; readonly singleton: boolean }): Promise<readonly OwnedShard[]>;
   /** Gives some back. */
   release(owner: string, shards: readonly number[]): Promise<void>;
+  /** Frees what earlier processes of this replica left behind. */
+  succeed(owner: string): Promise<void>;
   /** Gives all back and stops being a replica. */
   leave(owner: string): Promise<void>;
 }
@@ -112,6 +114,9 @@ export class ShardKeeper {
 
   /** Takes a share of what is free and keeps renewing. Resolves after the first round, its runs in memory. */
   async start(): Promise<void> {
+    await this.#p.store.succeed(this.#p.owner).catch((error: unknown) => {
+      this.#p.log.warn({ err: errorMessage(error) }, 'could not free the shards of this replica\'s last process; they expire by themselves');
+    });
     await this.look();
     this.#p.notify();
     await this.#loading;

@@ -52,13 +52,13 @@ export class Takeover {
       if (page.length < PAGE) break;
     }
     const outbox = await this.#p.store.loadOutbox(shards);
-    for (const row of outbox) if (held(row.shard)) this.#send(row);
+    for (const row of outbox) if (held(row.shard)) this.send(row);
     if (loaded > 0 || outbox.length > 0) this.#p.log.info({ runs: loaded, outbox: outbox.length, shards: shards.length }, 'took over live runs');
     this.#p.loop.kick();
   }
 
-  /** A row whose attempt is over is only in the way. */
-  #send(row: OutboxRow): void {
+  /** Sends what a row of the outbox stands for, once more under its message id. A row whose attempt is over is only in the way. */
+  send(row: OutboxRow): void {
     const live = this.#p.runs.get(row.runId);
     const current = live === undefined ? undefined : nodeRow(live.state, row.node, row.item);
     const left = (): void => { this.#p.loop.left(row.id); };

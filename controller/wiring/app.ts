@@ -297,7 +297,7 @@ export class ControllerApp {
   #makeRoom(seed: string): RunRoom {
     return new RunRoom({
       clock: this.#clock, owner: this.#owner,
-      store: runStore(this.#db), shardStore: shardStore(this.#db), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
+      store: runStore(this.#db), shardStore: shardStore(this.#db, this.#config.RAMBO_REPLICA), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),
       podOwner: (live, pool) => this.#podOwner(live, pool),

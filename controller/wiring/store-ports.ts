@@ -4,7 +4,7 @@ import type { RunPhase } from '../../crds/workflow-run.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import {
   acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, FIRST_OUTBOX_ID, getRun, getWorkflow, leaveShards, loadLiveRuns, loadOutbox,
-  loadRuns, poolKeys, releaseShards, renewShards, upsertPool, upsertWorkflow, workflowKeys, type Db,
+  loadRuns, poolKeys, releaseShards, renewShards, succeedShards, upsertPool, upsertWorkflow, workflowKeys, type Db,
 } from '../../prisma/store/index.ts';
 import type { PoolPort } from '../pool/pools.ts';
 import type { CommandParts } from '../run/commands.ts';
@@ -39,11 +39,12 @@ async function wholeOutbox(db: Db, shards: readonly number[]): ReturnType<Takeov
 }
 
 /** The shard table. */
-export function shardStore(db: Db): ShardStore {
+export function shardStore(db: Db, replica: string | undefined): ShardStore {
   return {
     acquire: (owner, leaseMs, wish) => acquireShards(db, owner, leaseMs, wish),
     renew: (owner, leaseMs) => renewShards(db, owner, leaseMs),
     release: (owner, shards) => releaseShards(db, owner, shards),
+    succeed: (owner) => (replica === undefined ? Promise.resolve() : succeedShards(db, owner, replica)),
     leave: (owner) => leaveShards(db, owner),
   };
 }

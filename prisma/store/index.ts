@@ -4,7 +4,7 @@ export { openStore, type Db, type Executor, type Statement, type StoreOptions } 
 export { RowError } from './errors.ts';
 export { commitBatch, commitHalving } from './commit.ts';
 export {
-  acquireShards, leaveShards, listShards, releaseShards, renewShards, type ShardRenewal, type ShardRow, type ShardWish,
+  acquireShards, leaveShards, succeedShards, listShards, releaseShards, renewShards, type ShardRenewal, type ShardRow, type ShardWish,
 } from './shards.ts';
 export {
   dueTimers, findIdempotent, FIRST_ID, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,

@@ -52,6 +52,15 @@ const LEAVE: Statement = {
   UPDATE shard SET owner = NULL, lease_until = NULL FROM mine WHERE shard.id = mine.id`,
 };
 
+/** A process is its name and eight random digits: all others of that name are predecessors. */
+const OF_NAME = "starts_with(%, $2::text || '-') AND length(%) = length($2::text) + 9 AND % <> $1::text";
+const SUCCEED: Statement = {
+  name: 'shards-succeed',
+  text: `WITH gone AS (DELETE FROM replica WHERE ${OF_NAME.replaceAll('%', 'name')}),
+  theirs AS (SELECT id FROM shard WHERE ${OF_NAME.replaceAll('%', 'owner')} ORDER BY id FOR UPDATE)
+  UPDATE shard SET owner = NULL, lease_until = NULL FROM theirs WHERE shard.id = theirs.id`,
+};
+
 const LIST: Statement = { name: 'shards-list', text: 'SELECT id, owner, epoch, lease_until AS "leaseUntil" FROM shard ORDER BY id' };
 
 interface Stored { readonly id: number; readonly epoch: string }
@@ -114,6 +123,14 @@ export async function releaseShards(db: Executor, owner: string, shards: readonl
 /** Gives everything back and is no replica any more. Call after every writer has stopped. */
 export async function leaveShards(db: Executor, owner: string): Promise<void> {
   await db.query(LEAVE, [owner]);
+}
+
+/**
+ * Frees what earlier processes of the same replica held: their container has been started again, so they are dead, and
+ * nobody has to wait for their leases. Should one live after all, its writes are refused: every taking raises the epoch.
+ */
+export async function succeedShards(db: Executor, owner: string, replica: string): Promise<void> {
+  await db.query(SUCCEED, [owner, replica]);
 }
 
 /** Who owns what. */

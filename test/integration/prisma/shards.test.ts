@@ -1,4 +1,4 @@
-import { acquireShards, commitBatch, leaveShards, listShards, releaseShards, renewShards, type ShardLease } from '../../../prisma/store/index.ts';
+import { acquireShards, commitBatch, leaveShards, listShards, releaseShards, renewShards, succeedShards, type ShardLease } from '../../../prisma/store/index.ts';
 import { createWrite } from '../../harness/rows.ts';
 import { type Fixture, newRun, openFixture, until } from './fixture.ts';
 
@@ -154,4 +154,16 @@ test('a commit that meets a takeover in flight waits for it and then writes noth
     await until(async () => (await db.query(WAITING, [])).length > 0, 'the commit waits for the takeover');
   });
   expect(await late).toMatchObject({ shardLost: [run.shard], applied: [] });
+});
+
+test('a process started again frees what its predecessors held, and nothing of others', async () => {
+  const { db } = fixture;
+  await acquireShards(db, 'pod-1-aaaaaaaa', 4_000, { runs: 100, singleton: true });
+  await acquireShards(db, 'pod-1-b-aaaaaaaa', 4_000, { runs: 50, singleton: false });
+  await acquireShards(db, 'pod-12-aaaaaaaa', 4_000, { runs: 50, singleton: false });
+  await succeedShards(db, 'pod-1-bbbbbbbb', 'pod-1');
+  const taken = await acquireShards(db, 'pod-1-bbbbbbbb', 4_000);
+  expect(taken.map((lease) => lease.epoch)).toEqual([...Array(100).fill(2n), ...Array(56).fill(1n), 2n]);
+  const owners = Map.groupBy(await listShards(db), (row) => row.owner);
+  expect([...owners].map(([owner, rows]) => [owner, rows.length])).toEqual(expect.arrayContaining([['pod-1-bbbbbbbb', 157], ['pod-1-b-aaaaaaaa', 50], ['pod-12-aaaaaaaa', 50]]));
 });
