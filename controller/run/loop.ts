@@ -123,7 +123,7 @@ export class RunLoop {
       } catch (error) {
         // Only a bug comes here: expected failures are settled inside. Nobody may wait for an answer for ever.
         this.#p.log.error({ err: errorMessage(error) }, 'run loop round failed');
-        for (const work of works) work.settle?.({ status: 'Retry', message: 'internal error' });
+        for (const work of works) this.#postpone(work, 'internal error');
       }
     }
   }
@@ -145,26 +145,42 @@ export class RunLoop {
   }
 
   async #round(works: readonly Work[]): Promise<void> {
-    await this.#load(works);
+    const unread = await this.#load(works);
     const drafts = new Map<string, Draft>();
-    for (const work of works) this.#apply(work, drafts);
+    for (const work of works) {
+      if (unread.has(work.run)) this.#postpone(work, 'the database is not available');
+      else this.#apply(work, drafts);
+    }
     this.#admit(drafts);
     this.#resendAll(drafts);
     await this.#commit([...drafts.values()].filter((draft) => draft.dirty), works.length);
   }
 
-  /** Reads the runs that are ours and not in memory, all at once. */
-  async #load(works: readonly Work[]): Promise<void> {
+  /** Not now: whoever waits is told, and the run is read again, because a timer that fired would never come again. */
+  #postpone(work: Work, message: string): void {
+    this.#p.runs.drop(work.run);
+    this.#later(work.run);
+    work.settle?.({ status: 'Retry', message });
+  }
+
+  #later(run: string): void {
+    this.#forgotten.add(run);
+    this.#again ??= this.#p.clock.after(READ_AGAIN_MS, () => { void this.#readAgain(); });
+  }
+
+  /** Reads the runs that are ours and not in memory, all at once. Returns those that could not be read: the others go on. */
+  async #load(works: readonly Work[]): Promise<ReadonlySet<string>> {
     const missing = new Set<string>();
     for (const { run, create } of works) {
       if (create === undefined && this.#p.runs.get(run) === undefined && this.#p.owns(this.#p.shardOf(run))) missing.add(run);
     }
-    if (missing.size === 0) return;
+    if (missing.size === 0) return missing;
     try {
       for (const live of await this.#read([...missing])) this.#p.runs.restore(live);
+      return new Set();
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: missing.size }, 'could not load runs');
-      throw error;
+      return missing;
     }
   }
 
@@ -299,8 +315,7 @@ export class RunLoop {
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
   #forget(draft: Draft, settled: Settled): void {
     this.#p.runs.drop(draft.live.id);
-    this.#forgotten.add(draft.live.id);
-    this.#again ??= this.#p.clock.after(READ_AGAIN_MS, () => { void this.#readAgain(); });
+    this.#later(draft.live.id);
     draft.settle(settled);
   }
 

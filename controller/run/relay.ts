@@ -26,6 +26,8 @@ export interface RelayParts {
   readonly httpAllow: HttpAllow;
   /** A dispatch is about to leave, with its secret. */
   readonly sent: (message: DispatchMessage) => void;
+  /** Whether a sending is the last one of its attempt, and no runner has shown that it has it. */
+  readonly wanted: (out: Outgoing) => boolean;
   /** Whether this is still the run in memory. */
   readonly current: (live: LiveRun) => boolean;
   /** Whether this replica still speaks for the run; else its outbox row is the next owner's. */
@@ -96,6 +98,8 @@ export class Relay {
       await this.#p.pods.create(out);
       return;
     }
+    // Superseded by a later sending, or known to have arrived: once more would only run it twice.
+    if (!this.#p.wanted(out)) return;
     const { meta } = out.live;
     const message = dispatchMessage(out.live, dispatch, out.send, this.#p);
     this.#p.sent(message);

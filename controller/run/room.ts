@@ -14,7 +14,7 @@ import type { HttpAllow } from './dispatch-message.ts';
 import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
-import { Leases } from './leases.ts';
+import { Leases, placeKey } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { LogStore } from './log-files.ts';
@@ -115,6 +115,7 @@ export class RunRoom {
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
       current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
+      wanted: ({ live, node, item, send }) => live.sends.get(placeKey('', node, item)) === send && this.leases.get(live.id, node, item)?.taken !== true,
       sent: ({ run, node, item, attempt, secret }) => {
         const lease = this.leases.get(run, node, item);
         if (lease?.attempt === attempt) lease.secret = secret;

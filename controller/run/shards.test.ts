@@ -69,6 +69,8 @@ interface Replica {
   readonly told: string[];
   readonly calls: string[];
   away: boolean;
+  /** Holds back the answer to a renewal. */
+  slow?: Promise<undefined> | undefined;
   /** Holds back the end of what is being written. */
   settled: Promise<void>;
   /** What loading does. */
@@ -85,7 +87,11 @@ class World {
       away: false, told: [], calls: [], settled: Promise.resolve(), load: () => Promise.resolve(),
       keeper: new ShardKeeper({
         clock: this.clock, owner: name, log: { info: () => undefined, warn: () => undefined },
-        store: { renew: (...a) => store.renew(...a), acquire: (...a) => store.acquire(...a), release: (...a) => store.release(...a), succeed: (...a) => store.succeed(...a), leave: (...a) => store.leave(...a) },
+        store: { renew: async (...a) => {
+          const renewal = await store.renew(...a);
+          await replica.slow;
+          return renewal;
+        }, acquire: (...a) => store.acquire(...a), release: (...a) => store.release(...a), succeed: (...a) => store.succeed(...a), leave: (...a) => store.leave(...a) },
         notify: () => { for (const other of this.all) if (other !== replica && !other.away) void other.keeper.look(); },
         listener: {
           gained: async (shards) => {
@@ -218,6 +224,20 @@ test('a process started again takes over from its predecessor at once', async ()
   const after = await world.start('a-2');
   expect(after.keeper.size).toBe(257);
   expect(after.keeper.epoch(7)).toBe(2n);
+});
+
+test('so does one whose renewal was answered only after its fence', async () => {
+  const world = new World();
+  const a = await world.start('a');
+  await world.run(SHARD_RENEW_MS - 100);
+  const answer = Promise.withResolvers<undefined>();
+  a.slow = answer.promise;
+  await world.run(3_000);
+  expect([a.keeper.size, a.keeper.owns(7)]).toEqual([257, false]);
+  a.slow = undefined;
+  answer.resolve(undefined);
+  await world.run(50);
+  expect(a.told.slice(-2)).toEqual(['-257', '+257']);
 });
 
 test('a pause within the fence moves nothing', async () => {

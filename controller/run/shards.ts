@@ -173,10 +173,9 @@ export class ShardKeeper {
   async #turn(): Promise<void> {
     const { store, owner, clock } = this.#p;
     const started = clock.monotonic();
-    const lapsed = !this.current;
     const renewal = await store.renew(owner, SHARD_LEASE_MS);
-    // Whatever came while `owns` said no was passed over, although the table may say that nobody else took anything.
-    if (lapsed) this.forget([...this.#owned.keys()]);
+    // Whatever came while `owns` said no, be it only since we asked, was passed over, although nobody else may have taken anything.
+    if (!this.current) this.forget([...this.#owned.keys()]);
     this.#renewedAt = started;
     this.#soonestMs = renewal.soonestMs;
     this.#believe(renewal.kept);

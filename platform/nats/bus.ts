@@ -100,14 +100,17 @@ export class Bus {
 
   /** Hears every message; what the handler throws is logged. */
   listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): Stoppable {
-    return this.#subscribe(subject, (message) => { handler(message.subject, message.data); });
+    const subscription = this.#subscribe(subject, (message) => { handler(message.subject, message.data); });
+    return { stop: () => { subscription.unsubscribe(); } };
   }
 
-  /** Answers every message with what the handler returns. */
+  /** Answers every message with what the handler returns. Once stopped, requests that are on their way here are still answered. */
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): Stoppable {
-    return this.#subscribe(subject, (message) => {
+    const subscription = this.#subscribe(subject, (message) => {
       handler(message.subject, message.data).then((reply) => { this.#turn.add(() => { message.respond(reply); }); }, (error: unknown) => { this.#failed(subject, error); });
     });
+    // Dropped without a word, each would cost whoever asked its whole patience.
+    return { stop: () => { subscription.drain().catch(() => undefined); } };
   }
 
   /** Puts a dispatch into the stream; resolves when the stream has it. Throws UnavailableError when it has not, or may not have. */
@@ -199,8 +202,8 @@ export class Bus {
     return this.#jsm;
   }
 
-  #subscribe(subject: string, handle: (message: Msg) => void): Stoppable {
-    const subscription: Subscription = this.#nc.subscribe(subject, { callback: (error, message) => {
+  #subscribe(subject: string, handle: (message: Msg) => void): Subscription {
+    return this.#nc.subscribe(subject, { callback: (error, message) => {
       if (error !== null) {
         this.#failed(subject, error);
         return;
@@ -211,7 +214,6 @@ export class Bus {
         this.#failed(subject, thrown);
       }
     } });
-    return { stop: () => { subscription.unsubscribe(); } };
   }
 
   #failed(subject: string, error: unknown): void {

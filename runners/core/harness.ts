@@ -56,6 +56,8 @@ const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 /** While nobody speaks for a run its shard is on its way to another controller: asking costs NATS alone, so it is asked often. */
 const NOBODY_MAX_MS = 500;
+/** Attempts of the past that a runner knows again. */
+const RAN_KEPT = 4_096;
 /** Attempts in one beat; the receiver refuses more. */
 const BEAT_ATTEMPTS = 1_024;
 
@@ -64,6 +66,7 @@ export class Harness {
   readonly #p: HarnessParts;
   readonly #running = new Map<string, Attempt>();
   readonly #reporting = new Set<Promise<void>>();
+  readonly #ran = new Set<string>();
   #beat: TimerHandle | undefined;
   #fresh: Attempt[] = [];
   readonly #drained = new AbortController();
@@ -140,8 +143,8 @@ export class Harness {
       this.#sendBeat(dispatch.shard, { attempts: [], refused: [refOf(dispatch)] });
       return undefined;
     }
-    if (this.#running.has(attemptKey(dispatch))) {
-      this.#p.log.warn({ run: dispatch.run, node: dispatch.node, attempt: dispatch.attempt }, 'an attempt that runs here was sent again; it is left out');
+    if (this.#running.has(attemptKey(dispatch)) || this.#ran.has(attemptKey(dispatch))) {
+      this.#p.log.warn({ run: dispatch.run, node: dispatch.node, attempt: dispatch.attempt }, 'an attempt that runs or ran here was sent again; it is left out');
       return undefined;
     }
     if (this.#draining) {
@@ -162,9 +165,16 @@ export class Harness {
       .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
     const reporting = this.#report(dispatch, attempt.result(outcome)).finally(() => {
       this.#running.delete(attempt.key);
+      this.#remember(attempt.key);
       this.#reporting.delete(reporting);
     });
     this.#reporting.add(reporting);
+  }
+
+  /** A stream that lost its memory may bring an attempt again that has been reported. */
+  #remember(key: string): void {
+    this.#ran.add(key);
+    if (this.#ran.size > RAN_KEPT) this.#ran.delete(this.#ran.values().next().value ?? key);
   }
 
   /** Repeats the result until somebody answers that it is recorded, or that it does not count. */

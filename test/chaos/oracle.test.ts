@@ -13,7 +13,7 @@ function world(over: Partial<World> = {}): World {
     events: [{ run: RUN, seq: 1, kind: 'RunStarted', node: null, item: null, attempt: null }, { ...place, seq: 2, kind: 'NodeSucceeded', attempt: 2 }, { run: RUN, seq: 3, kind: 'RunSucceeded', node: null, item: null, attempt: null }],
     objects: [{ uid: RUN, phase: 'Succeeded', progress: '1/1' }], outbox: 0, pods: [],
     ledger: [{ ...place, key: 'k', attempt: 1 }, { ...place, key: 'k', attempt: 2 }], effects: new Map([['k', 1]]),
-    recorded: [{ ...place, attempt: 2 }], accepted: new Map([[RUN, 'Succeeded']]), staleWrites: [], seenFinal: new Map(), ...over,
+    recorded: [{ ...place, attempt: 2 }], accepted: new Map([[RUN, 'Succeeded']]), staleWrites: [], natsLost: false, seenFinal: new Map(), ...over,
   };
 }
 

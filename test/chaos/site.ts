@@ -34,6 +34,7 @@ export class Site {
   readonly dir: string;
   readonly #final = new Map<string, string>();
   #armed = '';
+  #natsLost = false;
   #ownersThen: ReadonlyMap<number, string> = new Map();
 
   private constructor(t: TestStack, dir: string) {
@@ -68,6 +69,7 @@ export class Site {
   arm(armed: Partial<Armed>): void {
     const file = this.#control('armed.json');
     this.#armed = randomUUID();
+    this.#natsLost = false;
     writeFileSync(`${file}.new`, JSON.stringify({ id: this.#armed, faults: [], count: false, ...armed }));
     renameSync(`${file}.new`, file);
   }
@@ -135,6 +137,7 @@ export class Site {
   async act(what: Act['what']): Promise<void> {
     const { stack } = this.t;
     const controller = stack.child('controller-0');
+    this.#natsLost ||= what === 'kill-nats' || what === 'wipe-nats';
     switch (what) {
       case 'kill-controller': controller.kill(); return;
       case 'term-controller': if (controller.pid !== undefined) process.kill(controller.pid, 'SIGTERM'); return;
@@ -255,7 +258,7 @@ export class Site {
     const seenFinal = new Map(this.#final);
     for (const run of runs) if (['Succeeded', 'Failed', 'Cancelled'].includes(run.phase)) this.#final.set(run.id, run.phase);
     return {
-      runs, nodes, events, accepted, seenFinal, outbox: Number(outbox[0]?.n), staleWrites: stale.map((row) => row.text),
+      runs, nodes, events, accepted, seenFinal, natsLost: this.#natsLost, outbox: Number(outbox[0]?.n), staleWrites: stale.map((row) => row.text),
       attempts: attempts.map((a) => ({ ...a, reason: a.error === null ? null : reasonOf(a.error) })),
       objects: wfr.items.map((o) => ({ uid: o.metadata.uid, phase: o.status?.phase, progress: o.status?.progress })),
       pods: pod.items.filter((p) => accepted.has(p.metadata.labels['rambo.dev/run-id'] ?? '')).map((p) => ({ name: p.metadata.name, run: p.metadata.labels['rambo.dev/run-id'] ?? '' })),
