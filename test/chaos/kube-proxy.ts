@@ -1,5 +1,5 @@
-import { Agent, createServer, request as httpsRequest, type Server } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent as TlsAgent, createServer as createTlsServer, request as requestTls } from 'node:https';
+import { Agent, createServer, request as requestPlain, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** A request on its way to the API server. */
@@ -49,12 +49,10 @@ interface Watch {
   rest: string;
 }
 
-/** What a kube proxy needs: where the API server is, and a certificate that its clients trust. */
+/** What a kube proxy needs: where the API server is, and a certificate that its clients trust; without one it speaks plain HTTP. */
 export interface KubeProxyOptions {
   readonly server: string;
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
   /** 0 to 1. */
   readonly random: () => number;
 }
@@ -68,16 +66,18 @@ export class KubeProxy {
   readonly #agent: Agent;
   readonly #server: Server;
   readonly #watches = new Set<Watch>();
-  readonly #first = new Map<string, string>();
+  readonly #first = new Map<string, Buffer>();
   #rules: ArmedRule[] = [];
   #dropEvents: { readonly resource: string; readonly nth: number; seen: number } | undefined;
   #dropped = 0;
-  #freezeNew = new Set<string>();
+  #freezeNew: ReadonlySet<string> = new Set<string>();
 
   private constructor(options: KubeProxyOptions) {
     this.#o = options;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 64, ca: options.ca });
-    this.#server = createServer({ cert: options.cert, key: options.key }, (request, response) => { void this.#pass(request, response); });
+    const { tls } = options;
+    const pass = (request: IncomingMessage, response: ServerResponse): void => { void this.#pass(request, response); };
+    this.#agent = tls === undefined ? new Agent({ keepAlive: true }) : new TlsAgent({ keepAlive: true, maxSockets: 64, ca: tls.ca });
+    this.#server = tls === undefined ? createServer(pass) : createTlsServer({ cert: tls.cert, key: tls.key }, pass);
     this.#server.on('clientError', (_, socket) => { socket.destroy(); });
   }
 
@@ -90,7 +90,7 @@ export class KubeProxy {
 
   get url(): string {
     const address = this.#server.address() as AddressInfo;
-    return `https://127.0.0.1:${address.port}`;
+    return `${this.#o.tls === undefined ? 'http' : 'https'}://127.0.0.1:${address.port}`;
   }
 
   /** Adds a fault; returns how to ask how often it struck. */
@@ -100,10 +100,15 @@ export class KubeProxy {
     return { struck: () => armed.struck, remove: () => { this.#rules = this.#rules.filter((other) => other !== armed); } };
   }
 
-  /** Takes all faults out; frozen watches are cut, because what they missed is gone. */
+  /** Takes all faults out. */
   heal(): void {
     this.#rules = [];
     this.#dropEvents = undefined;
+    this.thaw();
+  }
+
+  /** Frozen watches are cut, because what they missed is gone; new ones speak again. */
+  thaw(): void {
     this.#freezeNew = new Set();
     for (const watch of this.#watches) if (watch.frozen) this.#end(watch, 'cut');
   }
@@ -120,7 +125,7 @@ export class KubeProxy {
 
   /** Watches stay open and say nothing any more; those that are opened meanwhile too, until `heal`. */
   freezeWatches(resource: string): void {
-    this.#freezeNew.add(resource);
+    this.#freezeNew = new Set([...this.#freezeNew, resource]);
     for (const watch of this.#of(resource)) watch.frozen = true;
   }
 
@@ -185,17 +190,21 @@ export class KubeProxy {
       request.socket.destroy();
       return;
     }
-    const known = this.#first.get(request.url ?? '');
-    if (known === undefined && upstream.statusCode === 200 && (passing.verb === 'list' || passing.verb === 'get')) this.#first.set(request.url ?? '', text.toString('utf8'));
-    const answered = fault?.kind === 'stale' && known !== undefined ? Buffer.from(known) : text;
-    response.writeHead(upstream.statusCode ?? 502, { ...upstream.headers, 'content-length': String(answered.length), 'transfer-encoding': undefined } as Record<string, string>);
-    response.end(answered);
+    give(response, upstream, this.#remembered(passing, request.url ?? '', upstream, text, fault));
+  }
+
+  /** The answer, or the one that this path gave first. */
+  #remembered({ verb }: Passing, url: string, upstream: IncomingMessage, text: Buffer, fault: KubeFault | undefined): Buffer {
+    const first = this.#first.get(url);
+    if (fault?.kind === 'stale' && first !== undefined) return first;
+    if (first === undefined && upstream.statusCode === 200 && (verb === 'list' || verb === 'get')) this.#first.set(url, text);
+    return text;
   }
 
   #forward(request: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const { host: _host, connection: _connection, ...headers } = request.headers;
-      const outgoing = httpsRequest(this.#o.server + (request.url ?? ''), { method: request.method, agent: this.#agent, headers }, resolve);
+      const outgoing = (this.#o.tls === undefined ? requestPlain : requestTls)(this.#o.server + (request.url ?? ''), { method: request.method, agent: this.#agent, headers }, resolve);
       outgoing.on('error', reject);
       outgoing.end(body);
     });
@@ -253,6 +262,12 @@ function refuse(response: ServerResponse, { code, reason, retryAfterS }: Extract
   const body = JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message: `${reason} (fault)` });
   response.writeHead(code, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...(retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) }) });
   response.end(body);
+}
+
+function give(response: ServerResponse, upstream: IncomingMessage, text: Buffer): void {
+  const type = upstream.headers['content-type'];
+  response.writeHead(upstream.statusCode ?? 502, { ...(type === undefined ? {} : { 'content-type': type }), 'content-length': String(text.length) });
+  response.end(text);
 }
 
 async function readAll(stream: IncomingMessage): Promise<Buffer> {
