@@ -35,8 +35,8 @@ import { Takeover, type TakeoverStore } from './takeover.ts';
 export interface RunBus extends DispatchBus {
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): { stop(): void };
   listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): { stop(): void };
-  /** Messages of a pool that wait in the stream or were delivered and not acknowledged. */
-  waiting(namespace: string, pool: string): Promise<number>;
+  /** Messages of a pool that wait in the stream or were delivered and not acknowledged; undefined while it has no consumer. */
+  waiting(namespace: string, pool: string): Promise<number | undefined>;
 }
 
 /** What the room tells the outside. */

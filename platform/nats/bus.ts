@@ -155,14 +155,14 @@ export class Bus {
     await jsm.consumers.delete(DISPATCH_STREAM, dispatchConsumer(namespace, pool)).catch((error: unknown) => { if (!notFound(error)) throw error; });
   }
 
-  /** Dispatches of a pool that wait, or were delivered and not acknowledged; 0 when there is no consumer. */
-  async waiting(namespace: string, pool: string): Promise<number> {
+  /** Dispatches of a pool that wait, or were delivered and not acknowledged; undefined when there is no consumer. */
+  async waiting(namespace: string, pool: string): Promise<number | undefined> {
     const jsm = await this.#manager();
     try {
       const info = await jsm.consumers.info(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
       return info.num_pending + info.num_ack_pending;
     } catch (error) {
-      if (notFound(error)) return 0;
+      if (notFound(error)) return undefined;
       throw error;
     }
   }

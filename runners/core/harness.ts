@@ -49,7 +49,7 @@ export interface HarnessParts {
 
 const BEAT_MS = 2_000;
 /** Attempts that are over before this send no sign of life at all: their result says more. */
-const FIRST_BEAT_MS = 50;
+const FIRST_BEAT_MS = 20;
 const PULL_MS = 30_000;
 const REPLY_MS = 2_000;
 const RETRY_MIN_MS = 100;
