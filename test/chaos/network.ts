@@ -74,7 +74,7 @@ export class Network implements StackNetwork {
 
   async close(): Promise<void> {
     const all = [...this.#lines.values()].flatMap(({ pg, nats, kube }) => [pg, nats, kube]);
-    await Promise.all([this.#runners, ...all].map((proxy) => proxy?.close()));
+    await Promise.all([this.#runners, ...all].map(async (proxy) => { await proxy?.close(); }));
   }
 }
 
@@ -163,7 +163,7 @@ function breakKube(kube: KubeProxy, how: NetFault['how']): () => void {
 export function netPlan(next: () => number): readonly NetFault[] {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T;
   return Array.from({ length: 1 + Math.floor(next() * 2) }, (): NetFault => {
-    const times = { atMs: Math.floor(next() * 1_200), forMs: pick([200, 1_000, 3_000, 6_000]) };
+    const times = { atMs: Math.floor(next() * 700), forMs: pick([200, 1_000, 3_000, 6_000]) };
     return next() < 0.4 ? { ...times, line: 'controller kube', how: pick(KUBE_FAULTS) } : { ...times, line: pick(LINES), how: pick(LINE_FAULTS) };
   });
 }
