@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { sleep, systemClock } from '../clock/index.ts';
 
 declare global {
   /**
@@ -125,7 +126,6 @@ async function strike(point: string, error: FaultError): Promise<FaultAction | u
   if (action === 'kill') process.kill(process.pid, 'SIGKILL');
   if (action === 'stop') process.kill(process.pid, 'SIGSTOP');
   if (action === 'error') throw error(point);
-  // eslint-disable-next-line no-restricted-globals -- a delay of the real world, in chaos bundles only
-  if (typeof action === 'object') await new Promise((resolve) => { setTimeout(resolve, action.delayMs); });
+  if (typeof action === 'object') await sleep(systemClock, action.delayMs);
   return action;
 }
