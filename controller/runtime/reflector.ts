@@ -114,12 +114,9 @@ export class Reflector {
     let listed = false;
     while (!this.#stopping.signal.aborted) {
       try {
-        if (!listed) {
-          if (this.#version !== '') this.#p.observe?.relist();
-          await this.#list();
-          listed = true;
-          firstSync();
-        }
+        if (!listed) await this.#list();
+        listed = true;
+        firstSync();
         await this.#watch();
       } catch (error) {
         if (this.#stopping.signal.aborted) break;
@@ -139,6 +136,7 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
+    if (this.#version !== '') this.#p.observe?.relist();
     const found = new Map<string, KubeObject>();
     let page = '';
     let version = '';
