@@ -1,243 +1,185 @@
-import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
-import fc from 'fast-check';
+import type { IncomingMessage } from 'node:http';
 import { ManualClock } from '../../platform/clock/manual.ts';
-import type { KubeRequest } from '../../platform/kube/client.ts';
 import { KubeError } from '../../platform/kube/errors.ts';
+import type { KubeRequest } from '../../platform/kube/client.ts';
 import { Reflector, type KubeObject } from './reflector.ts';
 
-function object(name: string, version: number, uid = `uid-${name}`): KubeObject {
-  return { metadata: { name, namespace: 'ns', uid, resourceVersion: String(version) } };
-}
+const META = { namespace: 'a', resourceVersion: '1' };
+const object = (name: string, uid: string, version: number): KubeObject => ({ metadata: { ...META, name, uid, resourceVersion: String(version) } });
+const silent = { info: () => undefined, warn: () => undefined };
 
-/** An API server by hand: lists are answered from `objects`, watches are streams the test writes to. */
-class Server {
-  objects: KubeObject[] = [];
+/** A watch as the server holds it. */
+interface Open { readonly stream: PassThrough; readonly from: string; readonly signal: AbortSignal }
+
+/** A reflector against a server that does what the test says. */
+class World {
+  readonly clock = new ManualClock();
+  readonly told: string[] = [];
+  readonly watches: Open[] = [];
+  readonly lists: string[] = [];
+  stalls = 0;
+  relists = 0;
+  items: KubeObject[] = [];
   version = 1;
-  pageSize = 500;
-  readonly lists: KubeRequest[] = [];
-  readonly watches: { readonly request: KubeRequest; readonly out: PassThrough & { complete?: boolean }; readonly signal: AbortSignal }[] = [];
-  fail: ((request: KubeRequest) => Error | undefined) | undefined;
+  broken: 'none' | 'list' | 'watch' = 'none';
+  poison = '';
+  readonly reflector: Reflector;
 
-  json(request: KubeRequest): Promise<unknown> {
-    this.lists.push(request);
-    const error = this.fail?.(request);
-    if (error !== undefined) return Promise.reject(error);
-    const from = Number(request.query?.['continue'] ?? 0);
-    const items = this.objects.slice(from, from + this.pageSize);
-    const more = from + items.length < this.objects.length;
-    return Promise.resolve({ metadata: { resourceVersion: String(this.version), ...(more ? { continue: String(from + items.length) } : {}) }, items });
+  constructor() {
+    this.reflector = new Reflector({
+      client: { json: (request) => this.#list(request), stream: (request, signal) => this.#watch(request, signal) },
+      path: '/apis/x', resource: 'things', clock: this.clock, random: () => 0.5, log: silent,
+      observe: { event: () => undefined, relist: () => { this.relists++; }, stall: () => { this.stalls++; } },
+      handler: {
+        changed: (now, before) => { if (now.metadata.name === this.poison) throw new Error('bug'); this.told.push(`${before === undefined ? 'add' : 'change'} ${now.metadata.uid}`); },
+        deleted: (last) => { this.told.push(`delete ${last.metadata.uid}`); },
+        synced: () => { this.told.push('synced'); },
+      },
+    });
   }
 
-  stream(request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
-    const error = this.fail?.(request);
-    if (error !== undefined) return Promise.reject(error);
-    const out: PassThrough & { complete?: boolean } = new PassThrough();
-    signal.addEventListener('abort', () => { out.destroy(new Error('aborted')); });
-    out.on('error', () => undefined);
-    this.watches.push({ request, out, signal });
-    return Promise.resolve(out as never);
+  async #list(request: KubeRequest): Promise<unknown> {
+    this.lists.push(request.path);
+    if (this.broken === 'list') throw new KubeError(500, 'InternalError', 'broken');
+    return { metadata: { resourceVersion: String(this.version) }, items: this.items };
   }
 
-  get watch(): Server['watches'][number] {
+  async #watch(request: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    if (this.broken === 'watch') throw new KubeError(500, 'InternalError', 'broken');
+    const stream = Object.assign(new PassThrough(), { complete: true });
+    signal.addEventListener('abort', () => { stream.destroy(new Error('aborted')); });
+    stream.on('error', () => undefined);
+    this.watches.push({ stream, from: request.query?.['resourceVersion'] ?? '', signal });
+    // The reflector reads it as a stream of bytes and asks whether it is complete.
+    return stream as unknown as IncomingMessage;
+  }
+
+  get watch(): Open {
     const last = this.watches.at(-1);
-    if (last === undefined) throw new Error('nobody watches');
+    if (last === undefined) throw new Error('no watch is open');
     return last;
   }
 
-  send(type: string, body: unknown): void {
-    this.watch.out.write(`${JSON.stringify({ type, object: body })}\n`);
+  send(type: string, what: object): void {
+    this.watch.stream.write(`${JSON.stringify({ type, object: what })}\n`);
   }
 
-  /** Ends the watch as the server does when its time is up. */
-  end(): void {
-    this.watch.out.complete = true;
-    this.watch.out.end();
+  /** Lets everything happen that needs no time. */
+  async turn(): Promise<void> {
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => { setImmediate(resolve); });
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    await this.turn();
+  }
+
+  async start(...items: KubeObject[]): Promise<void> {
+    this.items = items;
+    await this.reflector.start();
+    await this.turn();
   }
 }
 
-interface Rig {
-  readonly server: Server;
-  readonly reflector: Reflector;
-  readonly clock: ManualClock;
-  readonly told: string[];
-  readonly counted: { relists: number; stalls: number };
-  /** Lets everything that is ready run, and time pass until `holds`. */
-  until(what: string, holds: () => boolean): Promise<void>;
-}
+let world: World;
+beforeEach(() => { world = new World(); });
+afterEach(async () => { await world.reflector.stop(); });
 
-const rigs: Rig[] = [];
-afterEach(async () => { for (const { reflector } of rigs.splice(0)) await reflector.stop(); });
+test('tells what is there, then every change, from the version of the list on', async () => {
+  await world.start(object('x', 'x1', 1));
+  expect(world.told).toEqual(['add x1', 'synced']);
+  expect(world.watch.from).toBe('1');
+  world.send('ADDED', object('y', 'y1', 2));
+  world.send('MODIFIED', object('x', 'x1', 3));
+  world.send('DELETED', object('y', 'y1', 4));
+  await world.turn();
+  expect(world.told.slice(2)).toEqual(['add y1', 'change x1', 'delete y1']);
+  expect(world.reflector.size).toBe(1);
+});
 
-async function settle(): Promise<void> {
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => { setImmediate(resolve); });
-}
+test.each<[string, () => void]>([
+  ['a line that is no JSON', () => world.watch.stream.write('{"type":"MODIFIED","object":{"kind":"Half\n')],
+  ['the word that our version is too old', () => { world.send('ERROR', { kind: 'Status', code: 410 }); }],
+  ['an object without metadata', () => { world.send('ADDED', { kind: 'Thing' }); }],
+])('%s: the list is read again; what was made anew under its name is told as deleted and new', async (_, spoil) => {
+  await world.start(object('x', 'x1', 1), object('z', 'z1', 1));
+  world.items = [object('x', 'x2', 8), object('z', 'z1', 1)];
+  world.version = 9;
+  spoil();
+  await world.turn();
+  await world.pass(100);
+  expect(world.told.slice(3)).toEqual(['delete x1', 'add x2', 'synced']);
+  expect(world.watch.from).toBe('9');
+  expect(world.relists).toBe(1);
+});
 
-async function start(objects: KubeObject[] = [], more: { fail?: Server['fail']; pageSize?: number; explode?: (name: string) => boolean } = {}): Promise<Rig> {
-  const server = new Server();
-  server.objects = objects;
-  server.fail = more.fail;
-  server.pageSize = more.pageSize ?? 500;
-  const clock = new ManualClock();
-  const told: string[] = [];
-  const counted = { relists: 0, stalls: 0 };
-  const tell = (text: string, name: string): void => {
-    told.push(text);
-    if (more.explode?.(name) === true) throw new Error('poison');
-  };
-  const reflector = new Reflector({
-    client: server, path: '/things', resource: 'things', clock, random: () => 0.5, log: { info: () => undefined, warn: () => undefined },
-    handler: {
-      changed: (o, before) => { tell(`${before === undefined ? '+' : '~'}${o.metadata.name}@${o.metadata.resourceVersion}`, o.metadata.name); },
-      deleted: (o) => { tell(`-${o.metadata.name}/${o.metadata.uid}`, o.metadata.name); },
-      synced: () => { told.push('synced'); },
-    },
-    observe: { event: () => undefined, relist: () => { counted.relists++; }, stall: () => { counted.stalls++; } },
-  });
-  const made: Rig = {
-    server, reflector, clock, told, counted,
-    until: async (what, holds) => {
-      for (let i = 0; i < 400; i++) {
-        await settle();
-        if (holds()) return;
-        clock.advance(50);
-      }
-      throw new Error(`waited in vain for ${what}`);
-    },
-  };
-  rigs.push(made);
+test('a watch that breaks is opened again from the last version seen, a bookmark counts', async () => {
+  await world.start(object('x', 'x1', 1));
+  world.send('BOOKMARK', { metadata: { name: '', resourceVersion: '17' } });
+  await world.turn();
+  world.watch.stream.destroy(new Error('reset'));
+  await world.turn();
+  await world.pass(100);
+  expect(world.watches.map(({ from }) => from)).toEqual(['1', '17']);
+  expect(world.lists).toHaveLength(1);
+});
+
+test('a watch that is open and says nothing is noticed within a minute', async () => {
+  await world.start(object('x', 'x1', 1));
+  await world.pass(54_000);
+  expect(world.watches).toHaveLength(1);
+  await world.pass(1_000);
+  await world.pass(100);
+  expect(world.watches).toHaveLength(2);
+  expect([world.stalls, world.lists.length]).toEqual([1, 1]);
+  expect(world.watches[0]?.signal.aborted).toBe(true);
+});
+
+test('an event that never arrived comes to light when the list is read anew', async () => {
+  await world.start(object('x', 'x1', 1));
+  world.items = [object('x', 'x1', 1), object('lost', 'l1', 5)];
+  world.version = 30;
+  for (let passed = 0; passed < 600_000; passed += 20_000) {
+    world.send('BOOKMARK', { metadata: { name: '', resourceVersion: '20' } });
+    await world.turn();
+    expect(world.told).toEqual(['add x1', 'synced']);
+    await world.pass(20_000);
+  }
+  await world.pass(100);
+  expect(world.told.slice(2)).toEqual(['add l1', 'synced']);
+});
+
+test('a server that refuses, or ends every watch at once, is asked ever more slowly', async () => {
+  await world.start();
+  for (const [broken, most] of [['watch', 12], ['none', 12]] as const) {
+    world.broken = broken;
+    const before = world.watches.length;
+    for (let i = 0; i < 600; i++) {
+      if (broken === 'none') world.watch.stream.end();
+      await world.pass(100);
+    }
+    expect(world.watches.length - before).toBeLessThan(most);
+  }
+});
+
+test('a list that fails is asked for again, and start resolves once it worked', async () => {
+  world.broken = 'list';
   let started = false;
-  void reflector.start().then(() => { started = true; });
-  await made.until('the first watch', () => started && server.watches.length > 0);
-  return made;
-}
-
-test('lists in pages, tells of each object, then watches from the version of the list', async () => {
-  const { server, told, reflector } = await start([object('a', 3), object('b', 4), object('c', 5)], { pageSize: 2 });
-  expect(told).toEqual(['+a@3', '+b@4', '+c@5', 'synced']);
-  expect(server.lists.map((list) => list.query?.['continue'])).toEqual([undefined, '2']);
-  expect(server.watch.request.query).toMatchObject({ watch: 'true', allowWatchBookmarks: 'true', resourceVersion: '1' });
-  expect(reflector.size).toBe(3);
-  expect(Object.isFrozen(reflector.get('ns/a'))).toBe(true);
+  void world.reflector.start().then(() => { started = true; });
+  await world.turn();
+  expect(started).toBe(false);
+  world.broken = 'none';
+  await world.pass(100);
+  expect(started).toBe(true);
 });
 
-test('follows additions, changes and deletions in order', async () => {
-  const { server, told, reflector } = await start([object('a', 1)]);
-  server.send('ADDED', object('b', 2));
-  server.send('MODIFIED', object('a', 3));
-  server.send('DELETED', object('b', 4));
-  await settle();
-  expect(told.slice(2)).toEqual(['+b@2', '~a@3', '-b/uid-b']);
-  expect([...reflector.values()].map((o) => o.metadata.name)).toEqual(['a']);
-});
-
-test('a watch that ends goes on from the last version seen, bookmarks included; nothing is listed or told again', async () => {
-  const { server, told, until } = await start([object('a', 1)]);
-  server.send('MODIFIED', object('a', 7));
-  server.send('BOOKMARK', { kind: 'Thing', metadata: { resourceVersion: '19' } });
-  await settle();
-  server.end();
-  await until('the next watch', () => server.watches.length === 2);
-  expect(server.watch.request.query?.['resourceVersion']).toBe('19');
-  expect(server.lists).toHaveLength(1);
-  expect(told).toEqual(['+a@1', 'synced', '~a@7']);
-});
-
-test.each<[string, (rig: Rig) => void]>([
-  ['is cut', ({ server }) => { server.watch.out.destroy(new Error('ECONNRESET')); }],
-  ['ends in the middle of an answer', ({ server }) => { server.watch.out.end(); }],
-])('a watch that %s is taken up again after a moment, without a list', async (_, fault) => {
-  const made = await start([object('a', 1)]);
-  fault(made);
-  await settle();
-  expect(made.server.watches).toHaveLength(1);
-  await made.until('the next watch', () => made.server.watches.length === 2);
-  expect(made.server.lists).toHaveLength(1);
-});
-
-test.each<[string, (server: Server) => void]>([
-  ['410 in the stream', (server) => { server.send('ERROR', { kind: 'Status', code: 410 }); }],
-  ['a line that is no JSON', (server) => { server.watch.out.write('{"type":"MODI\n'); }],
-  ['an event of no known type', (server) => { server.send('WAT', {}); }],
-  ['an object without metadata', (server) => { server.send('ADDED', { kind: 'Thing' }); }],
-])('%s leads to a list: what vanished, what is new and what changed is told', async (_, fault) => {
-  const made = await start([object('same', 1), object('gone', 2), object('changed', 3), object('again', 4)]);
-  made.server.objects = [object('same', 1), object('changed', 9), object('again', 10, 'other-uid'), object('new', 11)];
-  made.server.version = 12;
-  made.told.length = 0;
-  fault(made.server);
-  await made.until('the next watch', () => made.server.watches.length === 2);
-  expect(made.told).toEqual(['-gone/uid-gone', '-again/uid-again', '~changed@9', '+again@10', '+new@11', 'synced']);
-  expect(made.server.watch.request.query?.['resourceVersion']).toBe('12');
-  expect(made.counted.relists).toBe(1);
-});
-
-test('410 as the answer to a watch leads to a list as well', async () => {
-  const made = await start([object('a', 1)]);
-  let refused = false;
-  made.server.fail = (request) => {
-    if (request.verb !== 'watch' || refused) return undefined;
-    refused = true;
-    return new KubeError(410, 'Expired', 'too old');
-  };
-  made.server.end();
-  await made.until('the next watch', () => made.server.watches.length === 2);
-  expect(made.server.lists).toHaveLength(2);
-});
-
-test('an object that was deleted and made anew under its name is told as both, within one watch too', async () => {
-  const { server, told } = await start([object('a', 1)]);
-  server.send('MODIFIED', object('a', 5, 'second'));
-  await settle();
-  expect(told.slice(2)).toEqual(['-a/uid-a', '+a@5']);
-});
-
-test('500s are waited out, longer each time, and it never gives up', async () => {
-  let failures = 0;
-  const made = await start([], { fail: () => (failures++ < 8 ? new KubeError(500, 'InternalError', 'down') : undefined) });
-  expect(failures).toBeGreaterThan(8);
-  expect(made.told).toEqual(['synced']);
-});
-
-test('a watch that is open and silent is noticed and taken up again', async () => {
-  const made = await start([object('a', 1)]);
-  made.clock.advance(80_000);
-  made.server.send('BOOKMARK', { metadata: { resourceVersion: '2' } });
-  await settle();
-  made.clock.advance(80_000);
-  await settle();
-  expect(made.counted.stalls).toBe(0);
-  made.clock.advance(10_000);
-  await made.until('the next watch', () => made.server.watches.length === 2);
-  expect(made.counted.stalls).toBe(1);
-  expect(made.server.watches[0]?.signal.aborted).toBe(true);
-});
-
-test('a handler that fails on one object does not end the watch, nor the list', async () => {
-  const made = await start([object('bad', 1), object('good', 2)], { explode: (name) => name === 'bad' });
-  expect(made.told).toEqual(['+bad@1', '+good@2', 'synced']);
-  made.server.send('MODIFIED', object('bad', 3));
-  made.server.send('MODIFIED', object('good', 4));
-  await settle();
-  expect(made.told.slice(3)).toEqual(['~bad@3', '~good@4']);
-  expect(made.server.watches).toHaveLength(1);
-});
-
-test('poison objects by the hundred: none ends it, the next good one is seen', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.json(), { minLength: 1, maxLength: 20 }), async (bodies) => {
-    const made = await start([object('a', 1)]);
-    for (const body of bodies) if (!made.server.watch.out.destroyed) made.server.watch.out.write(`{"type":"MODIFIED","object":${body}}\n`);
-    await settle();
-    await made.until('a watch that stands', () => !made.server.watch.signal.aborted && !made.server.watch.out.destroyed);
-    made.server.send('MODIFIED', object('a', 99));
-    await made.until('the good one', () => made.told.includes('~a@99'));
-    await made.reflector.stop();
-  }), { numRuns: 20 });
-});
-
-test('stop ends the watch and leaves nothing behind', async () => {
-  const { server, reflector, clock } = await start([object('a', 1)]);
-  await reflector.stop();
-  expect(server.watch.signal.aborted).toBe(true);
-  expect(clock.pending).toBe(0);
+test('what a handler throws costs one object and nothing else', async () => {
+  world.poison = 'bad';
+  await world.start(object('bad', 'b1', 1), object('x', 'x1', 1));
+  world.send('MODIFIED', object('bad', 'b1', 2));
+  world.send('MODIFIED', object('x', 'x1', 3));
+  await world.turn();
+  expect(world.told).toEqual(['add x1', 'synced', 'change x1']);
+  expect(world.lists).toHaveLength(1);
 });

@@ -46,8 +46,10 @@ export interface ReflectorParts {
   readonly random: () => number;
   readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
   readonly observe?: { event(): void; relist(): void; stall(): void };
-  /** Without any event or bookmark for so long the watch is taken for dead. Bookmarks come about once a minute. */
+  /** Without any event or bookmark for so long the watch is opened anew, from where it was. */
   readonly stallMs?: number;
+  /** The list is read anew after so long, give or take a fifth: what a watch lost on its way comes to light then. */
+  readonly resyncMs?: number;
 }
 
 const metaSchema = z.object({
@@ -58,7 +60,11 @@ const eventSchema = z.object({ type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BO
 const listSchema = z.object({ metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }), items: z.array(objectSchema) });
 
 const PAGE = '500';
-const STALL_MS = 90_000;
+/** Below a minute, although bookmarks come once a minute: a watch that is open and dead is noticed by then, and asking again is cheap. */
+const STALL_MS = 55_000;
+const RESYNC_MS = 600_000;
+/** A watch that lasted so long was well. */
+const SHORT_MS = 1_000;
 const BACKOFF_MIN_MS = 100;
 const BACKOFF_MAX_MS = 10_000;
 
@@ -70,7 +76,7 @@ class Relist extends RamboError {}
  *
  *   list (pages of 500) -> watch from its version -> reconnect from the last version seen (bookmarks move it)
  *        ^                                               |
- *        +--------- 410 Gone, unreadable line -----------+
+ *        +---- 410 Gone, unreadable line, 10 minutes ----+
  *
  * A relist compares uids: an object that was deleted and made anew in between is told as deleted, then as new.
  */
@@ -79,6 +85,7 @@ export class Reflector {
   readonly #objects = new Map<string, KubeObject>();
   #version = '';
   #failures = 0;
+  #resyncAt = 0;
   #abort: AbortController | undefined;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -107,21 +114,16 @@ export class Reflector {
     let listed = false;
     while (!this.#stopping.signal.aborted) {
       try {
-        if (!listed) {
-          await this.#list();
-          listed = true;
-          firstSync();
-        }
+        if (!listed) await this.#list();
+        listed = true;
+        firstSync();
         await this.#watch();
-        this.#failures = 0;
       } catch (error) {
         if (this.#stopping.signal.aborted) break;
-        if (error instanceof Relist || isGone(error)) {
-          listed = false;
-          this.#p.observe?.relist();
-        }
+        if (error instanceof Relist || isGone(error)) listed = false;
         await this.#backOff(error);
       }
+      if (this.#p.clock.monotonic() >= this.#resyncAt) listed = false;
     }
     firstSync();
   }
@@ -134,6 +136,7 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
+    if (this.#version !== '') this.#p.observe?.relist();
     const found = new Map<string, KubeObject>();
     let page = '';
     let version = '';
@@ -145,6 +148,7 @@ export class Reflector {
       version = list.metadata.resourceVersion;
     } while (page !== '' && !this.#stopping.signal.aborted);
     this.#version = version;
+    this.#resyncAt = this.#p.clock.monotonic() + (this.#p.resyncMs ?? RESYNC_MS) * (0.8 + 0.4 * this.#p.random());
     this.#replace(found);
   }
 
@@ -164,18 +168,23 @@ export class Reflector {
     this.#abort = abort;
     const timeout = Math.round(300 + 300 * this.#p.random());
     const query = { watch: 'true', allowWatchBookmarks: 'true', resourceVersion: this.#version, timeoutSeconds: String(timeout), ...this.#selector() };
+    const started = this.#p.clock.monotonic();
+    const resync = this.#p.clock.after(this.#resyncAt - started, () => { abort.abort(); });
     let stall = this.#armStall(abort);
     try {
       const response = await this.#p.client.stream({ verb: 'watch', resource: this.#p.resource, path: this.#p.path, query }, abort.signal);
-      this.#failures = 0;
       for await (const line of lines(response)) {
         stall.cancel();
         stall = this.#armStall(abort);
         this.#line(line);
       }
       if (!response.complete) throw new RamboError('WatchCut', 'the watch was cut');
+      // A server that ends every watch at once must not be asked again at once.
+      if (this.#p.clock.monotonic() - started < SHORT_MS) throw new RamboError('WatchEnded', 'the watch ended as soon as it began');
     } finally {
+      if (this.#p.clock.monotonic() - started >= SHORT_MS) this.#failures = 0;
       stall.cancel();
+      resync.cancel();
       abort.abort();
     }
   }

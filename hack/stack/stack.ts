@@ -25,9 +25,20 @@ export interface StackOptions {
   readonly kubeconfig?: string;
   /** Folder of the bundles below dist/, and environment that goes with them; for faults. */
   readonly bundles?: { readonly folder: string; readonly env: Readonly<Record<string, string>> };
+  /** Who stands between our processes and the servers they need; for faults. */
+  readonly network?: StackNetwork;
   /** NODE_OPTIONS of controller, API and runners; for profiles. */
   readonly nodeOptions?: string;
   readonly log: (line: string) => void;
+}
+
+/** A network of one's own: leads the addresses in the environment of our processes somewhere else. */
+export interface StackNetwork {
+  /** Called once, when all servers answer and before our processes start. `dir` holds everything of the stack. */
+  open(processes: readonly string[], at: StackAddresses, dir: string): Promise<void>;
+  /** The environment of a process. */
+  lead(process: string, env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
+  close(): Promise<void>;
 }
 
 /** Where everything is. */
@@ -88,7 +99,9 @@ export class Stack {
     this.#ports = await this.#choosePorts();
     await Promise.all([this.#startCluster(), this.#startDatabase(), this.#startNats()]);
     await this.#prepareCluster();
-    for (let i = 0; i < this.#o.controllers; i++) this.startController(`controller-${i}`);
+    const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
+    await this.#o.network?.open([...controllers, 'api'], this.addresses(), this.#o.dir);
+    for (const name of controllers) this.startController(name);
     if (this.#o.api) this.#startApi();
     await this.#untilReady();
     return this.addresses();
@@ -101,6 +114,7 @@ export class Stack {
     await this.#children.get('cluster')?.stop();
     await this.#children.get('nats')?.stop();
     await this.#postgres?.stop();
+    await this.#o.network?.close();
     // Programs and data of a scratch server; a persistent one is found again at the next start.
     if (!this.#o.persistent) rmSync(this.#postgresDir(), { recursive: true, force: true });
   }
@@ -166,9 +180,10 @@ export class Stack {
   }
 
   #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
+    const own = command === NODE ? { ...this.#common(), ...(this.#o.network?.lead(name, env) ?? env) } : env;
     const child = new Child({
       name, command, args, restart: true, logFile: this.#file(`logs/${name}.log`), log: this.#o.log,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...(command === NODE ? this.#common() : {}), ...env }, ...(onLine === undefined ? {} : { onLine }),
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.#o.dir, ...own }, ...(onLine === undefined ? {} : { onLine }),
     });
     this.#children.set(name, child);
     child.start();

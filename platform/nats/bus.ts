@@ -49,7 +49,8 @@ const ackSchema = z.object({ error: z.object({ code: z.number(), err_code: z.num
 const decoder = new TextDecoder();
 const STREAM_REPLICAS = 1;
 const DEDUPE_MS = 600_000;
-const ACK_WAIT_MS = 30_000;
+/** Runners acknowledge on receipt, so a delivery that is not acknowledged by then went into a connection that broke. */
+const ACK_WAIT_MS = 5_000;
 
 /** Connects; keeps reconnecting for ever. Throws UnavailableError when the first connection fails. */
 export async function connectBus(options: BusOptions): Promise<Bus> {

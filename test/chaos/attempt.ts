@@ -1,4 +1,5 @@
 import { violations } from './oracle.ts';
+import { breakLine } from './network.ts';
 import type { Plan } from './plan.ts';
 import type { Site, Started } from './site.ts';
 
@@ -14,14 +15,20 @@ export async function attempt(site: Site, plan: Plan): Promise<readonly string[]
     await new Promise((resolve) => { setTimeout(resolve, atMs); });
     await site.act(what);
   });
+  const net = (plan.net ?? []).map(async (fault) => {
+    await new Promise((resolve) => { setTimeout(resolve, fault.atMs); });
+    if (site.network !== undefined) await breakLine(site.network, fault);
+  });
   try {
     const started = await site.startGolden();
-    await Promise.all(acts);
+    await Promise.all([...acts, ...net]);
+    site.network?.heal();
     return await judge(site, started);
   } catch (error) {
     return [`I4 ${error instanceof Error ? error.message : String(error)}`];
   } finally {
-    await Promise.allSettled(acts);
+    await Promise.allSettled([...acts, ...net]);
+    site.network?.heal();
     site.arm({});
   }
 }

@@ -2,6 +2,7 @@
  * Breaks a running stack on purpose and asks the oracle what is left.
  *   make chaos SEEDS=20          random faults, a seed each; prints every plan
  *   make chaos SEED=17           one seed again
+ *   make chaos NET=1 SEEDS=20    faults of the network, by proxies between our processes and their servers; SEED=17 again
  *   make chaos EXHAUSTIVE=1      kill -9 of the controller at every failpoint of a golden run (PER_POINT hits of each, 3)
  *   make chaos DEFECTS=1         three deliberate defects: the oracle has to find each
  *   make chaos REPLICAS=2         two controllers share the runs; what is done to a controller is done to the first
@@ -9,7 +10,8 @@
  */
 import { attempt, golden } from './attempt.ts';
 import { findDefects } from './defects.ts';
-import { describePlan, planOf, type Plan } from './plan.ts';
+import { Network } from './network.ts';
+import { describePlan, netPlanOf, planOf, type Plan } from './plan.ts';
 import { Site } from './site.ts';
 
 function say(line: string): void {
@@ -18,12 +20,15 @@ function say(line: string): void {
 
 interface Case { readonly name: string; readonly plan: Plan }
 
+const NET = (process.env['NET'] ?? '') !== '';
+
 function cases(hits: ReadonlyMap<string, number>): readonly Case[] {
+  const of = (seed: number): Case => ({ name: `seed ${seed}`, plan: (NET ? netPlanOf : planOf)(seed, hits) });
   const { SEED, SEEDS, EXHAUSTIVE, PER_POINT } = process.env;
-  if (SEED !== undefined && SEED !== '') return [{ name: `seed ${SEED}`, plan: planOf(Number(SEED), hits) }];
+  if (SEED !== undefined && SEED !== '') return [of(Number(SEED))];
   if (EXHAUSTIVE !== undefined && EXHAUSTIVE !== '') return everyPoint(hits, Number(PER_POINT ?? 3));
   const first = Number(process.env['FROM'] ?? 1);
-  return Array.from({ length: Number(SEEDS ?? 20) }, (_, i) => ({ name: `seed ${first + i}`, plan: planOf(first + i, hits) }));
+  return Array.from({ length: Number(SEEDS ?? 20) }, (_, i) => of(first + i));
 }
 
 /** Kills at the first, the last and evenly chosen hits between them. */
@@ -37,7 +42,7 @@ function everyPoint(hits: ReadonlyMap<string, number>, most: number): readonly C
 async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
-  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1));
+  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), NET ? new Network() : undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void site.stop().finally(() => { process.exit(130); }); });
   const began = performance.now();
   let wrong = 0;

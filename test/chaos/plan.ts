@@ -1,4 +1,5 @@
 import type { Fault, FaultAction } from '../../platform/failpoint/index.ts';
+import { describeNet, netPlan, type NetFault } from './network.ts';
 
 /** Something done to a process from outside, so many milliseconds after the runs were started. */
 export interface Act {
@@ -10,6 +11,8 @@ export interface Act {
 export interface Plan {
   readonly faults: readonly Fault[];
   readonly acts: readonly Act[];
+  /** What happens on the lines between processes; only where the site has a network of its own. */
+  readonly net?: readonly NetFault[];
 }
 
 /** A small generator with a known sequence per seed (mulberry32). Numbers in [0, 1). */
@@ -56,8 +59,16 @@ export function planOf(seed: number, hits: ReadonlyMap<string, number>): Plan {
   return { faults, acts };
 }
 
+/** One or two faults of the network; now and then a kill or a failpoint meets them. */
+export function netPlanOf(seed: number, hits: ReadonlyMap<string, number>): Plan {
+  const next = random(seed ^ 0x6e_65_74);
+  const net = netPlan(next);
+  const { faults, acts } = next() < 0.4 ? planOf(seed, hits) : { faults: [], acts: [] };
+  return { faults: faults.slice(0, 1), acts: acts.slice(0, 1), net };
+}
+
 /** A plan in one line. */
 export function describePlan(plan: Plan): string {
   const of = (action: FaultAction): string => (typeof action === 'string' ? action : `delay ${action.delayMs} ms`);
-  return [...plan.faults.map((f) => `${f.point}#${f.hit}: ${of(f.action)}`), ...plan.acts.map((a) => `${a.atMs} ms: ${a.what}`)].join('; ');
+  return [...plan.faults.map((f) => `${f.point}#${f.hit}: ${of(f.action)}`), ...plan.acts.map((a) => `${a.atMs} ms: ${a.what}`), ...(plan.net ?? []).map(describeNet)].join('; ');
 }

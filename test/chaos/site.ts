@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Armed } from '../../platform/failpoint/index.ts';
 import { ROOT } from '../../hack/stack/stack.ts';
 import { TestStack } from '../harness/test-stack.ts';
+import type { Network } from './network.ts';
 import { GOLDEN, makeLedger, type GoldenRun } from './golden.ts';
 import type { AttemptFacts, EventFacts, LedgerLine, NodeFacts, RunFacts, World } from './oracle.ts';
 import type { Act } from './plan.ts';
@@ -32,22 +33,25 @@ create trigger chaos_guard after insert or update on run for each row execute fu
 export class Site {
   readonly t: TestStack;
   readonly dir: string;
+  /** The lines between our processes and their servers, where they were asked for. */
+  readonly network: Network | undefined;
   readonly #final = new Map<string, string>();
   #armed = '';
   #natsLost = false;
   #ownersThen: ReadonlyMap<number, string> = new Map();
 
-  private constructor(t: TestStack, dir: string) {
+  private constructor(t: TestStack, dir: string, network: Network | undefined) {
     this.t = t;
     this.dir = dir;
+    this.network = network;
   }
 
   /** Starts the stack from dist/chaos. */
-  static async start(controllers = 1): Promise<Site> {
+  static async start(controllers = 1, network?: Network): Promise<Site> {
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-chaos-'));
     mkdirSync(path.join(dir, 'control'));
-    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } } });
-    const site = new Site(t, dir);
+    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } }, ...(network === undefined ? {} : { network }) });
+    const site = new Site(t, dir, network);
     await t.sql(GUARD);
     await t.pool({ minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
     return site;
