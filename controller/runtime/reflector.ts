@@ -177,6 +177,7 @@ export class Reflector {
         stall.cancel();
         stall = this.#armStall(abort);
         this.#line(line);
+        this.#failures = 0;
       }
       if (!response.complete) throw new RamboError('WatchCut', 'the watch was cut');
       // A server that ends every watch at once must not be asked again at once.
