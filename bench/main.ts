@@ -4,6 +4,7 @@
  *   make bench                           the short scenarios
  *   make bench SCENARIO=504x10,idle      some of them; SCENARIO=all for every one
  *   make bench PROFILE=1                 CPU profiles of controller, API and runner below bench/out/profiles
+ *   make bench CONTROLLERS=2             so many controllers share the shards
  *   make bench BASELINE=old.json         compare with another report than the last one
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -44,7 +45,7 @@ function log(line: string): void {
 async function measure(scenarios: readonly Scenario[], profile: boolean): Promise<Report> {
   const loadBefore = loadavg()[0] ?? 0;
   log('==> starting a stack: control plane, Postgres with fsync on, NATS, controller, API');
-  const t = await TestStack.start({ api: true, ...(profile ? { nodeOptions: `--cpu-prof --cpu-prof-dir=${PROFILES}` } : {}) });
+  const t = await TestStack.start({ api: true, controllers: Number(process.env['CONTROLLERS'] ?? 1), ...(profile ? { nodeOptions: `--cpu-prof --cpu-prof-dir=${PROFILES}` } : {}) });
   try {
     await t.pool({ minReady: 1, max: 1, slots: 256, reuse: 'Shared' });
     const bench = new Bench(t, log);

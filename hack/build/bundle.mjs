@@ -17,7 +17,7 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
   const started = process.hrtime.bigint();
   await build({
     absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
-    sourcemap: true, minifySyntax: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
+    sourcemap: true, minifySyntax: true, minifyWhitespace: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
     define: { 'globalThis.RAMBO_CHAOS': String(chaos) },
     // The SDK is loaded only where an endpoint is configured.
     external: ['pg-native', '@opentelemetry/sdk-node', '@opentelemetry/exporter-trace-otlp-http'],
