@@ -63,10 +63,10 @@ const PAGE = '500';
 /** Below a minute, although bookmarks come once a minute: a watch that is open and dead is noticed by then, and asking again is cheap. */
 const STALL_MS = 55_000;
 const RESYNC_MS = 600_000;
-/** A watch that lasted so long was well. */
+/** Watches begin at most so often: a server that takes each and ends it at once must not keep us busy. */
 const SHORT_MS = 1_000;
 const BACKOFF_MIN_MS = 100;
-const BACKOFF_MAX_MS = 10_000;
+const BACKOFF_MAX_MS = 5_000;
 
 /** The list has to be read again: the server forgot our version, or sent something that cannot be read. */
 class Relist extends RamboError {}
@@ -86,6 +86,7 @@ export class Reflector {
   #version = '';
   #failures = 0;
   #resyncAt = 0;
+  #opened = -SHORT_MS;
   #abort: AbortController | undefined;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -118,6 +119,7 @@ export class Reflector {
         listed = true;
         firstSync();
         await this.#watch();
+        await this.#spaced(0);
       } catch (error) {
         if (this.#stopping.signal.aborted) break;
         if (error instanceof Relist || isGone(error)) listed = false;
@@ -132,7 +134,13 @@ export class Reflector {
     this.#failures++;
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures - 1, 10));
     if (this.#failures > 1) this.#p.log.warn({ resource: this.#p.resource, err: errorMessage(error), failures: this.#failures }, 'watch interrupted');
-    await sleep(this.#p.clock, ceiling / 2 + (ceiling / 2) * this.#p.random(), this.#stopping.signal);
+    await this.#spaced(ceiling / 2 + (ceiling / 2) * this.#p.random());
+  }
+
+  /** Waits for so long, and until it is time for another watch. */
+  async #spaced(ms: number): Promise<void> {
+    const wait = Math.max(ms, this.#opened + SHORT_MS - this.#p.clock.monotonic());
+    if (wait > 0) await sleep(this.#p.clock, wait, this.#stopping.signal);
   }
 
   async #list(): Promise<void> {
@@ -168,21 +176,19 @@ export class Reflector {
     this.#abort = abort;
     const timeout = Math.round(300 + 300 * this.#p.random());
     const query = { watch: 'true', allowWatchBookmarks: 'true', resourceVersion: this.#version, timeoutSeconds: String(timeout), ...this.#selector() };
-    const started = this.#p.clock.monotonic();
-    const resync = this.#p.clock.after(this.#resyncAt - started, () => { abort.abort(); });
+    const resync = this.#p.clock.after(this.#resyncAt - this.#p.clock.monotonic(), () => { abort.abort(); });
     let stall = this.#armStall(abort);
     try {
       const response = await this.#p.client.stream({ verb: 'watch', resource: this.#p.resource, path: this.#p.path, query }, abort.signal);
+      this.#failures = 0;
+      this.#opened = this.#p.clock.monotonic();
       for await (const line of lines(response)) {
         stall.cancel();
         stall = this.#armStall(abort);
         this.#line(line);
       }
       if (!response.complete) throw new RamboError('WatchCut', 'the watch was cut');
-      // A server that ends every watch at once must not be asked again at once.
-      if (this.#p.clock.monotonic() - started < SHORT_MS) throw new RamboError('WatchEnded', 'the watch ended as soon as it began');
     } finally {
-      if (this.#p.clock.monotonic() - started >= SHORT_MS) this.#failures = 0;
       stall.cancel();
       resync.cancel();
       abort.abort();

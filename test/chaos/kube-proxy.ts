@@ -41,6 +41,11 @@ interface ArmedRule extends KubeRule {
   struck: number;
 }
 
+/** A request that reached the API server, and its answer. */
+export interface Carried extends Passing {
+  readonly code: number;
+}
+
 interface Watch {
   readonly resource: string;
   readonly response: ServerResponse;
@@ -70,6 +75,7 @@ export class KubeProxy {
   #rules: ArmedRule[] = [];
   #dropEvents: { readonly resource: string; readonly nth: number; seen: number } | undefined;
   #dropped = 0;
+  readonly #carried: Carried[] = [];
   #freezeNew: ReadonlySet<string> = new Set<string>();
 
   private constructor(options: KubeProxyOptions) {
@@ -123,9 +129,9 @@ export class KubeProxy {
     for (const watch of this.#of(resource)) this.#end(watch, how);
   }
 
-  /** Watches stay open and say nothing any more; those that are opened meanwhile too, until `heal`. */
-  freezeWatches(resource: string): void {
-    this.#freezeNew = new Set([...this.#freezeNew, resource]);
+  /** Watches stay open and say nothing any more; those that are opened meanwhile (`new`) too, until `heal`. */
+  freezeWatches(resource: string, which: 'new' | 'old' = 'new'): void {
+    if (which === 'new') this.#freezeNew = new Set([...this.#freezeNew, resource]);
     for (const watch of this.#of(resource)) watch.frozen = true;
   }
 
@@ -137,6 +143,11 @@ export class KubeProxy {
   /** The nth event (from 1) of a resource's watches never arrives. */
   dropEvent(resource: string, nth: number): void {
     this.#dropEvents = { resource, nth, seen: 0 };
+  }
+
+  /** Requests that were carried out so far, watches left out. */
+  carried(match: (request: Carried) => boolean): number {
+    return this.#carried.filter(match).length;
   }
 
   /** Events that were dropped. */
@@ -181,6 +192,7 @@ export class KubeProxy {
     if (fault?.kind === 'delay') await new Promise((resolve) => { setTimeout(resolve, fault.ms); });
     if (fault?.kind === 'repeat') await readAll(await this.#forward(request, body));
     const upstream = await this.#forward(request, body);
+    if (passing.verb !== 'watch') this.#carried.push({ ...passing, code: upstream.statusCode ?? 0 });
     if (passing.verb === 'watch' && upstream.statusCode === 200) {
       this.#watch(passing, upstream, response);
       return;
