@@ -17,6 +17,10 @@ export interface Lease {
   readonly openedAt: number;
   /** Monotonic time of the last sign of life, or of the sending. */
   seen: number;
+  /** Number of its dispatch in the stream, or one that is not below it; absent until the stream has acknowledged it to us. */
+  seq?: number;
+  /** Which stream that is; absent where it was acknowledged while we did not know. */
+  stream?: string | undefined;
   /** The attempt's secret, kept from its sending so that its result needs no second computation. */
   secret?: string;
   /** Monotonic time of the last sign of life of a runner; absent for users' containers, whose pods speak for them. */

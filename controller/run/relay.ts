@@ -12,8 +12,8 @@ import type { AttemptSecrets } from './secrets.ts';
 
 /** Where dispatches and cancels go. */
 export interface DispatchBus {
-  /** Resolves when the stream has the message; a message id seen before counts as sent. */
-  publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<void>;
+  /** Resolves to the message's number once the stream has it; a message id seen before counts as sent. */
+  publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<number>;
   publish(subject: string, payload: Uint8Array): void;
 }
 
@@ -26,6 +26,8 @@ export interface RelayParts {
   readonly httpAllow: HttpAllow;
   /** A dispatch is about to leave, with its secret. */
   readonly sent: (message: DispatchMessage) => void;
+  /** The stream has a dispatch, under this number. */
+  readonly stored: (out: Outgoing, seq: number) => void;
   /** Whether a sending is the last one of its attempt, and no runner has shown that it has it. */
   readonly wanted: (out: Outgoing) => boolean;
   /** Whether this is still the run in memory. */
@@ -104,6 +106,6 @@ export class Relay {
     const message = dispatchMessage(out.live, dispatch, out.send, this.#p);
     this.#p.sent(message);
     const id = `${out.live.id}/${out.node}/${out.item}/${out.attempt}/${out.send}`;
-    await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id);
+    this.#p.stored(out, await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id));
   }
 }

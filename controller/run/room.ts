@@ -27,7 +27,7 @@ import { Relay, type DispatchBus } from './relay.ts';
 import { takeResult, type ResultParts } from './results.ts';
 import type { AttemptSecrets } from './secrets.ts';
 import { ShardKeeper, type OwnedShard, type ShardStore } from './shards.ts';
-import { Sweeper } from './sweeper.ts';
+import { Sweeper, type StreamProgress } from './sweeper.ts';
 import { TimerWheel } from './wheel.ts';
 import { Takeover, type TakeoverStore } from './takeover.ts';
 
@@ -35,8 +35,8 @@ import { Takeover, type TakeoverStore } from './takeover.ts';
 export interface RunBus extends DispatchBus {
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): { stop(): void };
   listen(subject: string, handler: (subject: string, payload: Uint8Array) => void): { stop(): void };
-  /** Messages of a pool that wait in the stream or were delivered and not acknowledged; undefined while it has no consumer. */
-  waiting(namespace: string, pool: string): Promise<number | undefined>;
+  /** How far the runners of a pool are with its dispatches; undefined without a consumer. */
+  progress(namespace: string, pool: string): Promise<StreamProgress | undefined>;
 }
 
 /** What the room tells the outside. */
@@ -94,6 +94,7 @@ export class RunRoom {
   readonly #takeover: Takeover;
   readonly #subscriptions = new Map<number, readonly { stop(): void }[]>();
   #notices: { stop(): void } | undefined;
+  #stream: string | undefined;
   #podSweep: { cancel(): void } | undefined;
   #stopped = false;
 
@@ -120,11 +121,15 @@ export class RunRoom {
         const lease = this.leases.get(run, node, item);
         if (lease?.attempt === attempt) lease.secret = secret;
       },
+      stored: ({ live, node, item, attempt }, seq) => {
+        const lease = this.leases.get(live.id, node, item);
+        if (lease?.attempt === attempt) Object.assign(lease, { seq, stream: this.#stream });
+      },
     });
     this.loop = this.#makeLoop();
     this.#beats = this.#makeBeats(submit);
     this.#sweeper = new Sweeper({
-      clock: parts.clock, leases: this.leases, submit, log: parts.log, waiting: (ns, pool) => parts.bus.waiting(ns, pool),
+      clock: parts.clock, leases: this.leases, submit, log: parts.log, progress: (ns, pool) => parts.bus.progress(ns, pool), stream: () => this.#stream,
       resend: (run, node, item, attempt) => { this.resend(run, node, item, attempt); },
     });
     this.#takeover = new Takeover({ store: parts.store, runs: this.runs, relay: this.relay, loop: this.loop, definitions: this.definitions, log: parts.log });
@@ -156,7 +161,12 @@ export class RunRoom {
     return this.shards.owns(shardOf(run));
   }
 
-  /** The dispatch stream was found empty and new: what was in it has to be sent again. */
+  /** Which dispatch stream there is (its time of creation), or that this is not known since the connection broke. */
+  streamIs(created: string | undefined): void {
+    this.#stream = created;
+  }
+
+  /** The dispatch stream was found to be a new one: what was in the former has to be sent again. */
   streamLost(): Promise<void> {
     return this.#sweeper.streamLost();
   }

@@ -138,6 +138,7 @@ export class ControllerApp {
       },
     });
     this.#stream = await this.#bus.ensureDispatchStream();
+    this.#room.streamIs(this.#stream);
     const { runs, workflows, pools, runners, pods } = this.#reflectors;
     const caches = Promise.all([workflows.start(), pools.start(), runners.start(), pods.start()]).then(() => runs.start());
     await Promise.race([caches, sleep(this.#clock, CACHES_MS)]);
@@ -387,6 +388,7 @@ export class ControllerApp {
 
   #reconnected(): void {
     this.#metrics.natsReconnects.inc();
+    this.#room.streamIs(undefined);
     void this.#checkStream();
   }
 
@@ -394,6 +396,7 @@ export class ControllerApp {
   async #checkStream(): Promise<void> {
     try {
       const created = await this.#bus.ensureDispatchStream();
+      this.#room.streamIs(created);
       if (created === this.#stream) return;
       this.#stream = created;
       this.#log.warn({ created }, 'the dispatch stream is a new one; what it held is sent again');

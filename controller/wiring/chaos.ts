@@ -53,10 +53,10 @@ function unfenced(statement: Statement): Statement {
 export function chaosBus(bus: Bus): Bus {
   return replaced<Bus>(bus, {
     publishDispatch: (subject, payload, id) => {
-      const send = (): Promise<void> => around('nats.dispatch', () => bus.publishDispatch(subject, payload, id), away('NATS'));
+      const send = (): Promise<number> => around('nats.dispatch', () => bus.publishDispatch(subject, payload, id), away('NATS'));
       if (defect() !== 'sentBeforePublish') return send();
       void new Promise((resolve) => { setImmediate(resolve); }).then(send).catch(() => undefined);
-      return Promise.resolve();
+      return Promise.resolve(0);
     },
     publish: (subject, payload) => {
       const what = pass(`nats.publish.${verbOf(subject)}`);

@@ -37,6 +37,16 @@ export interface Delivery {
   ack(): void;
 }
 
+/** How far the runners of a pool are with what the stream has, or had, for them. */
+export interface DispatchProgress {
+  /** Dispatches that wait, or were delivered and not acknowledged; of all controllers. */
+  readonly waiting: number;
+  /** Up to this number in the stream all are acknowledged. */
+  readonly acknowledged: number;
+  /** The last number the stream has given. */
+  readonly last: number;
+}
+
 /** Where a runner gets its work: one standing request per free slot, so nothing is fetched that cannot start. */
 export interface Dispatches {
   /** The next dispatch, or undefined when none came within `expiresMs`. */
@@ -45,7 +55,7 @@ export interface Dispatches {
 
 const PUBLISH_MS = 5_000;
 /** Answer of the stream to a publish. */
-const ackSchema = z.object({ error: z.object({ code: z.number(), err_code: z.number().optional(), description: z.string() }).optional() });
+const ackSchema = z.object({ seq: z.number().optional(), error: z.object({ code: z.number(), err_code: z.number().optional(), description: z.string() }).optional() });
 const decoder = new TextDecoder();
 const STREAM_REPLICAS = 1;
 const DEDUPE_MS = 600_000;
@@ -114,11 +124,12 @@ export class Bus {
     return { stop: () => { subscription.drain().catch(() => undefined); } };
   }
 
-  /** Puts a dispatch into the stream; resolves when the stream has it. Throws UnavailableError when it has not, or may not have. */
-  async publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<void> {
+  /** Puts a dispatch into the stream; resolves to its number there once the stream has it. Throws UnavailableError when it has not, or may not have. */
+  async publishDispatch(subject: string, payload: Uint8Array, messageId: string): Promise<number> {
     const answer = await this.#send(subject, payload, PUBLISH_MS, messageId);
-    const { error } = ackSchema.parse(JSON.parse(decoder.decode(answer)));
+    const { error, seq } = ackSchema.parse(JSON.parse(decoder.decode(answer)));
     if (error !== undefined) throw new UnavailableError(`the stream of ${subject}`, new Error(`${error.description} (${error.err_code ?? error.code})`));
+    return seq ?? 0;
   }
 
   /** Declares the dispatch stream. Returns its creation time: another one than before means that its content was lost. */
@@ -156,12 +167,14 @@ export class Bus {
     await jsm.consumers.delete(DISPATCH_STREAM, dispatchConsumer(namespace, pool)).catch((error: unknown) => { if (!notFound(error)) throw error; });
   }
 
-  /** Dispatches of a pool that wait, or were delivered and not acknowledged; undefined when there is no consumer. */
-  async waiting(namespace: string, pool: string): Promise<number | undefined> {
+  /** How far the runners of a pool are with its dispatches; undefined when there is no consumer. */
+  async progress(namespace: string, pool: string): Promise<DispatchProgress | undefined> {
     const jsm = await this.#manager();
     try {
-      const info = await jsm.consumers.info(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
-      return info.num_pending + info.num_ack_pending;
+      // The stream first: what came in between the two is then beyond `last`.
+      const stream = await jsm.streams.info(DISPATCH_STREAM);
+      const consumer = await jsm.consumers.info(DISPATCH_STREAM, dispatchConsumer(namespace, pool));
+      return { waiting: consumer.num_pending + consumer.num_ack_pending, acknowledged: consumer.ack_floor.stream_seq, last: stream.state.last_seq };
     } catch (error) {
       if (notFound(error)) return undefined;
       throw error;

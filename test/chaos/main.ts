@@ -5,6 +5,7 @@
  *   make chaos NET=1 SEEDS=20    faults of the network, by proxies between our processes and their servers; SEED=17 again
  *   make chaos EXHAUSTIVE=1      kill -9 of the controller at every failpoint of a golden run (PER_POINT hits of each, 3)
  *   make chaos DEFECTS=1         three deliberate defects: the oracle has to find each
+ *   make chaos REPLICAS=2         two controllers share the runs; what is done to a controller is done to the first
  * Ends with `N seeds, M violations`; exit code 1 when there are any.
  */
 import { attempt, golden } from './attempt.ts';
@@ -41,7 +42,7 @@ function everyPoint(hits: ReadonlyMap<string, number>, most: number): readonly C
 async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
-  const site = await Site.start(1, NET ? new Network() : undefined);
+  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), NET ? new Network() : undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void site.stop().finally(() => { process.exit(130); }); });
   const began = performance.now();
   let wrong = 0;

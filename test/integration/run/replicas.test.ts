@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { shardOf } from '../../../platform/messages/subjects.ts';
 import { GUARD } from '../../chaos/site.ts';
-import { TestStack } from '../../harness/test-stack.ts';
+import { script, TestStack } from '../../harness/test-stack.ts';
 
 /** Several controllers on one stack: they share the runs, and whatever becomes of one of them, its runs go on. */
 
@@ -248,3 +248,22 @@ test('a third one joins and has its part; two die at once, the last one carries 
   t.stack.startController('controller-0');
   await shared('controller-0', 'controller-1');
 });
+
+test('NATS is killed while a small pool is full: what each replica had in the stream is sent again, whatever the others have there', async () => {
+  t.stack.startController('controller-2');
+  await shared('controller-0', 'controller-1', 'controller-2');
+  await t.pool({ minReady: 1, max: 1, slots: 4 }, 'small');
+  const nodes = Array.from({ length: 8 }, (_, i) => script(`s${i}`, 'export default () => new Promise((r) => setTimeout(r, 400))', { runner: { pool: 'small' }, ...(i === 0 ? {} : { dependsOn: [`s${i - 1}`] }) }));
+  const load: Load = { ids: await Promise.all(Array.from({ length: 24 }, () => startOverApi(nodes))), names: [] };
+  await t.until('half of the runs to be on their way', async () =>
+    (await t.sql('select distinct run_id from node_run where run_id = any ($1::uuid[]) and status = $2', [load.ids, 'Succeeded'])).length >= 8);
+  const killed = Date.now();
+  // The others come first, so that their messages are in the new stream when this one looks for its own.
+  signal('controller-1', 'SIGSTOP');
+  t.stack.child('nats').kill();
+  await new Promise((resolve) => { setTimeout(resolve, 2_000); });
+  signal('controller-1', 'SIGCONT');
+  await t.until('all runs to end', async () => (await t.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [load.ids])).length === 24, 60_000);
+  expect(await t.sql('select node, attempt from node_run where run_id = any ($1::uuid[]) and attempt > 1', [load.ids])).toEqual([]);
+  expect(Math.max(...await pauses(load, killed))).toBeLessThan(9_000);
+}, 90_000);
