@@ -18,7 +18,7 @@ let pg: TcpProxy;
 let nats: TcpProxy;
 beforeAll(async () => {
   network = new Network(random(4));
-  site = await Site.start(1, network);
+  site = await Site.start(1, { network });
   ({ kube, pg, nats } = network.of('controller-0'));
 }, 120_000);
 afterAll(async () => { await site.stop(); });
