@@ -75,7 +75,10 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       await end(child, () => killAll(child));
       child = undefined;
     },
-    restart: async () => { child ??= await start(); },
+    restart: async () => {
+      // It may have ended by itself: a full disk, a failing one.
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) child = await start();
+    },
   };
 }
 

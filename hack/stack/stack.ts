@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly kubeconfig?: string;
   /** Folder of the bundles below dist/, and environment that goes with them; for faults. */
   readonly bundles?: { readonly folder: string; readonly env: Readonly<Record<string, string>> };
+  /** Folder of Postgres's programs and data; for faults of its disk. Other accounts must be able to reach it. */
+  readonly postgresDir?: string;
   /** Who stands between our processes and the servers they need; for faults. */
   readonly network?: StackNetwork;
   /** NODE_OPTIONS of controller, API and runners; for profiles. */
@@ -251,6 +253,7 @@ export class Stack {
 
   /** As root Postgres runs under another account, which cannot pass a folder that is closed to others, such as root's home. */
   #postgresDir(): string {
+    if (this.#o.postgresDir !== undefined) return this.#o.postgresDir;
     if (process.getuid?.() !== 0) return this.#file('postgres');
     const key = Buffer.from(this.#o.dir).toString('hex').slice(-24);
     return path.join('/var/tmp', `rambo-postgres-${key}`);

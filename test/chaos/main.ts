@@ -3,15 +3,18 @@
  *   make chaos SEEDS=20          random faults, a seed each; prints every plan
  *   make chaos SEED=17           one seed again
  *   make chaos NET=1 SEEDS=20    faults of the network, by proxies between our processes and their servers; SEED=17 again
+ *   make chaos POWER=1 SEEDS=20  power cuts of the disk of Postgres (root, loop devices)
  *   make chaos EXHAUSTIVE=1      kill -9 of the controller at every failpoint of a golden run (PER_POINT hits of each, 3)
  *   make chaos DEFECTS=1         three deliberate defects: the oracle has to find each
  *   make chaos REPLICAS=2         two controllers share the runs; what is done to a controller is done to the first
  * Ends with `N seeds, M violations`; exit code 1 when there are any.
  */
+import { mkdtempSync } from 'node:fs';
 import { attempt, golden } from './attempt.ts';
 import { findDefects } from './defects.ts';
+import { Disk } from './disk.ts';
 import { Network } from './network.ts';
-import { describePlan, netPlanOf, planOf, type Plan } from './plan.ts';
+import { describePlan, netPlanOf, planOf, powerPlanOf, type Plan } from './plan.ts';
 import { Site } from './site.ts';
 
 function say(line: string): void {
@@ -21,9 +24,10 @@ function say(line: string): void {
 interface Case { readonly name: string; readonly plan: Plan }
 
 const NET = (process.env['NET'] ?? '') !== '';
+const POWER = (process.env['POWER'] ?? '') !== '';
 
 function cases(hits: ReadonlyMap<string, number>): readonly Case[] {
-  const of = (seed: number): Case => ({ name: `seed ${seed}`, plan: (NET ? netPlanOf : planOf)(seed, hits) });
+  const of = (seed: number): Case => ({ name: `seed ${seed}`, plan: (POWER ? powerPlanOf : NET ? netPlanOf : planOf)(seed, hits) });
   const { SEED, SEEDS, EXHAUSTIVE, PER_POINT } = process.env;
   if (SEED !== undefined && SEED !== '') return [of(Number(SEED))];
   if (EXHAUSTIVE !== undefined && EXHAUSTIVE !== '') return everyPoint(hits, Number(PER_POINT ?? 3));
@@ -42,7 +46,7 @@ function everyPoint(hits: ReadonlyMap<string, number>, most: number): readonly C
 async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
-  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), NET ? new Network() : undefined);
+  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), { network: NET ? new Network() : undefined, disk: POWER ? Disk.create(mkdtempSync('/var/tmp/rambo-disk-'), 1_024) : undefined });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void site.stop().finally(() => { process.exit(130); }); });
   const began = performance.now();
   let wrong = 0;

@@ -4,7 +4,7 @@ import { describeNet, netPlan, type NetFault } from './network.ts';
 /** Something done to a process from outside, so many milliseconds after the runs were started. */
 export interface Act {
   readonly atMs: number;
-  readonly what: 'kill-controller' | 'term-controller' | 'pause-controller' | 'kill-runner' | 'kill-nats' | 'wipe-nats' | 'kill-postgres' | 'kill-apiserver';
+  readonly what: 'kill-controller' | 'term-controller' | 'pause-controller' | 'kill-runner' | 'kill-nats' | 'wipe-nats' | 'kill-postgres' | 'kill-apiserver' | 'cut-power';
 }
 
 /** What one seed does. */
@@ -65,6 +65,14 @@ export function netPlanOf(seed: number, hits: ReadonlyMap<string, number>): Plan
   const net = netPlan(next);
   const { faults, acts } = next() < 0.4 ? planOf(seed, hits) : { faults: [], acts: [] };
   return { faults: faults.slice(0, 1), acts: acts.slice(0, 1), net };
+}
+
+/** A power cut of Postgres somewhere in the middle; now and then something else besides. */
+export function powerPlanOf(seed: number, hits: ReadonlyMap<string, number>): Plan {
+  const next = random(seed ^ 0x70_6f_77);
+  const cut: Act = { atMs: Math.floor(next() * 1_000), what: 'cut-power' };
+  const { faults } = next() < 0.3 ? planOf(seed, hits) : { faults: [] };
+  return { faults: faults.slice(0, 1), acts: [cut] };
 }
 
 /** A plan in one line. */

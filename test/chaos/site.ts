@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Armed } from '../../platform/failpoint/index.ts';
 import { ROOT } from '../../hack/stack/stack.ts';
 import { TestStack } from '../harness/test-stack.ts';
+import { familyOf, type Disk } from './disk.ts';
 import type { Network } from './network.ts';
 import { GOLDEN, makeLedger, type GoldenRun } from './golden.ts';
 import type { AttemptFacts, EventFacts, LedgerLine, NodeFacts, RunFacts, World } from './oracle.ts';
@@ -35,30 +36,35 @@ export class Site {
   readonly dir: string;
   /** The lines between our processes and their servers, where they were asked for. */
   readonly network: Network | undefined;
+  /** The disk of Postgres, where it was asked for. */
+  readonly disk: Disk | undefined;
   readonly #final = new Map<string, string>();
   #armed = '';
   #natsLost = false;
   #ownersThen: ReadonlyMap<number, string> = new Map();
 
-  private constructor(t: TestStack, dir: string, network: Network | undefined) {
+  private constructor(t: TestStack, dir: string, network: Network | undefined, disk: Disk | undefined) {
     this.t = t;
     this.dir = dir;
     this.network = network;
+    this.disk = disk;
   }
 
   /** Starts the stack from dist/chaos. */
-  static async start(controllers = 1, network?: Network): Promise<Site> {
+  static async start(controllers = 1, { network, disk }: { readonly network?: Network | undefined; readonly disk?: Disk | undefined } = {}): Promise<Site> {
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-chaos-'));
     mkdirSync(path.join(dir, 'control'));
-    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } }, ...(network === undefined ? {} : { network }) });
-    const site = new Site(t, dir, network);
+    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } }, ...(network === undefined ? {} : { network }), ...(disk === undefined ? {} : { postgresDir: path.join(disk.mountpoint, 'postgres') }) });
+    const site = new Site(t, dir, network, disk);
     await t.sql(GUARD);
     await t.pool({ minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
+    disk?.settle();
     return site;
   }
 
   async stop(): Promise<void> {
     await this.t.stop();
+    this.disk?.remove();
     rmSync(this.dir, { recursive: true, force: true });
   }
 
@@ -149,9 +155,18 @@ export class Site {
       case 'kill-nats': stack.child('nats').kill(); return;
       case 'wipe-nats': stack.child('nats').kill(); rmSync(path.join(path.dirname(path.dirname(this.t.addresses.natsCreds)), 'nats/store'), { recursive: true, force: true }); return;
       case 'kill-postgres': await stack.postgres.kill(); await stack.postgres.restart(); return;
+      case 'cut-power': await this.cutPower(); return;
       case 'kill-apiserver': this.#killApiServer(); return;
       case 'kill-runner': await this.#killRunner(); return;
     }
+  }
+
+  /** The power of Postgres's disk goes, and comes back. */
+  async cutPower(): Promise<void> {
+    const { postgres } = this.t.stack;
+    const pid = postgres.pid();
+    await this.disk?.cutPower(pid === undefined ? [] : familyOf(pid), () => postgres.kill());
+    await postgres.restart();
   }
 
   /** SIGSTOP, and SIGCONT after a while; the process may have been replaced meanwhile. */
