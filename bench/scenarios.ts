@@ -1,4 +1,4 @@
-import { script } from '../test/harness/test-stack.ts';
+import { chain, script } from '../test/harness/test-stack.ts';
 import { costRows, type Bench } from './context.ts';
 import { latencies, type Row } from './numbers.ts';
 
@@ -192,6 +192,28 @@ const sleeping: Scenario = {
   },
 };
 
+/** F36: everything waits for runners that do not exist, then they come. */
+const live: Scenario = {
+  name: '10k-live', what: '10,000 live runs of 3 nodes whose pool has no runner; then one comes: memory of the controller, and how fast they drain', long: true,
+  run: async (bench) => {
+    const runs = 10_000;
+    await bench.define('bench-live', { nodes: chain(3, true).map((node) => ({ ...node, runner: { isolation: 'warm', pool: 'bench-later' } })) });
+    const accepted = await bench.measured(() => bench.startMany('bench-live', runs).then(() => undefined));
+    await rest(QUIET_MS);
+    const mib = bench.controllerMiB();
+    const drained = await bench.measured(async () => {
+      await bench.t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: 'bench-later', namespace: 'default' }, spec: { minReady: 0, max: 1, slots: 256, reuse: 'Shared' } });
+      await bench.ended('bench-live', runs, 300_000);
+    });
+    return [
+      { scenario: '10k-live', name: 'runs accepted per second', unit: 'runs/s', n: runs, value: runs / accepted.seconds },
+      { scenario: '10k-live', name: 'controller memory, all live', unit: 'MiB', n: runs, value: mib, target: { value: 350, better: 'lower' } },
+      { scenario: '10k-live', name: 'controller memory after the drain, peak', unit: 'MiB', n: runs, value: drained.peakMiB.controller, target: { value: 350, better: 'lower' } },
+      { scenario: '10k-live', name: 'nodes per second, start of the runner included', unit: 'nodes/s', n: 3 * runs, value: 3 * runs / drained.seconds },
+    ];
+  },
+};
+
 const kill: Scenario = {
   name: 'controller-kill', what: 'SIGKILL under load: until the next node ends',
   run: async (bench) => {
@@ -217,5 +239,5 @@ export const SCENARIOS: readonly Scenario[] = [
   load('504x10', 504, 10, { target: { value: 4_000, better: 'higher' }, argo: 72.7 }),
   fanOut('2000-nodes', 2_000, 1, 37.7), kill, idle,
   fanOut('10k-fanout', 10_000, undefined, undefined, true), load('8000-burst', 8_000, 1, { long: true }),
-  fanOut('100k-nodes', 100_000, 40, undefined, true), sleeping,
+  fanOut('100k-nodes', 100_000, 40, undefined, true), live, sleeping,
 ];

@@ -47,6 +47,8 @@ export const resultSchema = z.object({
   ...attemptRefSchema.shape,
   startedAt: z.number(),
   finishedAt: z.number(),
+  /** Name of the runner's pod, so that attempts that are over before their first sign of life name it too. */
+  runner: z.string().max(253).optional(),
   outcome: z.discriminatedUnion('ok', [
     z.object({ ok: z.literal(true), output: z.string() }),
     z.object({ ok: z.literal(false), error: reportedErrorSchema }),

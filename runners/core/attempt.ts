@@ -81,11 +81,11 @@ export class Attempt {
     return failure('Cancelled', 'Cancelled', 'the attempt was cancelled');
   }
 
-  /** The result as it is reported. */
-  result(outcome: Outcome): ResultMessage {
+  /** The result as it is reported by a runner. */
+  result(outcome: Outcome, runner: string): ResultMessage {
     const { run, node, item, attempt, secret, traceparent } = this.dispatch;
     return {
-      v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), outcome,
+      v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), runner, outcome,
       ...(traceparent === undefined ? {} : { traceparent }),
     };
   }

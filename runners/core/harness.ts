@@ -163,7 +163,7 @@ export class Harness {
     const { run, node, item, attempt: number } = dispatch;
     const outcome = await withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, () => attempt.run(executor, this.#p.scratch, this.#p.env, logs))
       .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
-    const reporting = this.#report(dispatch, attempt.result(outcome)).finally(() => {
+    const reporting = this.#report(dispatch, attempt.result(outcome, this.#p.runner)).finally(() => {
       this.#running.delete(attempt.key);
       this.#remember(attempt.key);
       this.#reporting.delete(reporting);
