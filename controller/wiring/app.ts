@@ -24,7 +24,7 @@ import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
-import { chaosBus, chaosDb, chaosKube } from './chaos.ts';
+import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
@@ -54,7 +54,7 @@ interface Reflectors {
 export class ControllerApp {
   readonly #config: ControllerConfig;
   readonly #log: Log;
-  readonly #clock = systemClock;
+  readonly #clock = globalThis.RAMBO_CHAOS === true ? chaosClock(systemClock) : systemClock;
   /** Name of this replica in the shard table. */
   readonly #owner: string;
   readonly #db: Db;

@@ -1,4 +1,7 @@
 import { PassThrough, type Readable } from 'node:stream';
+import { z } from 'zod';
+import type { Clock } from '../../platform/clock/index.ts';
+import { readConfig } from '../../platform/config/index.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
 import { around, defect, pass } from '../../platform/failpoint/index.ts';
 import type { KubeClient, KubeRequest } from '../../platform/kube/client.ts';
@@ -28,6 +31,15 @@ function replaced<T extends object>(target: T, methods: Partial<T>): T {
       return typeof value === 'function' ? (...args: unknown[]): unknown => Reflect.apply(value, target, args) : value;
     },
   });
+}
+
+const chaosConfigSchema = z.object({ RAMBO_CHAOS_CLOCK_MS: z.string().default(''), RAMBO_REPLICA: z.string().default('') });
+
+/** A clock that is wrong by RAMBO_CHAOS_CLOCK_MS of this replica (`controller-1=600000,...`); the monotonic one is as good as ever. */
+export function chaosClock(clock: Clock): Clock {
+  const { RAMBO_CHAOS_CLOCK_MS: wrong, RAMBO_REPLICA: replica } = readConfig(chaosConfigSchema);
+  const byMs = Number(wrong.split(',').find((part) => part.startsWith(`${replica}=`))?.split('=')[1] ?? 0);
+  return replaced<Clock>(clock, { now: () => clock.now() + byMs });
 }
 
 /** Statements: `pg.<name>`; the dozen commit statements count as one. */
