@@ -13,6 +13,7 @@ import { mkdtempSync } from 'node:fs';
 import { attempt, golden } from './attempt.ts';
 import { findDefects } from './defects.ts';
 import { Disk } from './disk.ts';
+import { Growth } from './growth.ts';
 import { Network } from './network.ts';
 import { describePlan, netPlanOf, planOf, powerPlanOf, type Plan } from './plan.ts';
 import { Site } from './site.ts';
@@ -43,6 +44,12 @@ function everyPoint(hits: ReadonlyMap<string, number>, most: number): readonly C
   });
 }
 
+/** Processes that are looked at for growth; the controllers of now, whichever they are. */
+function lasting(site: Site): Readonly<Record<string, number>> {
+  const pids = ['api', 'controller-0'].map((name): [string, number | undefined] => [name, site.t.stack.child(name).pid]);
+  return Object.fromEntries(pids.filter((entry): entry is [string, number] => entry[1] !== undefined));
+}
+
 async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
@@ -51,6 +58,7 @@ async function main(): Promise<number> {
   const began = performance.now();
   let wrong = 0;
   let done = 0;
+  const growth = new Growth();
   try {
     await golden(site);
     const hits = await golden(site);
@@ -61,7 +69,13 @@ async function main(): Promise<number> {
       const found = await attempt(site, plan);
       done++;
       wrong += found.length;
+      growth.seed(lasting(site));
       say(`[${done}/${all.length}] ${name} (${((performance.now() - from) / 1_000).toFixed(1)} s) ${describePlan(plan)}${found.length === 0 ? '' : `\n    ${found.join('\n    ')}\n    logs: ${site.keepLogs(name)}`}`);
+    }
+    for (const line of growth.summary()) say(line);
+    for (const line of growth.violations()) {
+      wrong++;
+      say(line);
     }
   } finally {
     await site.stop();
