@@ -182,12 +182,12 @@ const sleeping: Scenario = {
     await bench.t.until('the controller to be back with all runs', async () => await bench.t.metric('rambo_runs').catch(() => 0) >= runs, 60_000);
     const takeover = performance.now() - started;
     await bench.ended('bench-sleep', runs, 300_000);
-    const late = await bench.sql<{ ms: string }>("select extract(epoch from n.finished_at - n.due_at) * 1000 ms from node_run n join run r on r.id = n.run_id where r.workflow = 'bench-sleep' and n.due_at is not null order by random() limit 2000");
+    const late = await bench.sql<{ ms: string }>("select extract(epoch from n.finished_at - n.started_at) * 1000 - 180000 ms from node_run n join run r on r.id = n.run_id where r.workflow = 'bench-sleep' order by random() limit 2000");
     return [
       ...quiet,
       { scenario: '20k-sleeping', name: 'controller memory', unit: 'MiB', n: runs, value: mib },
       { scenario: '20k-sleeping', name: 'killed until all runs are held again', unit: 's', n: 1, value: takeover / 1_000 },
-      ...(late.length === 0 ? [] : [latencies('20k-sleeping', 'lateness of timers', late.map((row) => Number(row.ms)))]),
+      latencies('20k-sleeping', 'lateness of timers', late.map((row) => Number(row.ms))),
     ];
   },
 };

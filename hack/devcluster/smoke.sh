@@ -177,6 +177,10 @@ start warm
 await long '{.status.containerStatuses[0].state.terminated.reason}' ContainerStatusUnknown
 [[ $(k get pod long -o 'jsonpath={.status.phase}') == Failed ]] || fail "a lost pod is not Failed"
 say "lost process reported: ok"
+
+k patch node process-0 --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"Smoke"}]}}' >/dev/null
+k wait --for=condition=Ready node/process-0 --timeout=20s >/dev/null || fail "a node that was called not ready stays so"
+say "ready again after others wrote it is not: ok"
 pod other local/sh 30 'sleep 1000 & wait' true | k apply -f - >/dev/null
 await other '{.status.phase}' Running
 kill -9 "$up"

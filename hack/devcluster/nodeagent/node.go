@@ -74,7 +74,8 @@ func (a *Agent) register(ctx context.Context) error {
 	})
 }
 
-// keepAlive renews the lease, and now and then the status.
+// keepAlive renews the lease, and the status now and then, or at once when somebody else wrote that the node is not
+// ready: a controller manager whose watch of leases broke does so, and takes nothing back by itself.
 func (a *Agent) keepAlive(ctx context.Context) {
 	statusAt := time.Now().Add(statusInterval)
 	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
@@ -82,10 +83,26 @@ func (a *Agent) keepAlive(ctx context.Context) {
 			klog.ErrorS(err, "Node lease was not renewed")
 			return
 		}
-		if time.Now().After(statusAt) && a.register(ctx) == nil {
+		if (time.Now().After(statusAt) || a.doubted(ctx)) && a.register(ctx) == nil {
 			statusAt = time.Now().Add(statusInterval)
 		}
 	}, a.config.LeaseInterval, 0.04, true)
+}
+
+// doubted says whether the API server has the node as not ready.
+func (a *Agent) doubted(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
+	defer cancel()
+	node, err := a.client.CoreV1().Nodes().Get(ctx, a.config.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == v1.NodeReady {
+			return c.Status != v1.ConditionTrue
+		}
+	}
+	return true
 }
 
 func (a *Agent) renewLease(ctx context.Context) error {
