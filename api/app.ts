@@ -9,7 +9,7 @@ import type { Log } from '../platform/log/index.ts';
 import { apiMetrics, createRegistry } from '../platform/metrics/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { openStore } from '../prisma/store/index.ts';
+import { openStore, PING } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import type { ApiConfig } from './config.ts';
 import type { ApiMetrics } from './ports.ts';
@@ -22,7 +22,6 @@ import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, st
 const GRACE_MS = 12_000;
 /** Prefix of the inboxes of the API's NATS user. */
 const INBOX = '_INBOX_api';
-const PING = { name: 'api-ping', text: 'SELECT 1' };
 
 /** The running process. */
 export interface ApiApp {

@@ -24,6 +24,8 @@ export interface RunnerSettings {
   readonly natsUrl: string;
   /** Image of pools that name none of their own. */
   readonly image: string;
+  /** Where runners send spans, as pods reach it; they make none when absent. */
+  readonly otlpEndpoint?: string;
 }
 
 const CREDS_DIR = '/var/run/rambo/nats';
@@ -109,6 +111,7 @@ function runnerContainer(pool: PoolObject, settings: RunnerSettings, attempt: At
       { name: 'RAMBO_REUSE', value: attempt === undefined ? spec.reuse : 'Never' },
       { name: 'RAMBO_RUNNER_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'TMPDIR', value: '/tmp/rambo' },
+      ...(settings.otlpEndpoint === undefined ? [] : [{ name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: settings.otlpEndpoint }]),
       ...Object.entries(attempt?.env ?? {}).map(([name, value]) => ({ name, value })),
     ],
     ...(envFrom.length === 0 ? {} : { envFrom }),

@@ -15,7 +15,7 @@ export interface PodOwner {
 
 /** What the pod of one attempt is built from. */
 export interface PodRequest {
-  readonly run: { readonly id: string; readonly name: string; readonly namespace: string };
+  readonly run: { readonly id: string; readonly name: string; readonly namespace: string; readonly traceparent?: string };
   readonly workflow?: string;
   readonly node: NodeSpec;
   readonly dispatch: Dispatch;
@@ -112,6 +112,7 @@ function mainContainer(request: PodRequest): Manifest {
 function containerEnv({ run, dispatch }: PodRequest): readonly Manifest[] {
   const input = JSON.stringify(dispatch.with['input'] ?? null);
   const ours = {
+    ...(run.traceparent === undefined ? {} : { TRACEPARENT: run.traceparent }),
     ...(input.length <= LIMITS.inputEnvBytes ? { RAMBO_INPUT: input } : {}),
     RAMBO_OUTPUT_FILE: OUTPUT_FILE,
     RAMBO_IDEMPOTENCY_KEY: idempotencyKey(run.id, dispatch.node, dispatch.item),

@@ -83,7 +83,8 @@ export class AttemptPods {
     if (dispatch?.attempt !== out.attempt || node === undefined) return;
     const owner = this.#p.owner(out.live, dispatch.pool);
     const workflow = out.live.meta.workflowName;
-    const request = { run: out.live.meta, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) };
+    const { traceparent } = out.live;
+    const request = { run: { ...out.live.meta, ...(traceparent === undefined ? {} : { traceparent }) }, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) };
     const result = await this.#p.port.create(dispatch.type === 'container' ? containerPod(request) : this.#runnerPod(out.live, request));
     if (result.kind === 'Refused') {
       this.#p.submit({ run: out.live.id, event: {

@@ -15,6 +15,7 @@ export const controllerConfigSchema = z.object({
   RAMBO_LISTEN_PORT: port(0).describe('Port of /healthz, /readyz, /metrics; 0 lets the system choose.'),
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),
+  RAMBO_RUNNER_OTLP_ENDPOINT: text().optional().describe('Where spans of runners go, as their pods reach it; that of OTEL_EXPORTER_OTLP_ENDPOINT when absent.'),
   RAMBO_REPLICA: text().optional().describe('Name of this replica, as shard leases and logs show it; random digits are added for each process. Give it the name of the pod: a process that is started again takes over from the one before it at once.'),
   RAMBO_PODS_IN_FLIGHT: z.coerce.number().int().min(1).default(100).describe('Pods of container nodes at once per namespace.'),
 });

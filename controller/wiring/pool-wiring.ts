@@ -8,6 +8,7 @@ import type { Bus } from '../../platform/nats/bus.ts';
 import { signUser } from '../../platform/nats/identity.ts';
 import type { Db } from '../../prisma/store/index.ts';
 import { Pools, type RunnerPodObject } from '../pool/pools.ts';
+import type { RunnerSettings } from '../pool/runner-pod.ts';
 import type { Reflector } from '../runtime/reflector.ts';
 import type { ControllerConfig } from './config.ts';
 import type { SharedPools } from './demand.ts';
@@ -30,13 +31,18 @@ export interface PoolWiring {
   readonly log: Log;
 }
 
+function runnerSettings({ config }: PoolWiring): RunnerSettings {
+  const endpoint = config.RAMBO_RUNNER_OTLP_ENDPOINT ?? config.OTEL_EXPORTER_OTLP_ENDPOINT;
+  return { natsUrl: config.RAMBO_RUNNER_NATS_URL, image: config.RAMBO_RUNNER_IMAGE, ...(endpoint === undefined ? {} : { otlpEndpoint: endpoint }) };
+}
+
 /** The pools, with Kubernetes, NATS and Postgres behind their ports. */
 export function wirePools(w: PoolWiring): Pools {
   const signPoolUser = (namespace: string, pool: string, seconds: number): Promise<string> =>
     signUser({ name: `${namespace}/${pool}`, accountSeed: w.seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: w.clock.now() });
   return new Pools({
     clock: w.clock, log: w.log, grown: w.grown, suffix: () => systemIds.secret().slice(0, 6),
-    settings: { natsUrl: w.config.RAMBO_RUNNER_NATS_URL, image: w.config.RAMBO_RUNNER_IMAGE },
+    settings: runnerSettings(w),
     pool: (key) => toPool(w.reflectors.pools.get(key)),
     pods: (namespace, pool) => runnerPods(w.reflectors.runners, namespace, pool),
     busy: (namespace, pool, pod) => w.shared.busy(namespace, pool, pod),

@@ -29,6 +29,8 @@ export interface StackOptions {
   readonly postgresDir?: string;
   /** Who stands between our processes and the servers they need; for faults. */
   readonly network?: StackNetwork;
+  /** Where spans go, OTLP over HTTP; none are made when neither this nor OTEL_EXPORTER_OTLP_ENDPOINT is set. */
+  readonly otlpEndpoint?: string;
   /** NODE_OPTIONS of controller, API and runners; for profiles. */
   readonly nodeOptions?: string;
   readonly log: (line: string) => void;
@@ -149,6 +151,11 @@ export class Stack {
     return `http://127.0.0.1:${this.#controllerPorts.get(name) ?? 0}`;
   }
 
+  /** Where /metrics, /healthz and /readyz of the API are. */
+  apiHealthUrl(): string {
+    return `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`;
+  }
+
   addresses(): StackAddresses {
     const token = existsSync(this.#file('secrets/demo.token')) ? readFileSync(this.#file('secrets/demo.token'), 'utf8') : '';
     return {
@@ -165,8 +172,7 @@ export class Stack {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
       RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
       RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_REPLICA: name, RAMBO_LOGS_DIR: this.#file('node-logs'),
-      ...(process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] }),
-    RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     }, (line) => {
       const port = listeningPort(line);
       if (port !== undefined) this.#controllerPorts.set(name, port);
@@ -178,7 +184,7 @@ export class Stack {
     this.#run('api', NODE, ['--disallow-code-generation-from-strings', this.#bundle('api')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
-      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     });
   }
 
@@ -195,6 +201,12 @@ export class Stack {
   /** Environment that all our processes get, runners too. */
   #common(): Readonly<Record<string, string>> {
     return { ...this.#o.bundles?.env, ...(this.#o.nodeOptions === undefined ? {} : { NODE_OPTIONS: this.#o.nodeOptions }) };
+  }
+
+  /** Where controller and API send spans; the controller tells the runners. */
+  #otlp(): Readonly<Record<string, string>> {
+    const endpoint = this.#o.otlpEndpoint ?? process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
+    return endpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
   }
 
   #bundle(process: 'controller' | 'api' | 'runner'): string {
@@ -314,7 +326,7 @@ export class Stack {
     const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
     await Promise.all([
       ...controllers.map((name) => wait(name, () => this.controllerUrl(name))),
-      ...(this.#o.api ? [wait('api', () => `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`)] : []),
+      ...(this.#o.api ? [wait('api', () => this.apiHealthUrl())] : []),
     ]);
   }
 }

@@ -120,3 +120,6 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string)
 function parseTime(text: string): number {
   return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`);
 }
+
+/** Whether Postgres answers; for readiness. */
+export const PING: Statement = { name: 'ping', text: 'SELECT 1' };

@@ -48,8 +48,8 @@ export class Attempt {
     this.#abort.abort();
   }
 
-  /** Runs it to its end, whatever that is. */
-  async run(executor: Executor | undefined, scratch: string, env: Readonly<Record<string, string>>, logs: LogPump): Promise<Outcome> {
+  /** Runs it to its end, whatever that is. `traceparent`: of the span the node's own spans belong below. */
+  async run(executor: Executor | undefined, scratch: string, env: Readonly<Record<string, string>>, logs: LogPump, traceparent?: string): Promise<Outcome> {
     if (executor === undefined) return failure('Invalid', 'UnsupportedType', `this runner does not run nodes of type ${this.dispatch.type}`);
     const { timeoutMs } = this.dispatch;
     const timer = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, () => { this.stop('Timeout', 0); });
@@ -58,7 +58,7 @@ export class Attempt {
       // A fresh name: nothing a dispatch says becomes part of a path.
       if (executor.noFolder !== true) dir = await mkdtemp(join(scratch, 'attempt-'));
       const execution: Execution = {
-        dispatch: this.dispatch, dir: dir ?? '', signal: this.#abort.signal, kill: this.#kill.signal, env,
+        dispatch: this.dispatch, dir: dir ?? '', signal: this.#abort.signal, kill: this.#kill.signal, env, ...(traceparent === undefined ? {} : { traceparent }),
         log: (text) => { logs.write(text); },
       };
       return this.#judge(capped(await executor(execution)));

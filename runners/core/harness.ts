@@ -161,7 +161,7 @@ export class Harness {
     const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); }, () => this.#p.bus.connected);
     const executor = Object.hasOwn(this.#p.executors, dispatch.type) ? this.#p.executors[dispatch.type] : undefined;
     const { run, node, item, attempt: number } = dispatch;
-    const outcome = await withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, () => attempt.run(executor, this.#p.scratch, this.#p.env, logs))
+    const outcome = await withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, (own) => attempt.run(executor, this.#p.scratch, this.#p.env, logs, own))
       .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
     const reporting = this.#report(dispatch, attempt.result(outcome, this.#p.runner)).finally(() => {
       this.#running.delete(attempt.key);

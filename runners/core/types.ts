@@ -18,6 +18,8 @@ export interface Execution {
   readonly log: (text: string) => void;
   /** Environment a program may see: the pool's own, without anything of the runner's. */
   readonly env: Readonly<Record<string, string>>;
+  /** W3C traceparent below which the program's own spans belong. */
+  readonly traceparent?: string;
 }
 
 /** Runs one kind of node. Never throws: whatever goes wrong is an outcome. */

@@ -46,6 +46,7 @@ export function programEnv(execution: Execution, files: AttemptFiles): Record<st
   const { RAMBO_INPUT: _ours, ...given } = dispatch.env;
   return {
     ...execution.env,
+    ...(execution.traceparent === undefined ? {} : { TRACEPARENT: execution.traceparent }),
     HOME: execution.dir,
     TMPDIR: execution.dir,
     ...given,

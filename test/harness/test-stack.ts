@@ -30,9 +30,10 @@ export class TestStack {
   }
 
   /** Starts control plane, Postgres, NATS, controllers and, when asked, the API. About 5 s. */
-  static async start(options: { readonly controllers?: number; readonly api?: boolean; readonly nodeOptions?: string; readonly bundles?: StackOptions['bundles']; readonly network?: StackOptions['network']; readonly postgresDir?: string } = {}): Promise<TestStack> {
+  static async start(options: Partial<Omit<StackOptions, 'dir' | 'persistent' | 'log'>> = {}): Promise<TestStack> {
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-run-'));
-    const stack = new Stack({ dir, persistent: false, controllers: options.controllers ?? 1, api: options.api ?? false, ...(options.bundles === undefined ? {} : { bundles: options.bundles }), ...(options.network === undefined ? {} : { network: options.network }), ...(options.postgresDir === undefined ? {} : { postgresDir: options.postgresDir }), ...(options.nodeOptions === undefined ? {} : { nodeOptions: options.nodeOptions }), log: (line) => { if (process.env["RAMBO_TEST_VERBOSE"] !== undefined) process.stderr.write(`${line}\n`); } });
+    const log = (line: string): void => { if (process.env['RAMBO_TEST_VERBOSE'] !== undefined) process.stderr.write(`${line}\n`); };
+    const stack = new Stack({ controllers: 1, api: false, ...options, dir, persistent: false, log });
     try {
       return new TestStack(stack, await stack.start(), dir);
     } catch (error) {
