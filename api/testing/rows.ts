@@ -30,7 +30,7 @@ export function runRow(id: string, over: Partial<RunRecord> = {}): RunRecord {
 export function nodeRow(node: string, over: Partial<NodeRunRow> = {}): NodeRunRow {
   return {
     node, item: -1, status: 'Succeeded', attempt: 1, retries: 0, infra: 0, output: bytes({ ok: true }), error: null, queuedAt: AT, startedAt: AT, finishedAt: AT + 5,
-    dueAt: null, items: null, secretHash: null, send: 0, pool: 'default', mode: 'warm', pod: null, ...over,
+    dueAt: null, items: null, send: 0, pool: 'default', mode: 'warm', pod: null, ...over,
   };
 }
 

@@ -81,7 +81,7 @@ function toNodeRow(live: LiveRun, row: NodeRow): NodeRunRow {
     output: row.output === undefined ? null : encode(row.output), error: row.error === undefined ? null : encode(row.error),
     queuedAt: row.queuedAt ?? null, startedAt: row.startedAt ?? null, finishedAt: row.finishedAt ?? null, dueAt: row.dueAt ?? null,
     items: row.items === undefined ? null : encode(row.items),
-    secretHash: null, send: live.sends.get(placeKey('', row.node, row.item)) ?? 0, pool: at.pool ?? null, mode: at.mode,
+    send: live.sends.get(placeKey('', row.node, row.item)) ?? 0, pool: at.pool ?? null, mode: at.mode,
     pod: at.mode === 'pod' && row.attempt > 0 ? attemptPodName(live.id, row.node, row.item, row.attempt) : null,
   };
 }

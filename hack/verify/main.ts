@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { houseCounters } from './counters.ts';
 import { hygiene } from './hygiene.ts';
-import { ROOT } from './files.ts';
+import { ROOT, trackedFiles } from './files.ts';
+import { packageProblems, type Declared } from './packages.ts';
 
 /* `make verify`: generated files fresh, types, lint, Go and shell in order, a clean repository, the house counters. */
 
@@ -40,6 +41,9 @@ check('go vet and tests of the node agent', 'go', ['test', './nodeagent/...'], `
 check('shell scripts', 'bash', ['-c', 'for f in $(git ls-files "*.sh" .ci/run); do bash -n "$f"; done']);
 say('repository hygiene');
 failures.push(...hygiene());
+say('packages: declared and used');
+const code = trackedFiles().filter((file) => /\.(ts|mjs)$/.test(file) && !file.endsWith('packages.test.ts'));
+failures.push(...packageProblems(new Map(code.map((file) => [file, readFileSync(`${ROOT}/${file}`, 'utf8')])), JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')) as Declared));
 say('house counters');
 failures.push(...houseCounters());
 

@@ -11,7 +11,7 @@ export const RUN_RECORD = `${RUN_SUMMARY}, r.input, r.outputs, r.workflow_labels
 
 /** NodeRunRow. */
 export const NODE_RUN = `n.node, n.item, n.status, n.attempt, n.retries, n.infra, n.output, n.error, n.queued_at AS "queuedAt",
-  n.started_at AS "startedAt", n.finished_at AS "finishedAt", n.due_at AS "dueAt", n.items, n.secret_hash AS "secretHash", n.send,
+  n.started_at AS "startedAt", n.finished_at AS "finishedAt", n.due_at AS "dueAt", n.items, n.send,
   n.pool, n.mode, n.pod`;
 
 /** AttemptRow. */

@@ -165,7 +165,7 @@ function nodes(rows: readonly Of<NodeRunRow>[]): Buffer[] {
     int4s(rows, (r) => r.ri), texts(rows, (r) => r.node), int4s(rows, (r) => r.item), texts(rows, (r) => r.status), int4s(rows, (r) => r.attempt),
     int4s(rows, (r) => r.retries), int4s(rows, (r) => r.infra), byteas(rows, (r) => r.output), byteas(rows, (r) => r.error),
     times(rows, (r) => r.queuedAt), times(rows, (r) => r.startedAt), times(rows, (r) => r.finishedAt), times(rows, (r) => r.dueAt),
-    byteas(rows, (r) => r.items), byteas(rows, (r) => r.secretHash), int4s(rows, (r) => r.send), texts(rows, (r) => r.pool),
+    byteas(rows, (r) => r.items), int4s(rows, (r) => r.send), texts(rows, (r) => r.pool),
     texts(rows, (r) => r.mode), texts(rows, (r) => r.pod),
   ];
 }

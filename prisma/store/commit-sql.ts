@@ -65,7 +65,7 @@ const FACTS = [
 const NODE = [
   ['node', 'text'], ['item', 'int4'], ['status', 'text'], ['attempt', 'int4'], ['retries', 'int4'], ['infra', 'int4'],
   ['output', 'bytea'], ['error', 'bytea'], ['queued_at', 'timestamptz'], ['started_at', 'timestamptz'],
-  ['finished_at', 'timestamptz'], ['due_at', 'timestamptz'], ['items', 'bytea'], ['secret_hash', 'bytea'], ['send', 'int4'],
+  ['finished_at', 'timestamptz'], ['due_at', 'timestamptz'], ['items', 'bytea'], ['send', 'int4'],
   ['pool', 'text'], ['mode', 'text'], ['pod', 'text'],
 ] as const;
 

@@ -77,8 +77,6 @@ export interface NodeRunRow {
   readonly dueAt: number | null;
   /** Items of a forEach, on the parent's row. null keeps what is stored: items are written once. */
   readonly items: Bytes | null;
-  /** Hash of the current attempt's secret. */
-  readonly secretHash: Bytes | null;
   /** How often the current attempt's dispatch was sent. */
   readonly send: number;
   readonly pool: string | null;

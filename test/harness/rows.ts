@@ -14,7 +14,7 @@ export function progress(over: Partial<RunProgress> = {}): RunProgress {
 export function nodeRow(node: string, over: Partial<NodeRunRow> = {}): NodeRunRow {
   return {
     node, item: -1, status: 'Pending', attempt: 0, retries: 0, infra: 0, output: null, error: null, queuedAt: null, startedAt: null,
-    finishedAt: null, dueAt: null, items: null, secretHash: null, send: 0, pool: null, mode: null, pod: null, ...over,
+    finishedAt: null, dueAt: null, items: null, send: 0, pool: null, mode: null, pod: null, ...over,
   };
 }
 

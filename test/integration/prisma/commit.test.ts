@@ -12,7 +12,7 @@ const AT = 1_700_000_000_123;
 function full(base: RunWrite, seq: number): RunWrite {
   return {
     ...base,
-    nodes: [nodeRow('a', { status: 'Queued', attempt: 1, queuedAt: AT, send: 1, pool: 'default', mode: 'warm', secretHash: Buffer.from([1, 2]) })],
+    nodes: [nodeRow('a', { status: 'Queued', attempt: 1, queuedAt: AT, send: 1, pool: 'default', mode: 'warm' })],
     attempts: [{ node: 'z', item: -1, attempt: seq, status: 'Succeeded', error: null, queuedAt: AT, startedAt: AT, finishedAt: AT, pod: null, runner: 'r' }],
     events: [{ seq, at: AT, kind: 'NodeQueued', node: 'a', item: -1, attempt: 1, reason: null, principal: 'alice' }],
     outbox: [{ node: 'a', item: -1, attempt: 1, send: 1 }, { node: 'b', item: 3, attempt: 1, send: 1 }],
@@ -41,7 +41,6 @@ describe('commitBatch', () => {
     expect(loaded?.run).toMatchObject({ id, shard, version: 1, phase: 'Running', createdAt: AT, startedAt: 1_700_000_000_000, finishedAt: null, uid: `uid-${id}`, projectedVersion: null });
     expect(String(loaded?.definition)).toBe('{"nodes":[]}');
     expect(loaded?.nodes).toMatchObject([{ node: 'a', item: -1, status: 'Queued', attempt: 1, queuedAt: AT, dueAt: null, output: null, pool: 'default' }]);
-    expect(loaded?.nodes[0]?.secretHash).toEqual(Buffer.from([1, 2]));
     const outbox = (await loadOutbox(fixture.db, [shard])).filter((row) => row.runId === id);
     expect(outbox).toMatchObject([{ id: ids[0], node: 'a', item: -1, send: 1, shard }, { id: ids[1], node: 'b', item: 3 }]);
   });

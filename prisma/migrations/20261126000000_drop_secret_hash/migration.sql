@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "node_run" DROP COLUMN "secret_hash";
