@@ -95,7 +95,15 @@ export class RunLoop {
 
   /** Lets the loop look again: capacity grew, or published rows want deleting. */
   kick(): void {
-    this.#running ??= nextTurn().then(() => this.#drain()).finally(() => { this.#running = undefined; });
+    this.#running ??= nextTurn().then(() => this.#drain()).finally(() => {
+      this.#running = undefined;
+      // What came after the last look of the round, and before this line, found it still running.
+      if (this.#pending()) this.kick();
+    });
+  }
+
+  #pending(): boolean {
+    return this.#inbox.length > 0 || this.#resends.length > 0 || this.#p.dispatcher.hasStirred || this.#mustTidy();
   }
 
   /** Refuses new work, commits what was handed in, and resolves when all is settled. */
@@ -114,7 +122,7 @@ export class RunLoop {
   }
 
   async #drain(): Promise<void> {
-    while (this.#inbox.length > 0 || this.#resends.length > 0 || this.#p.dispatcher.hasStirred || this.#mustTidy()) {
+    while (this.#pending()) {
       const works = this.#inbox.length <= MAX_BATCH ? this.#inbox : this.#inbox.slice(0, MAX_BATCH);
       this.#inbox = this.#inbox.length <= MAX_BATCH ? [] : this.#inbox.slice(MAX_BATCH);
       try {

@@ -11,6 +11,7 @@ import { podGone, podOutcome, type PodOutcome, type PodView } from './pod-outcom
 import { attemptPod, containerPod, deadlineSeconds, MAIN_CONTAINER, type Manifest, type PodOwner, type PodRequest } from './pod-template.ts';
 import type { Outgoing, Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
+import { StrayPods, type StrayParts } from './stray-pods.ts';
 
 /** A pod as the watch shows it. */
 export interface PodObject {
@@ -49,11 +50,13 @@ export interface PodParts {
   readonly nodeSpec: (live: LiveRun, node: string) => NodeSpec | undefined;
   readonly runnerSpec: RunnerSpecOf;
   readonly secrets: AttemptSecrets;
+  readonly current: StrayParts['current'];
   readonly log: { warn(facts: object, message: string): void };
 }
 
-/** After so long the pod of an ended attempt is removed again that could not be removed: the API server was away. */
+/** After so long the pod of an ended attempt is removed again that could not be removed: the API server was away. Doubles each time. */
 const CLEAN_AGAIN_MS = 2_000;
+const CLEAN_AGAIN_MAX_MS = 60_000;
 
 /** The attempt a pod stands for, from its labels; undefined when they are not ours or its name is not the derived one. */
 export function attemptOf(pod: PodObject): { run: string; node: string; item: number; attempt: number } | undefined {
@@ -71,9 +74,11 @@ export class AttemptPods {
   readonly #p: PodParts;
   /** Pods whose end was handed in and waits for its commit. */
   readonly #ending = new Set<string>();
+  readonly #strays: StrayPods;
 
   constructor(parts: PodParts) {
     this.#p = parts;
+    this.#strays = new StrayPods(parts);
   }
 
   /** Makes the pod of an attempt. Throws when it is not certain that it exists: only then the outbox row stays. */
@@ -115,6 +120,7 @@ export class AttemptPods {
     const of = attemptOf(pod);
     if (of === undefined || !this.#p.owns(of.run)) return;
     const outcome = podOutcome(pod.view);
+    if (outcome.kind === 'Pending' || outcome.kind === 'Running') this.#strays.look(of, pod);
     if (outcome.kind === 'Pending') return;
     if (outcome.kind === 'Running') {
       this.#running(of, pod, outcome.startedAt);
@@ -131,10 +137,15 @@ export class AttemptPods {
     if (outcome.kind === 'Failed') this.#p.submit({ run: of.run, event: { type: 'Failed', node: of.node, item: of.item, attempt: of.attempt, error: outcome.error } });
   }
 
-  /** Stops the pod of an attempt that no longer counts. */
-  async cancel(namespace: string, run: string, node: string, item: number, attempt: number, graceMs: number): Promise<void> {
+  /** Stops the pod of an attempt that no longer counts; where the API server does not answer, again and again. */
+  async cancel(namespace: string, run: string, node: string, item: number, attempt: number, graceMs: number, tries = 0): Promise<void> {
     const name = attemptPodName(run, node, item, attempt);
-    await this.#p.port.remove(namespace, name, undefined, Math.ceil(graceMs / 1_000));
+    try {
+      await this.#p.port.remove(namespace, name, undefined, Math.ceil(graceMs / 1_000));
+    } catch (error) {
+      this.#p.log.warn({ run, pod: name, err: errorMessage(error) }, 'could not remove the pod of a cancelled attempt; trying again');
+      this.#p.clock.after(againMs(tries), () => { if (this.#p.owns(run)) void this.cancel(namespace, run, node, item, attempt, graceMs, tries + 1); });
+    }
   }
 
   /** Finds attempts whose pod nobody will ever report: it vanished while no controller watched. */
@@ -176,22 +187,26 @@ export class AttemptPods {
   }
 
   /** The result is durable: keep the log, then remove the pod. Both may be lost to a crash; the pod's owner collects it then. */
-  async #cleanUp(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject): Promise<void> {
+  async #cleanUp(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, tries = 0): Promise<void> {
     try {
       // A runner sends its log as it comes; a user's container leaves it with the kubelet.
       const text = pod.view.runner === true ? '' : await this.#p.port.logs(pod.namespace, pod.name, MAIN_CONTAINER, 1_048_576).catch(() => '');
       if (text !== '') await this.#p.logs.append(of, 0, text);
       await this.#p.port.remove(pod.namespace, pod.name, pod.uid, 0);
+      this.#ending.delete(pod.uid);
     } catch (error) {
       this.#p.log.warn({ run: of.run, pod: pod.name, err: errorMessage(error) }, 'could not remove the pod of an ended attempt; trying again');
-      this.#p.clock.after(CLEAN_AGAIN_MS, () => {
-        const still = this.#p.port.cached(pod.namespace, pod.name);
-        if (still?.uid === pod.uid) this.seen(still);
+      // The cache is not asked: a watch that is silent may never have shown the pod. Another owner sees to it by its own list.
+      this.#p.clock.after(againMs(tries), () => {
+        if (this.#p.owns(of.run)) void this.#cleanUp(of, pod, tries + 1);
+        else this.#ending.delete(pod.uid);
       });
-    } finally {
-      this.#ending.delete(pod.uid);
     }
   }
+}
+
+function againMs(tries: number): number {
+  return Math.min(CLEAN_AGAIN_MAX_MS, CLEAN_AGAIN_MS * 2 ** tries);
 }
 
 function place(of: { node: string; item: number; attempt: number }): { node: string; item: number; attempt: number } {

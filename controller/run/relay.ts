@@ -66,9 +66,7 @@ export class Relay {
   /** Tells whoever runs an attempt that it no longer counts. */
   cancel(live: LiveRun, pool: { readonly mode: string; readonly pool?: string }, node: string, item: number, attempt: number, graceMs: number): void {
     if (pool.mode === 'pod') {
-      this.#p.pods.cancel(live.meta.namespace, live.id, node, item, attempt, graceMs).catch((error: unknown) => {
-        this.#p.log.warn({ run: live.id, node, err: errorMessage(error) }, 'could not delete the pod of a cancelled attempt');
-      });
+      void this.#p.pods.cancel(live.meta.namespace, live.id, node, item, attempt, graceMs);
     }
     // A runner in a pod of its own hears it here before the kubelet's signal: it then knows why it stops.
     if (pool.pool !== undefined) this.cancelOn(live.meta.namespace, pool.pool, live.id, node, item, attempt, graceMs);

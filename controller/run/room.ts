@@ -20,6 +20,7 @@ import { LiveRuns } from './live-runs.ts';
 import type { LogStore } from './log-files.ts';
 import { RunLoop, type LoopMetrics } from './loop.ts';
 import { runPersistence, type StoreFunctions } from './persistence.ts';
+import type { RunPersistence } from './ports.ts';
 import { takeFetch, type FetchParts } from './fetch.ts';
 import { AttemptPods, type PodPort, type RunnerSpecOf } from './pods.ts';
 import type { PodOwner } from './pod-template.ts';
@@ -92,6 +93,7 @@ export class RunRoom {
   readonly #sweeper: Sweeper;
   readonly #wheel: TimerWheel;
   readonly #takeover: Takeover;
+  readonly #persistence: RunPersistence;
   readonly #subscriptions = new Map<number, readonly { stop(): void }[]>();
   #notices: { stop(): void } | undefined;
   #stream: string | undefined;
@@ -109,9 +111,13 @@ export class RunRoom {
       store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log,
       notify: () => { parts.bus.publish(REPLICAS_SUBJECT, json({ v: 1 })); },
     });
+    this.#persistence = runPersistence({
+      store: parts.store, owner: parts.owner, epoch: (shard) => this.shards.epoch(shard), clock: parts.clock, definitions: this.definitions, log: parts.log,
+    });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
-      secrets: parts.secrets, runnerSpec: parts.runnerSpec, owns: (run) => this.owns(run), nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
+      secrets: parts.secrets, runnerSpec: parts.runnerSpec, owns: (run) => this.owns(run), current: (run, node, item) => this.#storedAttempt(run, node, item),
+      nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({
       clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
@@ -179,6 +185,13 @@ export class RunRoom {
     this.loop.requestResend(run, node, item, attempt);
   }
 
+  /** The attempt of a place that is on its way or running, by its row; undefined when there is none. */
+  async #storedAttempt(run: string, node: string, item: number): Promise<number | undefined> {
+    const [live] = await this.#persistence.load([run]);
+    const row = live === undefined ? undefined : nodeRow(live.state, node, item);
+    return row?.status === 'Queued' || row?.status === 'Running' ? row.attempt : undefined;
+  }
+
   /** Cancels a run; used when its object vanished. */
   cancel(run: string, mode: CancelMode): void {
     this.loop.submit({ run, event: { type: 'Cancel', mode } });
@@ -219,7 +232,7 @@ export class RunRoom {
       owns: (shard) => this.shards.owns(shard), shardOf,
       sendAgain: (row) => { this.#takeover.send(row); },
       lost: (shards) => { this.shards.forget(shards); },
-      persistence: runPersistence({ store: this.#p.store, owner: this.#p.owner, epoch: (shard) => this.shards.epoch(shard), clock, definitions: this.definitions, log }),
+      persistence: this.#persistence,
       after: {
         send: (outgoing, done) => { this.relay.send(outgoing, done); },
         cancel: (live, node, item, attempt, graceMs) => { this.relay.cancel(live, placementOf(live.state, node), node, item, attempt, graceMs); },

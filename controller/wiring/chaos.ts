@@ -33,11 +33,9 @@ function replaced<T extends object>(target: T, methods: Partial<T>): T {
   });
 }
 
-const chaosConfigSchema = z.object({ RAMBO_CHAOS_CLOCK_MS: z.string().default(''), RAMBO_REPLICA: z.string().default('') });
-
 /** A clock that is wrong by RAMBO_CHAOS_CLOCK_MS of this replica (`controller-1=600000,...`); the monotonic one is as good as ever. */
 export function chaosClock(clock: Clock): Clock {
-  const { RAMBO_CHAOS_CLOCK_MS: wrong, RAMBO_REPLICA: replica } = readConfig(chaosConfigSchema);
+  const { RAMBO_CHAOS_CLOCK_MS: wrong, RAMBO_REPLICA: replica } = readConfig(z.object({ RAMBO_CHAOS_CLOCK_MS: z.string().default(''), RAMBO_REPLICA: z.string().default('') }));
   const byMs = Number(wrong.split(',').find((part) => part.startsWith(`${replica}=`))?.split('=')[1] ?? 0);
   return replaced<Clock>(clock, { now: () => clock.now() + byMs });
 }

@@ -62,6 +62,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const settings = [...SETTINGS, `port=${port}`, ...(options.settings ?? [])];
   const start = (): Promise<ChildProcess> => launch(layout, settings, url, options.detached === true);
   let child: ChildProcess | undefined = await start();
+  let starting: Promise<void> | undefined;
+  /** It may have ended by itself: a full disk, a failing one. */
+  const again = async (): Promise<void> => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) child = await start();
+  };
   log(`postgres ready on 127.0.0.1:${port}`);
   return {
     url, port,
@@ -76,8 +81,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       child = undefined;
     },
     restart: async () => {
-      // It may have ended by itself: a full disk, a failing one.
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) child = await start();
+      // Two who ask at once share one start.
+      starting ??= again().finally(() => { starting = undefined; });
+      await starting;
     },
   };
 }
