@@ -78,7 +78,7 @@ describe('problems', () => {
     ['bad durations', [script('a', { timeout: '1.5s', pendingTimeout: 'x', retry: { backoff: { duration: '-1s', maxDuration: '1w' } } })], { timeout: 'soon', defaults: { timeout: '5x' } }, ['- defaults.timeout DurationInvalid', '- timeout DurationInvalid', 'a retry.backoff.duration DurationInvalid', 'a retry.backoff.maxDuration DurationInvalid', 'a timeout DurationInvalid', 'a pendingTimeout DurationInvalid']],
     ['unknown node in outputs', [script('a')], { outputs: { x: '${{ nodes.b.output }}', ok: '${{ nodes.a.output }}' } }, ['- outputs.x UnknownNode']],
     ['odd output name', [script('a')], { outputs: { 'X_': 1 } }, ['- outputs.X_ NameInvalid']],
-    ['fields that are not run yet', [script('a', { cache: { key: '"x"' }, locks: [{ name: '"l"' }], artifacts: {} })], { locks: [{ name: '"l"' }], concurrency: { key: '"k"' } }, ['- concurrency UnsupportedField', '- locks UnsupportedField', 'a cache UnsupportedField', 'a locks UnsupportedField', 'a artifacts UnsupportedField']],
+    ['fields that are not run yet', [script('a', { cache: { key: '"x"' }, locks: [{ name: '"l"' }], artifacts: {} })], { locks: [{ name: '"l"' }], concurrency: { key: '"k"' }, retention: { succeeded: { count: 5 } } }, ['- concurrency UnsupportedField', '- locks UnsupportedField', '- retention UnsupportedField', 'a cache UnsupportedField', 'a locks UnsupportedField', 'a artifacts UnsupportedField']],
     ['parallelism without forEach', [script('a', { parallelism: 2 })], {}, ['a parallelism FieldNotAllowed']],
   ])('%s', (_name, nodes, more, expected) => {
     expect(found(nodes, more)).toEqual(expected);

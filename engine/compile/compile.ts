@@ -68,7 +68,7 @@ function checkShape(spec: WorkflowSpec, problems: Problems): void {
     problems.add(undefined, field, 'TooManyNodes', `${list.length} nodes, at most ${LIMITS.nodesPerManifest} are allowed; use forEach for wider graphs`, list.length);
   }
   if (spec.nodes.length === 0) problems.add(undefined, 'nodes', 'FieldRequired', 'a workflow has at least one node');
-  for (const field of ['concurrency', 'locks'] as const) {
+  for (const field of ['concurrency', 'locks', 'retention'] as const) {
     if (spec[field] !== undefined) problems.add(undefined, field, 'UnsupportedField', 'this release does not run it yet; ignoring it would break what it promises');
   }
   if (spec.inputs !== undefined) for (const text of checkSchema(spec.inputs)) problems.add(undefined, 'inputs', 'SchemaInvalid', text);
