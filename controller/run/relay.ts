@@ -21,7 +21,7 @@ export interface DispatchBus {
 export interface RelayParts {
   readonly clock: Clock;
   readonly bus: DispatchBus;
-  readonly pods: AttemptPods;
+  readonly pods: Pick<AttemptPods, 'create' | 'cancel'>;
   readonly secrets: AttemptSecrets;
   readonly httpAllow: HttpAllow;
   /** A dispatch is about to leave, with its secret. */
