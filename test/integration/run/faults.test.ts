@@ -62,7 +62,8 @@ test('a controller that is killed in the middle of a run: the next one goes on w
 });
 
 test('a runner that is killed in the middle of a node: a new attempt, counted apart from retries', async () => {
-  const { metadata } = await start(3, 1_500);
+  // Long enough that a slow machine still finds it running when the pods go.
+  const { metadata } = await start(2, 4_000);
   const pod = await t.until('n0 to run', async () => {
     const [row] = await t.sql<{ status: string }>('select status from node_run where run_id = $1 and node = $2', [metadata.uid, 'n0']);
     return row?.status === 'Running';
@@ -72,7 +73,7 @@ test('a runner that is killed in the middle of a node: a new attempt, counted ap
   expect(run.status?.phase).toBe('Succeeded');
   const [n0] = await t.sql<{ infra: number; retries: number }>('select infra, retries from node_run where run_id = $1 and node = $2', [metadata.uid, 'n0']);
   expect(n0).toEqual({ infra: 1, retries: 0 });
-  await checkInvariants(metadata.uid, 3);
+  await checkInvariants(metadata.uid, 2);
 });
 
 test('NATS killed, its store with it: what it held is sent again', async () => {
