@@ -133,7 +133,8 @@ export function fromProgress(p: RunProgress): RunRow {
 function fromNodeRow(n: NodeRunRow): NodeRow {
   return {
     node: n.node, item: n.item, status: n.status, attempt: n.attempt, retries: n.retries, infra: n.infra,
-    ...optional('output', decode<Json>(n.output)), ...optional('error', decode<NodeError>(n.error)),
+    // An output that is null is one; only SQL NULL means that there is none.
+    ...(n.output === null ? {} : { output: decode<Json>(n.output) ?? null }), ...optional('error', decode<NodeError>(n.error)),
     ...optional('queuedAt', n.queuedAt), ...optional('startedAt', n.startedAt), ...optional('finishedAt', n.finishedAt),
     ...optional('dueAt', n.dueAt), ...optional('items', decode<readonly Json[]>(n.items)),
   };
