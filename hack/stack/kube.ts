@@ -22,9 +22,18 @@ export class Kubectl {
 
   /** Applies a manifest, a few times over: custom resources need a moment until their kind is served. */
   async apply(file: string): Promise<void> {
+    await this.#persist('apply', '--server-side', '--force-conflicts', '-f', file);
+  }
+
+  /** Waits until definitions are served. `kubectl wait` itself fails on one that has no conditions yet. */
+  async established(...crds: readonly string[]): Promise<void> {
+    await this.#persist('wait', '--for=condition=Established', '--timeout=60s', ...crds.map((name) => `crd/${name}`));
+  }
+
+  async #persist(...args: readonly string[]): Promise<void> {
     for (let tries = 0; ; tries++) {
       try {
-        await this.run('apply', '--server-side', '--force-conflicts', '-f', file);
+        await this.run(...args);
         return;
       } catch (error) {
         if (tries === 20) throw error;

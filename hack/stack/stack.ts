@@ -303,7 +303,7 @@ export class Stack {
     const kubectl = this.kubectl;
     this.#o.log('applying the custom resource definitions, the admission policies and the accounts');
     await Promise.all([kubectl.apply(path.join(ROOT, 'crds/generated')), kubectl.apply(path.join(ROOT, 'hack/stack/rbac.yaml'))]);
-    await kubectl.run('wait', '--for=condition=Established', '--timeout=60s', 'crd/workflows.rambo.dev', 'crd/workflowruns.rambo.dev', 'crd/runnerpools.rambo.dev');
+    await kubectl.established('workflows.rambo.dev', 'workflowruns.rambo.dev', 'runnerpools.rambo.dev');
     await Promise.all([
       kubectl.kubeconfigFor('rambo-system', 'rambo-controller', this.#file('secrets/controller.kubeconfig')),
       kubectl.kubeconfigFor('rambo-system', 'rambo-api', this.#file('secrets/api.kubeconfig')),
