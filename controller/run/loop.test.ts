@@ -154,6 +154,20 @@ test.each<[Outcome, boolean]>([['fails', false], ['answer lost', true]])('a comm
   expect(x.w.again).toEqual(['row']);
 });
 
+test.each<[Outcome, boolean]>([['fails', false], ['answer lost', true]])('a commit that ends an attempt and %s: the attempt is stopped only if the rows say that it ended', async (outcome, ended) => {
+  const x = world();
+  x.start('run-1');
+  await x.quiet();
+  x.w.outcomes.push(outcome);
+  if (ended) x.w.ended.add('run-1');
+  x.event('run-1', { type: 'Cancel', mode: 'Now' }, 'cancel');
+  await x.quiet();
+  expect(x.w.sent).not.toContain('cancel run-1/a');
+  x.clock.advance(250);
+  await x.quiet();
+  expect(x.w.sent.includes('cancel run-1/a')).toBe(ended);
+});
+
 test('reading again goes on for as long as the database is away', async () => {
   const x = world();
   x.w.outcomes.push('answer lost');

@@ -19,6 +19,8 @@ const TIDY_MS = 250;
 /** How long after a failed commit its runs are read again. */
 const READ_AGAIN_MS = 250;
 
+type CancelAttempt = Extract<Command, { type: 'CancelAttempt' }>;
+
 /** What the loop reports of itself. */
 export interface LoopMetrics {
   batch(events: number, runs: number, seconds: number): void;
@@ -65,6 +67,8 @@ export class RunLoop {
   #published: string[] = [];
   /** Runs whose commit failed: read again until that works, because a timer may be all that would ever wake them. */
   readonly #forgotten = new Set<string>();
+  /** Attempts that commits ended of which nobody knows whether they happened. */
+  #doubtful: { readonly live: LiveRun; readonly command: CancelAttempt }[] = [];
   #again: TimerHandle | undefined;
   #tidy: TimerHandle | undefined;
   #tidyDue = false;
@@ -323,8 +327,21 @@ export class RunLoop {
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
   #forget(draft: Draft, settled: Settled): void {
     this.#p.runs.drop(draft.live.id);
+    for (const command of draft.commands) if (command.type === 'CancelAttempt') this.#doubtful.push({ live: draft.live, command });
     this.#later(draft.live.id);
     draft.settle(settled);
+  }
+
+  /** Stops the attempts that a commit ended whose answer was lost; where the rows still have them, it did not happen. */
+  #stopEnded(ids: ReadonlySet<string>): void {
+    const doubtful = this.#doubtful.filter(({ live }) => ids.has(live.id));
+    this.#doubtful = this.#doubtful.filter(({ live }) => !ids.has(live.id) && this.#p.owns(live.shard));
+    for (const { live, command } of doubtful) {
+      const now = this.#p.runs.get(live.id);
+      const row = now === undefined ? undefined : nodeRow(now.state, command.node, command.item);
+      const counts = row?.attempt === command.attempt && (row.status === 'Queued' || row.status === 'Running');
+      if (!counts) this.#p.after.cancel(live, command.node, command.item, command.attempt, command.graceMs);
+    }
   }
 
   async #readAgain(): Promise<void> {
@@ -339,6 +356,7 @@ export class RunLoop {
       }
       // The commit may have happened and only its answer been lost: then nobody has sent what it holds.
       for (const row of await this.#p.persistence.outbox(ids)) this.#p.sendAgain(row);
+      this.#stopEnded(new Set(ids));
       this.kick();
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: ids.length }, 'could not read runs again after a failed commit');
