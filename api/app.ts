@@ -9,7 +9,7 @@ import type { Log } from '../platform/log/index.ts';
 import { apiMetrics, createRegistry } from '../platform/metrics/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { openStore, PING } from '../prisma/store/index.ts';
+import { openStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import type { ApiConfig } from './config.ts';
 import type { ApiMetrics } from './ports.ts';
@@ -67,10 +67,7 @@ async function withHealth(running: Running, metrics: () => Promise<{ readonly ty
     checks: {
       shutdown: () => (stopping ? 'the process is stopping' : undefined),
       nats: () => (bus.connected ? undefined : 'not connected'),
-      postgres: async () => {
-        await db.query(PING, []);
-        return undefined;
-      },
+      postgres: () => ping(db),
     },
   });
   return {

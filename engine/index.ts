@@ -7,7 +7,7 @@ export { advance } from './run/advance.ts';
 export { createRun, type RunState } from './run/state.ts';
 export { restoreRun } from './run/restore.ts';
 export {
-  counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
+  attemptInFlight, counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
 } from './run/views.ts';
 export { pendingTimers, type Timer } from './run/timers.ts';
 export { formatInstant, parseInstant } from './instant.ts';

@@ -1,3 +1,4 @@
+import { doubling } from '../../platform/clock/index.ts';
 import { REASONS } from '../../crds/conditions.ts';
 import type { PoolTrouble } from './status.ts';
 
@@ -33,7 +34,7 @@ export class FailingPods {
   ended(pods: readonly EndedPod[], now: number): void {
     for (const pod of pods.filter((p) => p.failed)) {
       this.#series++;
-      this.#notBefore = now + Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(16, this.#series - 1));
+      this.#notBefore = now + doubling(FIRST_MS, LAST_MS, this.#series - 1);
       this.#trouble = { reason: REASONS.podsFailing, message: `pod ${pod.name} failed${pod.problem === undefined ? '' : `: ${pod.problem}`}` };
     }
   }
@@ -58,7 +59,7 @@ export class FailingPods {
   /** The API server took no pod. */
   refused(message: string, now: number): void {
     this.#series++;
-    this.#notBefore = now + Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(16, this.#series - 1));
+    this.#notBefore = now + doubling(FIRST_MS, LAST_MS, this.#series - 1);
     this.#trouble = { reason: REASONS.creationRefused, message };
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { beatSchema, type AttemptRef, type BeatMessage } from '../../platform/messages/payloads.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
-import type { Lease, Leases } from './leases.ts';
+import { firstSign, type Lease, type Leases } from './leases.ts';
 import type { Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
 
@@ -66,9 +66,9 @@ export class Beats {
       return;
     }
     lease.beaten = lease.seen;
-    if (lease.taken) return;
-    lease.taken = true;
-    this.#p.dispatched(Math.max(0, ref.startedAt - lease.openedAt) / 1_000);
+    const waited = firstSign(lease, ref.startedAt);
+    if (waited === undefined) return;
+    this.#p.dispatched(waited);
     this.#taken.push({ lease, at: ref.startedAt });
     this.#timer ??= this.#p.clock.after(SHOW_RUNNING_MS, () => { this.#show(); });
   }

@@ -27,6 +27,13 @@ export interface Lease {
   beaten?: number;
 }
 
+/** Takes an attempt by its first sign of life. Seconds from its sending to its start; undefined when it was taken before. */
+export function firstSign(lease: Lease, startedAt: number): number | undefined {
+  if (lease.taken) return undefined;
+  lease.taken = true;
+  return Math.max(0, startedAt - lease.openedAt) / 1_000;
+}
+
 /** Key of an attempt's place: one attempt at a time holds it. */
 export function placeKey(run: string, node: string, item: number): string {
   return `${run}/${node}/${item}`;

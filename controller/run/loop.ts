@@ -1,8 +1,7 @@
-import { advance, runRow } from '../../engine/index.ts';
+import { advance, attemptInFlight, nodeRow, runRow } from '../../engine/index.ts';
 import { nextTurn, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Command, NodeRow } from '../../engine/types.ts';
-import { nodeRow } from '../../engine/index.ts';
 import type { OutboxRow } from '../../prisma/store/types.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Draft, type OutboxEntry, type Settled } from './draft.ts';
@@ -19,7 +18,11 @@ const TIDY_MS = 250;
 /** How long after a failed commit its runs are read again. */
 const READ_AGAIN_MS = 250;
 
-type CancelAttempt = Extract<Command, { type: 'CancelAttempt' }>;
+/** An attempt that a commit ended of which nobody knows whether it happened. */
+interface Doubtful {
+  readonly live: LiveRun;
+  readonly command: Extract<Command, { type: 'CancelAttempt' }>;
+}
 
 /** What the loop reports of itself. */
 export interface LoopMetrics {
@@ -65,10 +68,8 @@ export class RunLoop {
   #under: Promise<void> = Promise.resolve();
   /** Outbox rows whose dispatch has certainly left; deleted with the next commit. */
   #published: string[] = [];
-  /** Runs whose commit failed: read again until that works, because a timer may be all that would ever wake them. */
-  readonly #forgotten = new Set<string>();
-  /** Attempts that commits ended of which nobody knows whether they happened. */
-  #doubtful: { readonly live: LiveRun; readonly command: CancelAttempt }[] = [];
+  /** Runs whose commit failed, with what it ended: read again until that works, because a timer may be all that would ever wake them. */
+  readonly #forgotten = new Map<string, readonly Doubtful[]>();
   #again: TimerHandle | undefined;
   #tidy: TimerHandle | undefined;
   #tidyDue = false;
@@ -175,9 +176,13 @@ export class RunLoop {
     work.settle?.({ status: 'Retry', message });
   }
 
-  #later(run: string): void {
-    this.#forgotten.add(run);
+  #later(run: string, doubtful: readonly Doubtful[] = []): void {
+    this.#remember(run, doubtful);
     this.#again ??= this.#p.clock.after(READ_AGAIN_MS, () => { void this.#readAgain(); });
+  }
+
+  #remember(run: string, doubtful: readonly Doubtful[]): void {
+    this.#forgotten.set(run, [...(this.#forgotten.get(run) ?? []), ...doubtful]);
   }
 
   /** Reads the runs that are ours and not in memory, all at once. Returns those that could not be read: the others go on. */
@@ -327,27 +332,22 @@ export class RunLoop {
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
   #forget(draft: Draft, settled: Settled): void {
     this.#p.runs.drop(draft.live.id);
-    for (const command of draft.commands) if (command.type === 'CancelAttempt') this.#doubtful.push({ live: draft.live, command });
-    this.#later(draft.live.id);
+    this.#later(draft.live.id, draft.commands.flatMap((command) => (command.type === 'CancelAttempt' ? [{ live: draft.live, command }] : [])));
     draft.settle(settled);
   }
 
-  /** Stops the attempts that a commit ended whose answer was lost; where the rows still have them, it did not happen. */
-  #stopEnded(ids: ReadonlySet<string>): void {
-    const doubtful = this.#doubtful.filter(({ live }) => ids.has(live.id));
-    this.#doubtful = this.#doubtful.filter(({ live }) => !ids.has(live.id) && this.#p.owns(live.shard));
-    for (const { live, command } of doubtful) {
-      const now = this.#p.runs.get(live.id);
-      const row = now === undefined ? undefined : nodeRow(now.state, command.node, command.item);
-      const counts = row?.attempt === command.attempt && (row.status === 'Queued' || row.status === 'Running');
-      if (!counts) this.#p.after.cancel(live, command.node, command.item, command.attempt, command.graceMs);
-    }
+  /** Stops an attempt that a commit ended whose answer was lost; where the rows still have it, that did not happen. */
+  #stopEnded({ live, command }: Doubtful): void {
+    const now = this.#p.runs.get(live.id);
+    if (now !== undefined && attemptInFlight(now.state, command.node, command.item) === command.attempt) return;
+    this.#p.after.cancel(live, command.node, command.item, command.attempt, command.graceMs);
   }
 
   async #readAgain(): Promise<void> {
     this.#again = undefined;
     await this.#running;
-    const ids = [...this.#forgotten].filter((id) => this.#p.owns(this.#p.shardOf(id)));
+    const forgotten = [...this.#forgotten].filter(([id]) => this.#p.owns(this.#p.shardOf(id)));
+    const ids = forgotten.map(([id]) => id);
     this.#forgotten.clear();
     if (ids.length === 0 || this.#stopped) return;
     try {
@@ -356,11 +356,11 @@ export class RunLoop {
       }
       // The commit may have happened and only its answer been lost: then nobody has sent what it holds.
       for (const row of await this.#p.persistence.outbox(ids)) this.#p.sendAgain(row);
-      this.#stopEnded(new Set(ids));
+      for (const [, doubtful] of forgotten) for (const one of doubtful) this.#stopEnded(one);
       this.kick();
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: ids.length }, 'could not read runs again after a failed commit');
-      for (const id of ids) this.#forgotten.add(id);
+      for (const [id, doubtful] of forgotten) this.#remember(id, doubtful);
       this.#again ??= this.#p.clock.after(READ_AGAIN_MS * 4, () => { void this.#readAgain(); });
     }
   }

@@ -1,7 +1,7 @@
 import type { NodeSpec, RunnerSpec } from '../../crds/node.ts';
 import { LABELS } from '../../crds/names.ts';
 import { redispatch } from '../../engine/index.ts';
-import type { Clock } from '../../platform/clock/index.ts';
+import { doubling, type Clock } from '../../platform/clock/index.ts';
 import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import type { Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
@@ -11,7 +11,7 @@ import { podGone, podOutcome, type PodOutcome, type PodView } from './pod-outcom
 import { attemptPod, containerPod, deadlineSeconds, MAIN_CONTAINER, type Manifest, type PodOwner, type PodRequest } from './pod-template.ts';
 import type { Outgoing, Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
-import { StrayPods, type StrayParts } from './stray-pods.ts';
+import { StrayPods, type PodAttempt, type StrayParts } from './stray-pods.ts';
 
 /** A pod as the watch shows it. */
 export interface PodObject {
@@ -59,7 +59,7 @@ const CLEAN_AGAIN_MS = 2_000;
 const CLEAN_AGAIN_MAX_MS = 60_000;
 
 /** The attempt a pod stands for, from its labels; undefined when they are not ours or its name is not the derived one. */
-export function attemptOf(pod: PodObject): { run: string; node: string; item: number; attempt: number } | undefined {
+export function attemptOf(pod: PodObject): PodAttempt | undefined {
   const run = pod.labels[LABELS.runId];
   const node = pod.labels[LABELS.node];
   const place = /^(x|[0-9]+)\.([0-9]+)$/.exec(pod.labels[LABELS.attempt] ?? '');
@@ -144,7 +144,7 @@ export class AttemptPods {
       await this.#p.port.remove(namespace, name, undefined, Math.ceil(graceMs / 1_000));
     } catch (error) {
       this.#p.log.warn({ run, pod: name, err: errorMessage(error) }, 'could not remove the pod of a cancelled attempt; trying again');
-      this.#p.clock.after(againMs(tries), () => { if (this.#p.owns(run)) void this.cancel(namespace, run, node, item, attempt, graceMs, tries + 1); });
+      this.#p.clock.after(doubling(CLEAN_AGAIN_MS, CLEAN_AGAIN_MAX_MS, tries), () => { if (this.#p.owns(run)) void this.cancel(namespace, run, node, item, attempt, graceMs, tries + 1); });
     }
   }
 
@@ -161,14 +161,14 @@ export class AttemptPods {
     }
   }
 
-  #running(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, startedAt: number | undefined): void {
+  #running(of: PodAttempt, pod: PodObject, startedAt: number | undefined): void {
     const lease = this.#p.leases.beat(of.run, of.node, of.item, of.attempt, pod.name);
     if (lease === undefined || lease.taken) return;
     lease.taken = true;
     this.#p.submit({ run: of.run, event: { type: 'Taken', ...place(of), at: startedAt ?? this.#p.clock.now() } });
   }
 
-  #ended(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, outcome: Exclude<PodOutcome, { kind: 'Pending' | 'Running' }>): void {
+  #ended(of: PodAttempt, pod: PodObject, outcome: Exclude<PodOutcome, { kind: 'Pending' | 'Running' }>): void {
     if (this.#ending.has(pod.uid)) return;
     this.#ending.add(pod.uid);
     const startedAt = outcome.startedAt === undefined ? {} : { startedAt: outcome.startedAt };
@@ -187,7 +187,7 @@ export class AttemptPods {
   }
 
   /** The result is durable: keep the log, then remove the pod. Both may be lost to a crash; the pod's owner collects it then. */
-  async #cleanUp(of: { run: string; node: string; item: number; attempt: number }, pod: PodObject, tries = 0): Promise<void> {
+  async #cleanUp(of: PodAttempt, pod: PodObject, tries = 0): Promise<void> {
     try {
       // A runner sends its log as it comes; a user's container leaves it with the kubelet.
       const text = pod.view.runner === true ? '' : await this.#p.port.logs(pod.namespace, pod.name, MAIN_CONTAINER, 1_048_576).catch(() => '');
@@ -197,7 +197,7 @@ export class AttemptPods {
     } catch (error) {
       this.#p.log.warn({ run: of.run, pod: pod.name, err: errorMessage(error) }, 'could not remove the pod of an ended attempt; trying again');
       // The cache is not asked: a watch that is silent may never have shown the pod. Another owner sees to it by its own list.
-      this.#p.clock.after(againMs(tries), () => {
+      this.#p.clock.after(doubling(CLEAN_AGAIN_MS, CLEAN_AGAIN_MAX_MS, tries), () => {
         if (this.#p.owns(of.run)) void this.#cleanUp(of, pod, tries + 1);
         else this.#ending.delete(pod.uid);
       });
@@ -205,14 +205,10 @@ export class AttemptPods {
   }
 }
 
-function againMs(tries: number): number {
-  return Math.min(CLEAN_AGAIN_MAX_MS, CLEAN_AGAIN_MS * 2 ** tries);
-}
-
 function place(of: { node: string; item: number; attempt: number }): { node: string; item: number; attempt: number } {
   return { node: of.node, item: of.item, attempt: of.attempt };
 }
 
-function labelsOf(lease: { run: string; node: string; item: number; attempt: number }): Record<string, string> {
+function labelsOf(lease: PodAttempt): Record<string, string> {
   return { [LABELS.runId]: lease.run, [LABELS.node]: lease.node, [LABELS.attempt]: `${lease.item < 0 ? 'x' : lease.item}.${lease.attempt}` };
 }

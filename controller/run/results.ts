@@ -3,7 +3,7 @@ import type { Json, RunEvent } from '../../engine/types.ts';
 import { resultSchema, type ResultMessage, type ResultReply } from '../../platform/messages/payloads.ts';
 import type { Settled } from './draft.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
-import type { Lease, Leases } from './leases.ts';
+import { firstSign, type Leases } from './leases.ts';
 import type { LiveRun } from './live-run.ts';
 import type { Work } from './ports.ts';
 import type { AttemptSecrets } from './secrets.ts';
@@ -33,16 +33,12 @@ export function takeResult(parts: ResultParts, subject: string, payload: Uint8Ar
   const lease = parts.leases.get(message.run, message.node, message.item);
   if (lease?.attempt === message.attempt) {
     if (message.runner !== undefined) lease.runner = message.runner;
-    if (!lease.taken) firstSign(parts, message, lease);
+    const waited = firstSign(lease, message.startedAt);
+    if (waited !== undefined) parts.dispatched(waited);
   }
   return new Promise((resolve) => {
     parts.submit({ run: message.run, event: resultEvent(message), settle: (settled) => { resolve(resultReply(settled, parts, subject, payload)); } });
   });
-}
-
-function firstSign(parts: ResultParts, message: ResultMessage, lease: Lease): void {
-  lease.taken = true;
-  parts.dispatched(Math.max(0, message.startedAt - lease.openedAt) / 1_000);
 }
 
 /** The secret proves the dispatch; the subject proves the pool. A run of another namespace is not this pool's business. */

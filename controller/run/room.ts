@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { NodeSpec } from '../../crds/node.ts';
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
-import { counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
+import { attemptInFlight, counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
@@ -188,8 +188,7 @@ export class RunRoom {
   /** The attempt of a place that is on its way or running, by its row; undefined when there is none. */
   async #storedAttempt(run: string, node: string, item: number): Promise<number | undefined> {
     const [live] = await this.#persistence.load([run]);
-    const row = live === undefined ? undefined : nodeRow(live.state, node, item);
-    return row?.status === 'Queued' || row?.status === 'Running' ? row.attempt : undefined;
+    return live === undefined ? undefined : attemptInFlight(live.state, node, item);
   }
 
   /** Cancels a run; used when its object vanished. */

@@ -124,8 +124,8 @@ export function fromRows(loaded: LoadedRun, compiled: Compiled): LiveRun {
 export function fromProgress(p: RunProgress): RunRow {
   return {
     phase: p.phase, suspended: p.suspended,
-    ...optional('startedAt', p.startedAt), ...optional('finishedAt', p.finishedAt), ...optional('cancel', p.cancel),
-    ...optional('exitPhase', p.exitPhase),
+    ...optional('startedAt', p.startedAt ?? undefined), ...optional('finishedAt', p.finishedAt ?? undefined), ...optional('cancel', p.cancel ?? undefined),
+    ...optional('exitPhase', p.exitPhase ?? undefined),
     ...optional('outputs', decode<Readonly<Record<string, Json>>>(p.outputs)), ...optional('error', decode<NodeError>(p.error)),
   };
 }
@@ -133,17 +133,16 @@ export function fromProgress(p: RunProgress): RunRow {
 function fromNodeRow(n: NodeRunRow): NodeRow {
   return {
     node: n.node, item: n.item, status: n.status, attempt: n.attempt, retries: n.retries, infra: n.infra,
-    // An output that is null is one; only SQL NULL means that there is none.
-    ...(n.output === null ? {} : { output: decode<Json>(n.output) ?? null }), ...optional('error', decode<NodeError>(n.error)),
-    ...optional('queuedAt', n.queuedAt), ...optional('startedAt', n.startedAt), ...optional('finishedAt', n.finishedAt),
-    ...optional('dueAt', n.dueAt), ...optional('items', decode<readonly Json[]>(n.items)),
+    ...optional('output', decode<Json>(n.output)), ...optional('error', decode<NodeError>(n.error)),
+    ...optional('queuedAt', n.queuedAt ?? undefined), ...optional('startedAt', n.startedAt ?? undefined), ...optional('finishedAt', n.finishedAt ?? undefined),
+    ...optional('dueAt', n.dueAt ?? undefined), ...optional('items', decode<readonly Json[]>(n.items)),
   };
 }
 
-/** `{ [key]: value }`, or nothing where there is no value: exact optional properties and SQL NULL meet here. */
-function optional<K extends string, V>(key: K, value: V | null | undefined): { [P in K]?: V } {
+/** `{ [key]: value }`, or nothing where there is no value. null is a value: of a JSON column it was stored as one. */
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   const out: { [P in K]?: V } = {};
-  if (value !== null && value !== undefined) out[key] = value;
+  if (value !== undefined) out[key] = value;
   return out;
 }
 
@@ -151,7 +150,7 @@ function encode(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value));
 }
 
-/** Our own bytes, written by `encode`: the type is what was put in. */
+/** Our own bytes, written by `encode`: the type is what was put in. Only SQL NULL is undefined. */
 function decode<T>(bytes: Uint8Array | null): T | undefined {
   if (bytes === null) return undefined;
   const value: T = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));

@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/clock/index.ts';
+import { doubling, type Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Leases } from './leases.ts';
 import type { PodObject, PodPort } from './pods.ts';
@@ -53,7 +53,7 @@ export class StrayPods {
   }
 
   #later(of: PodAttempt, pod: PodObject, tries: number): void {
-    this.#p.clock.after(Math.min(AGAIN_MAX_MS, LOOK_MS * 2 ** tries), () => { void this.#decide(of, pod, tries); });
+    this.#p.clock.after(doubling(LOOK_MS, AGAIN_MAX_MS, tries), () => { void this.#decide(of, pod, tries); });
   }
 
   async #decide(of: PodAttempt, pod: PodObject, tries: number): Promise<void> {

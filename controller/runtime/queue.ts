@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
+import { doubling, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage, TerminalError } from '../../platform/errors/index.ts';
 
 /** How a pass over a key ended: done, or again after a time for a reason. It may also throw. */
@@ -112,6 +112,6 @@ export class WorkQueue {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
     if (this.#p.quiet?.(error) !== true) this.#p.log.warn({ ...facts, failures }, 'a pass failed; it is repeated');
-    this.addAfter(key, Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures - 1, 20)));
+    this.addAfter(key, doubling(BACKOFF_MIN_MS, BACKOFF_MAX_MS, failures - 1));
   }
 }

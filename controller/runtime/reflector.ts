@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
+import { doubling, sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import { isGone } from '../../platform/kube/errors.ts';
 import type { KubeRequest } from '../../platform/kube/client.ts';
@@ -132,7 +132,7 @@ export class Reflector {
 
   async #backOff(error: unknown): Promise<void> {
     this.#failures++;
-    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures - 1, 10));
+    const ceiling = doubling(BACKOFF_MIN_MS, BACKOFF_MAX_MS, this.#failures - 1);
     if (this.#failures > 1) this.#p.log.warn({ resource: this.#p.resource, err: errorMessage(error), failures: this.#failures }, 'watch interrupted');
     await this.#spaced(ceiling / 2 + (ceiling / 2) * this.#p.random());
   }

@@ -12,7 +12,7 @@ import type { Log } from '../../platform/log/index.ts';
 import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
 import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
-import { openStore, PING, type Db } from '../../prisma/store/index.ts';
+import { openStore, ping, type Db } from '../../prisma/store/index.ts';
 import type { Pools } from '../pool/pools.ts';
 import { projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
@@ -129,10 +129,7 @@ export class ControllerApp {
       checks: {
         started: () => (this.#started ? undefined : 'still starting'),
         nats: () => (this.#bus.connected ? undefined : 'not connected'),
-        postgres: async () => {
-          await this.#db.query(PING, []);
-          return undefined;
-        },
+        postgres: () => ping(this.#db),
         // A replica for which no shard is left is as ready as the others.
         shards: () => (this.#room.shards.current ? undefined : 'no lease is renewed'),
       },

@@ -49,6 +49,12 @@ export function nodeRow(state: RunState, node: string, item: number): NodeRow | 
   return plan === undefined ? undefined : rowAt(state, plan.index, item);
 }
 
+/** Number of the attempt of a place that is on its way or running; undefined when there is none. */
+export function attemptInFlight(state: RunState, node: string, item: number): number | undefined {
+  const row = nodeRow(state, node, item);
+  return row?.status === 'Queued' || row?.status === 'Running' ? row.attempt : undefined;
+}
+
 /** A node as it is defined, the workflow's defaults merged in. */
 export function nodeSpecOf(state: RunState, node: string): NodeSpec | undefined {
   return planNamed(state, node)?.spec;

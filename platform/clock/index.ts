@@ -38,6 +38,11 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
+/** What to wait before try number `tries` + 1: `first` ms, then twice as long each time, `most` at last. */
+export function doubling(first: number, most: number, tries: number): number {
+  return Math.min(most, first * 2 ** tries);
+}
+
 /** Resolves after whatever I/O is ready now has been handled: lets a burst of messages gather into one batch. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => { setImmediate(resolve); });

@@ -121,5 +121,10 @@ function parseTime(text: string): number {
   return Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`);
 }
 
-/** Whether Postgres answers; for readiness. */
-export const PING: Statement = { name: 'ping', text: 'SELECT 1' };
+const PING: Statement = { name: 'ping', text: 'SELECT 1' };
+
+/** The check of readiness: throws where Postgres does not answer. */
+export async function ping(db: Db): Promise<undefined> {
+  await db.query(PING, []);
+  return undefined;
+}

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
+import { doubling, sleep, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import {
   cancelSchema, dispatchSchema, resultReplySchema, type AttemptRef, type BeatMessage, type DispatchMessage, type LogMessage, type ResultMessage,
@@ -190,7 +190,7 @@ export class Harness {
       } catch (error) {
         if (tries === 3) this.#p.log.warn({ run: dispatch.run, node: dispatch.node, err: errorMessage(error) }, 'a result is not answered yet; it is repeated');
       }
-      const ceiling = Math.min(most, RETRY_MIN_MS * 2 ** Math.min(tries, 10));
+      const ceiling = doubling(RETRY_MIN_MS, most, tries);
       await sleep(this.#p.clock, ceiling / 2 + (ceiling / 2) * this.#p.random());
     }
   }
