@@ -5,7 +5,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { startPostgres } from '../hack/stack/postgres.ts';
+import { childrenOf, startPostgres } from '../hack/stack/postgres.ts';
 import { systemIds } from '../platform/ids/index.ts';
 import { shardOf } from '../platform/messages/subjects.ts';
 import { migrate } from '../prisma/migrate.ts';
@@ -90,13 +90,12 @@ function step(run: Runner): RunWrite {
 function postgresCpu(): number {
   const pid = server.pid();
   if (pid === undefined) return 0;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  return children.reduce((sum, child) => sum + ticksOf(child), 0) * 10;
+  return childrenOf(pid).reduce((sum, child) => sum + ticksOf(child), 0) * 10;
 }
 
-function ticksOf(pid: string): number {
+function ticksOf(pid: number): number {
   try {
-    const fields = readFileSync(path.join('/proc', pid, 'stat'), 'utf8').split(') ')[1]?.split(' ') ?? [];
+    const fields = readFileSync(path.join('/proc', String(pid), 'stat'), 'utf8').split(') ')[1]?.split(' ') ?? [];
     return Number(fields[11]) + Number(fields[12]);
   } catch {
     return 0;

@@ -241,7 +241,8 @@ function killAll(child: ChildProcess | undefined): void {
   }
 }
 
-function childrenOf(pid: number): readonly number[] {
+/** Processes that a process started and that live; none where it is gone. */
+export function childrenOf(pid: number): readonly number[] {
   const file = `/proc/${pid}/task/${pid}/children`;
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split(' ').filter((part) => part !== '').map(Number) : [];
 }

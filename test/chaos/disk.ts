@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { childrenOf } from '../../hack/stack/postgres.ts';
 
 /** A file system of its own in a file, so that its power can be cut and it can be filled. Needs root and loop devices. */
 export class Disk {
@@ -16,23 +17,22 @@ export class Disk {
   }
 
   /** Whether this machine lets us mount. */
-  static available(dir: string): boolean {
+  static available(): boolean {
     if (process.getuid?.() !== 0 || !existsSync('/dev/loop-control')) return false;
     try {
-      const disk = Disk.create(dir, 16);
-      disk.remove();
+      Disk.create(16).remove();
       return true;
     } catch {
       return false;
     }
   }
 
-  /** Makes one of so many MiB, sparse, and mounts it at `<dir>/disk`. `dir` must be one that other accounts may pass. */
-  static create(dir: string, mib: number): Disk {
-    mkdirSync(dir, { recursive: true, mode: 0o755 });
+  /** Makes one of so many MiB, sparse, and mounts it in a folder of its own that other accounts may pass. */
+  static create(mib: number): Disk {
+    const dir = mkdtempSync('/var/tmp/rambo-disk-');
     chmodSync(dir, 0o755);
     const disk = new Disk(dir);
-    mkdirSync(disk.mountpoint, { recursive: true });
+    mkdirSync(disk.mountpoint);
     run('truncate', '-s', `${mib}M`, disk.#image);
     run('mkfs.ext4', '-q', '-F', disk.#image);
     disk.#mount();
@@ -106,9 +106,7 @@ export class Disk {
 
 /** A process and all that it started, and those in turn. */
 export function familyOf(pid: number): readonly number[] {
-  const file = `/proc/${pid}/task/${pid}/children`;
-  const children = existsSync(file) ? readFileSync(file, 'utf8').trim().split(' ').filter((part) => part !== '').map(Number) : [];
-  return [pid, ...children.flatMap(familyOf)];
+  return [pid, ...childrenOf(pid).flatMap(familyOf)];
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -46,7 +46,7 @@ export const GOLDEN: readonly GoldenRun[] = [
       effect('then', { n: '${{ nodes.box.output }}' })],
   } },
   { name: 'hung', door: 'api', expected: 'Succeeded', spec: {
-    // The first attempt hangs and ignores SIGTERM's default grace no longer than it has to; its pod has to go although nobody waits for it.
+    // The first attempt hangs until it is timed out; its pod has to go although nobody waits for it.
     nodes: [{ name: 'slow', type: 'container', timeout: '700ms', retry: { limit: 3, on: 'error.class == "Timeout"', backoff: { duration: '20ms' } },
       with: { image: 'local/sh', command: ['sh', '-c', '[ "$RAMBO_ATTEMPT" != 1 ] || exec sleep 300; echo 1 > $RAMBO_OUTPUT_FILE'] } }],
   } },

@@ -9,7 +9,6 @@
  *   make chaos REPLICAS=2         two controllers share the runs; what is done to a controller is done to the first
  * Ends with `N seeds, M violations`; exit code 1 when there are any.
  */
-import { mkdtempSync } from 'node:fs';
 import { attempt, golden } from './attempt.ts';
 import { findDefects } from './defects.ts';
 import { Disk } from './disk.ts';
@@ -53,7 +52,7 @@ function lasting(site: Site): Readonly<Record<string, number>> {
 async function main(): Promise<number> {
   say('==> starting a stack with failpoints');
   if ((process.env['DEFECTS'] ?? '') !== '') return findDefects(say);
-  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), { network: NET ? new Network() : undefined, disk: POWER ? Disk.create(mkdtempSync('/var/tmp/rambo-disk-'), 1_024) : undefined });
+  const site = await Site.start(Number(process.env['REPLICAS'] ?? 1), { network: NET ? new Network() : undefined, disk: POWER ? Disk.create(1_024) : undefined });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void site.stop().finally(() => { process.exit(130); }); });
   const began = performance.now();
   let wrong = 0;

@@ -132,12 +132,8 @@ export class Site {
 
   async #ask(query: string, variables: object): Promise<{ r: { message?: string; run?: { id: string } } } | undefined> {
     try {
-      const response = await fetch(`${this.t.addresses.apiUrl}/graphql`, {
-        method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${this.t.addresses.token}` }, body: JSON.stringify({ query, variables }),
-        signal: AbortSignal.timeout(15_000),
-      });
-      const body: { data?: { r: { message?: string; run?: { id: string } } } | null } = JSON.parse(await response.text());
-      return body.data ?? undefined;
+      const { data } = await this.t.ask<{ data?: { r: { message?: string; run?: { id: string } } } | null }>(query, variables, { timeoutMs: 15_000 });
+      return data ?? undefined;
     } catch {
       return undefined;
     }

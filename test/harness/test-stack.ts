@@ -94,6 +94,28 @@ export class TestStack {
     }
   }
 
+  /** Posts a GraphQL operation as the demo account; the answer's body, errors and all. Throws when there is none in time. */
+  async ask<T>(query: string, variables: object = {}, { headers = {}, timeoutMs = 60_000 }: { readonly headers?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {}): Promise<T> {
+    const response = await fetch(`${this.addresses.apiUrl}/graphql`, {
+      method: 'POST', body: JSON.stringify({ query, variables }), signal: AbortSignal.timeout(timeoutMs),
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${this.addresses.token}`, ...headers },
+    });
+    const body: T = JSON.parse(await response.text());
+    return body;
+  }
+
+  /** Waits until all these runs have succeeded, by their rows. */
+  async succeeded(ids: readonly string[], timeoutMs?: number): Promise<void> {
+    await this.until('all runs to succeed', async () =>
+      (await this.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [ids])).length === ids.length, timeoutMs);
+  }
+
+  /** Shards by the name of the controller, without the digits of its process; those nobody holds a lease of are left out. */
+  async shardOwners(): Promise<Readonly<Record<string, number>>> {
+    const rows = await this.sql<{ owner: string; n: number }>('select owner, count(*)::int n from shard where lease_until >= clock_timestamp() group by owner');
+    return Object.fromEntries(rows.map(({ owner, n }) => [owner.replace(/-[^-]+$/, ''), n]));
+  }
+
   /** Makes the default pool, and waits for a ready runner. */
   async pool(spec: object = { minReady: 1 }, name = 'default'): Promise<void> {
     await this.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name, namespace: 'default' }, spec });

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { judge } from '../../chaos/attempt.ts';
 import { Disk, familyOf } from '../../chaos/disk.ts';
 import { Site } from '../../chaos/site.ts';
 
 /** The disk of Postgres: its power goes, it is full, it refuses to sync. Only where we may mount. The numbers are those of the reliability page. */
-const able = Disk.available(mkdtempSync('/var/tmp/rambo-disk-'));
+const able = Disk.available();
 const straceAt = ['/usr/bin/strace', '/usr/local/bin/strace'].find((file) => existsSync(file));
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -13,7 +13,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeo
 (able ? describe : describe.skip)('the disk of Postgres', () => {
   let site: Site;
   beforeAll(async () => {
-    site = await Site.start(1, { disk: Disk.create(mkdtempSync('/var/tmp/rambo-disk-'), 768) });
+    site = await Site.start(1, { disk: Disk.create(768) });
   }, 120_000);
   afterAll(async () => { await site.stop(); });
 
@@ -81,9 +81,6 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeo
   async function start(key: string): Promise<{ readonly errors?: readonly { readonly extensions?: { readonly code?: string } }[] }> {
     const query = 'mutation($i: StartRunInput!) { r: startRun(input: $i) { ... on RunPayload { run { id } } } }';
     const i = { namespace: 'default', name: key, idempotencyKey: `${key}-${Math.random()}`, definition: { nodes: [{ name: 'a', type: 'transform', with: { output: 'x'.repeat(200_000) } }] } };
-    const response = await fetch(`${site.t.addresses.apiUrl}/graphql`, {
-      method: 'POST', body: JSON.stringify({ query, variables: { i } }), headers: { 'content-type': 'application/json', authorization: `Bearer ${site.t.addresses.token}` }, signal: AbortSignal.timeout(30_000),
-    });
-    return JSON.parse(await response.text());
+    return site.t.ask(query, { i }, { timeoutMs: 30_000 });
   }
 });

@@ -149,15 +149,7 @@ interface Started { readonly errors?: readonly { readonly extensions?: { readonl
 async function startOnce(key: string): Promise<Started> {
   const query = 'mutation($i: StartRunInput!) { r: startRun(input: $i) { ... on RunPayload { run { id } } } }';
   const i = { namespace: 'default', name: key, idempotencyKey: key, definition: { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] } };
-  return ask<Started>(query, { i });
-}
-
-async function ask<T>(query: string, variables: object): Promise<T> {
-  const response = await fetch(`${site.t.addresses.apiUrl}/graphql`, {
-    method: 'POST', body: JSON.stringify({ query, variables }), headers: { 'content-type': 'application/json', authorization: `Bearer ${site.t.addresses.token}` }, signal: AbortSignal.timeout(30_000),
-  });
-  const body: T = JSON.parse(await response.text());
-  return body;
+  return site.t.ask<Started>(query, { i }, { timeoutMs: 30_000 });
 }
 
 const namesake = async (name: string): Promise<number> => Number((await site.t.sql<{ n: string }>('select count(*) n from run where name = $1', [name]))[0]?.n);
@@ -166,7 +158,7 @@ test('F16: NATS cut from the API: reads and objects work, commands say so; repea
   network.of('api').nats.freeze(true);
   const refused = await startOnce('cut-from-nats');
   expect(refused.errors?.[0]?.extensions?.code).toBe('UNAVAILABLE');
-  expect(await ask('{ runs(namespace: "default", first: 1) { edges { node { name } } } }', {})).toHaveProperty('data.runs');
+  expect(await site.t.ask('{ runs(namespace: "default", first: 1) { edges { node { name } } } }')).toHaveProperty('data.runs');
   expect(await runs(10_000)).toBe('Succeeded');
   network.heal();
   const id = await site.t.until('an answer', async () => (await startOnce('cut-from-nats')).data?.r.run.id, 30_000);

@@ -47,12 +47,10 @@ export async function startCrdCluster(prefix: string): Promise<CrdCluster> {
   if (installed.code !== 0) throw new Error(`kubectl apply -f crds/generated: ${installed.stderr}`);
   const crds = Object.values(PLURALS).map((plural) => `crd/${plural}.${GROUP}`);
   // kubectl itself fails on a definition that has no conditions yet.
-  for (let tries = 0; ; tries++) {
-    const established = await api.kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...crds]);
-    if (established.code === 0) break;
-    if (tries === 20) throw new Error(`CRDs not established: ${established.stderr}`);
-    await new Promise((resolve) => { setTimeout(resolve, 250); });
-  }
+  await eventually('CRDs established', async () => {
+    const { code } = await api.kubectl(['wait', '--for=condition=Established', '--timeout=30s', ...crds]);
+    return code === 0 ? true : undefined;
+  }, 60_000);
   const namespace = `${prefix}-${process.pid}-${Math.trunc(performance.now())}`;
   const made = await api.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: namespace } } });
   if (made.status !== 201) throw new Error(made.message);

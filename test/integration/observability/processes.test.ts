@@ -27,12 +27,8 @@ async function read(url: string): Promise<{ readonly status: number; readonly te
 
 async function startOverApi(spec: object, headers: Readonly<Record<string, string>> = {}): Promise<string> {
   const query = 'mutation($i: StartRunInput!) { r: startRun(input: $i) { ... on RunPayload { run { id } } } }';
-  const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
-    method: 'POST', body: JSON.stringify({ query, variables: { i: { namespace: 'default', ...spec } } }),
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}`, ...headers },
-  });
-  const { data }: { data: { r: { run: { id: string } } } } = JSON.parse(await response.text());
-  await t.until('the run to end', async () => (await t.sql("select 1 from run where id = $1 and phase = 'Succeeded'", [data.r.run.id])).length === 1);
+  const { data } = await t.ask<{ data: { r: { run: { id: string } } } }>(query, { i: { namespace: 'default', ...spec } }, { headers });
+  await t.succeeded([data.r.run.id]);
   return data.r.run.id;
 }
 

@@ -13,14 +13,9 @@ beforeAll(async () => {
 afterAll(async () => { await t.stop(); });
 afterEach(async () => { expect(await t.sql('select run, writer, owner from chaos_stale')).toEqual([]); });
 
-async function shards(): Promise<Readonly<Record<string, number>>> {
-  const rows = await t.sql<{ owner: string; n: number }>("select regexp_replace(owner, '-[^-]+$', '') owner, count(*)::int n from shard where lease_until >= clock_timestamp() group by 1");
-  return Object.fromEntries(rows.map(({ owner, n }) => [owner, n]));
-}
-
 async function both(): Promise<void> {
   await t.until('both to have a part of the shards', async () => {
-    const { 'controller-0': a = 0, 'controller-1': b = 0 } = await shards();
+    const { 'controller-0': a = 0, 'controller-1': b = 0 } = await t.shardOwners();
     return a > 100 && b > 100;
   });
 }
@@ -31,18 +26,10 @@ async function start(count: number, input: object): Promise<readonly string[]> {
   const ids: string[] = [];
   for (let left = count; left > 0; left -= 50) {
     const i = Array.from({ length: Math.min(50, left) }, () => ({ namespace: 'default', ...input }));
-    const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
-      method: 'POST', body: JSON.stringify({ query, variables: { i } }), headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}` },
-    });
-    const { data }: { data: { r: { results: readonly { run: { id: string } }[] } } } = JSON.parse(await response.text());
+    const { data } = await t.ask<{ data: { r: { results: readonly { run: { id: string } }[] } } }>(query, { i });
     ids.push(...data.r.results.map((result) => result.run.id));
   }
   return ids;
-}
-
-async function ended(ids: readonly string[], timeoutMs = 60_000): Promise<void> {
-  await t.until('all runs to succeed', async () =>
-    (await t.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [ids])).length === ids.length, timeoutMs);
 }
 
 test('F34: a clock ten minutes fast on one of two: leases go by the clock of Postgres, so the shards stay where they are, and move when an owner dies', async () => {
@@ -50,23 +37,23 @@ test('F34: a clock ten minutes fast on one of two: leases go by the clock of Pos
   const before = await t.sql('select id, owner from shard order by id');
   const nodes = [{ name: 'a', type: 'wait', with: { duration: '300ms' } }, { name: 'b', type: 'transform', dependsOn: ['a'], with: { output: 1 }, runner: { isolation: 'warm' } },
     script('c', 'export default () => new Promise((r) => setTimeout(r, 200))', { dependsOn: ['b'], timeout: '20s' })];
-  await ended(await start(40, { definition: { nodes } }));
+  await t.succeeded(await start(40, { definition: { nodes } }), 60_000);
   expect(await t.sql('select id, owner from shard order by id')).toEqual(before);
   const times = await t.sql<{ owner: string; early: boolean }>("select s.owner, bool_or(r.started_at > now() + interval '5 minutes') early from run r join shard s on s.id = r.shard group by 1 order by 1");
   // The fast one did write: what it says about time is wrong, what it holds is not.
   expect(times.map(({ owner, early }) => [owner.replace(/-[^-]+$/, ''), early])).toEqual([['controller-0', false], ['controller-1', true]]);
   const ids = await start(40, { definition: { nodes } });
   t.stack.child('controller-0').kill();
-  await ended(ids);
+  await t.succeeded(ids, 60_000);
   t.stack.child('controller-1').kill();
-  await ended(await start(10, { definition: { nodes } }));
+  await t.succeeded(await start(10, { definition: { nodes } }), 60_000);
   await both();
 });
 
 test('F35: nodes that keep both cores busy for longer than a lease are not lost: busy is not dead', async () => {
   const busy = 'export default () => { const end = Date.now() + 12_000; while (Date.now() < end); return process.env.RAMBO_ATTEMPT; }';
   const ids = await start(2, { definition: { nodes: [script('busy', busy)] } });
-  await ended(ids);
+  await t.succeeded(ids, 60_000);
   expect(await t.sql('select attempt, status from attempt where run_id = any ($1::uuid[])', [ids])).toEqual([{ attempt: 1, status: 'Succeeded' }, { attempt: 1, status: 'Succeeded' }]);
 }, 90_000);
 
@@ -81,7 +68,7 @@ test('F36: 600 runs wait for runners that do not exist; a small run that comes l
   const urgent = await start(4, { definition: { nodes: warm(1) }, priority: 10 });
   expect(await t.sql("select 1 from node_run where run_id = any ($1::uuid[]) and (item >= 0 or node <> 'fan') and status in ('Running', 'Succeeded')", [[...many, ...wide, ...urgent]])).toEqual([]);
   await t.pool({ minReady: 1, max: 1, slots: 4, reuse: 'Shared' }, 'later');
-  await ended([...many, ...wide, ...urgent], 120_000);
+  await t.succeeded([...many, ...wide, ...urgent], 120_000);
   // Per controller, because their clocks differ: those of `first` that ended after some of `then`.
   const late = async (first: readonly string[], then: readonly string[]): Promise<object> => t.sql(
     `select a.id from run a join shard sa on sa.id = a.shard where a.id = any ($1::uuid[]) and a.finished_at > (

@@ -12,10 +12,7 @@ function pool(name: string, spec: object): object {
 
 async function mirrored(): Promise<readonly string[]> {
   const query = '{ runnerPools(namespace: "default") { edges { node { name } } } }';
-  const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
-    method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}` }, body: JSON.stringify({ query }),
-  });
-  const body: { data: { runnerPools: { edges: readonly { node: { name: string } }[] } } } = await response.json() as never;
+  const body = await t.ask<{ data: { runnerPools: { edges: readonly { node: { name: string } }[] } } }>(query);
   return body.data.runnerPools.edges.map((edge) => edge.node.name);
 }
 

@@ -21,18 +21,12 @@ afterEach(async () => {
   expect(await t.sql("select run, writer, owner from chaos_stale")).toEqual([]);
 });
 
-/** Shards by the name of the controller, without the digits of its process; those nobody holds a lease of are left out. */
-async function owners(): Promise<Readonly<Record<string, number>>> {
-  const rows = await t.sql<{ owner: string; n: number }>("select owner, count(*)::int n from shard where lease_until >= clock_timestamp() group by owner");
-  return Object.fromEntries(rows.map(({ owner, n }) => [owner.replace(/-[^-]+$/, ''), n]));
-}
-
 /** Waits until exactly these share the shards evenly. Returns how long it took, in ms. */
 async function shared(...names: readonly string[]): Promise<number> {
   const started = performance.now();
   const most = Math.ceil(256 / names.length) + 1;
   await t.until(`${names.join(' and ')} to share the shards`, async () => {
-    const now = await owners();
+    const now = await t.shardOwners();
     const sum = Object.values(now).reduce((a, b) => a + b, 0);
     return sum === 257 && Object.keys(now).length === names.length && names.every((name) => (now[name] ?? 0) > 0 && (now[name] ?? 0) <= most);
   }, 15_000);
@@ -44,10 +38,7 @@ async function shardsOf(name: string): Promise<ReadonlySet<number>> {
 }
 
 async function ask<T>(query: string, variables: object): Promise<T> {
-  const response = await fetch(`${t.addresses.apiUrl}/graphql`, {
-    method: 'POST', body: JSON.stringify({ query, variables }), headers: { 'content-type': 'application/json', authorization: `Bearer ${t.addresses.token}` },
-  });
-  const body: { data?: T; errors?: unknown } = JSON.parse(await response.text());
+  const body = await t.ask<{ data?: T; errors?: unknown }>(query, variables);
   if (body.data === undefined || body.errors !== undefined) throw new Error(`the API answered ${JSON.stringify(body.errors)}`);
   return body.data;
 }
@@ -90,8 +81,7 @@ async function pauses(load: Load, since: number): Promise<readonly number[]> {
 
 /** All runs end well; nothing was recorded twice, and their objects say what the rows say. */
 async function sound(load: Load, steps: number): Promise<void> {
-  await t.until('all runs to end', async () =>
-    (await t.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [load.ids])).length === load.ids.length, 60_000);
+  await t.succeeded(load.ids, 60_000);
   expect(await t.sql('select run_id, node, kind from run_event where run_id = any ($1::uuid[]) group by run_id, node, item, attempt, kind having count(*) > 1', [load.ids])).toEqual([]);
   expect(await t.sql('select run_id, count(*) from node_run where run_id = any ($1::uuid[]) and (status <> $2 or attempt > 1) group by run_id', [load.ids, 'Succeeded'])).toEqual([]);
   const events = await t.sql<{ n: number; last: number }>('select count(*)::int n, max(seq) last from run_event where run_id = any ($1::uuid[]) group by run_id', [load.ids]);
@@ -266,7 +256,7 @@ test('NATS is killed while a small pool is full: what each replica had in the st
   t.stack.child('nats').kill();
   await new Promise((resolve) => { setTimeout(resolve, 2_000); });
   signal('controller-1', 'SIGCONT');
-  await t.until('all runs to end', async () => (await t.sql("select 1 from run where id = any ($1::uuid[]) and phase = 'Succeeded'", [load.ids])).length === 24, 60_000);
+  await t.succeeded(load.ids, 60_000);
   expect(await t.sql('select node, attempt from node_run where run_id = any ($1::uuid[]) and attempt > 1', [load.ids])).toEqual([]);
   expect(Math.max(...await pauses(load, killed))).toBeLessThan(9_000);
 }, 90_000);
