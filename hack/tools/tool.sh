@@ -23,7 +23,7 @@ if [ -n "${module[$name]:-}" ]; then
 elif [ -n "$name" ] && [ -f "$here/$name/go.mod" ]; then
   # The tool is what the module requires first: `tool PATH` of its go.mod.
   package=$(awk '$1 == "tool" { print $2 }' "$here/$name/go.mod")
-  version=$(cat "$here/$name/go.mod" "$here/$name/go.sum" | sha256sum | cut -c1-16)
+  version=$(find "$here/$name" -maxdepth 1 -name 'go.*' -o -maxdepth 1 -name '*.go' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)
 else
   die "unknown tool '$name': one of $(printf '%s\n' "${!module[@]}" | sort | paste -sd' '), or a folder of hack/tools with a go.mod"
 fi
