@@ -115,7 +115,7 @@ describe('Flux post-build substitution', () => {
   test('every escaped example of ours comes back as it was', async () => {
     for (const name of readdirSync(path.join(ROOT, 'examples')).filter((file) => file.endsWith('.yaml'))) {
       const text = readFileSync(path.join(ROOT, 'examples', name), 'utf8');
-      expect((await tool.envsubst(text.replaceAll('${', '$${'), vars)).text).toBe(text);
+      expect((await tool.envsubst(text.replaceAll('${', () => '$${'), vars)).text).toBe(text);
     }
   });
 
