@@ -19,15 +19,16 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(async () => { await t.stop(); });
 
-type Manifest = { metadata: { name: string; generateName?: string; namespace?: string } } & Record<string, unknown>;
+type Manifest = { metadata: { name: string; generateName?: string; namespace?: string }; spec: { workflowRef?: { name: string } } & Record<string, unknown> } & Record<string, unknown>;
 
-/** All examples but the runs that cannot be applied twice, as one list; `suffix` keeps the ways apart. */
+/** All examples as one list; `suffix` keeps the ways apart. */
 function manifests(suffix: string): readonly Manifest[] {
   const folder = path.join(ROOT, 'examples');
   return readdirSync(folder).filter((name) => name.endsWith('.yaml')).flatMap((name) => parseAllDocuments(readFileSync(path.join(folder, name), 'utf8'), { version: '1.1' })).map((document) => {
     const object = document.toJS() as Manifest;
     const name = `${object.metadata.name ?? object.metadata.generateName?.replace(/-$/, '') ?? 'x'}-${suffix}`;
-    return { ...object, metadata: { name, namespace: 'default' } };
+    const { workflowRef } = object.spec;
+    return { ...object, metadata: { name, namespace: 'default' }, spec: { ...object.spec, ...(workflowRef === undefined ? {} : { workflowRef: { name: `${workflowRef.name}-${suffix}` } }) } };
   });
 }
 
@@ -58,21 +59,20 @@ test.each(WAYS)('%s: no drift after defaults and status', async (_, flags) => {
   const suffix = String(WAYS.findIndex(([, other]) => other === flags));
   const list = [...manifests(suffix), oddities(suffix)];
   const text = list.map((object) => stringify(object, { version: '1.1' })).join('---\n');
-  const diffFlags = flags.filter((flag) => flag !== '--force-conflicts' || flags.includes('--server-side'));
   expect(await kubectl(['apply', ...flags, '-f', '-'], text)).toMatchObject({ code: 0, stderr: '' });
-  expect(await diff(diffFlags, text)).toEqual({ code: 0, stdout: '' });
+  expect(await diff(flags, text)).toEqual({ code: 0, stdout: '' });
   for (const { kind, metadata } of list) {
-    const done = kind === 'WorkflowRun' ? 'Completed' : kind === 'Workflow' ? 'Ready' : 'Ready';
+    const done = kind === 'WorkflowRun' ? 'Completed' : 'Ready';
     await t.stack.kubectl.run('wait', `--for=condition=${done}`, `${String(kind)}/${metadata.name}`.toLowerCase(), '--timeout=60s');
   }
-  expect(await diff(diffFlags, text)).toEqual({ code: 0, stdout: '' });
+  expect(await diff(flags, text)).toEqual({ code: 0, stdout: '' });
   expect((await kubectl(['apply', ...flags, '-f', '-'], text)).stdout.split('\n').filter((line) => line !== '' && !/ (unchanged|serverside-applied)$/.test(line))).toEqual([]);
 }, 120_000);
 
 test('a manifest that differs shows in the diff', async () => {
   const object = oddities('changed');
   expect((await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(object))).code).toBe(0);
-  const changed = { ...object, spec: { ...(object['spec'] as object), timeout: '1m' } };
+  const changed = { ...object, spec: { ...object.spec, timeout: '1m' } };
   expect(await diff(['--server-side'], JSON.stringify(changed))).toMatchObject({ code: 1, stdout: expect.stringContaining('+  timeout: 1m') });
 });
 
