@@ -27,9 +27,10 @@ build: setup ## Bundle controller, API and runner into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/
 	@node hack/build/bundle.mjs chaos
-generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema
+generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema, values of the chart
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings hack/chart/generate.ts
 typecheck: setup ## Check types and the direction of imports between rooms
 	@tsc -b
 lint: setup ## ESLint with the rules of the house

@@ -129,7 +129,7 @@ async function removePod(client: KubeClient, path: string, uid: string | undefin
 }
 
 /** Runner pools: pods, the Secret with credentials, the default pool. NATS and Postgres verbs come from the caller. */
-export function poolPort(client: KubeClient, others: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer' | 'mirror' | 'unmirror'>): PoolPort {
+export function poolPort(client: KubeClient, defaultPool: Readonly<Record<string, unknown>>, others: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer' | 'mirror' | 'unmirror'>): PoolPort {
   return {
     ...others,
     createPod: async (pod) => {
@@ -156,7 +156,7 @@ export function poolPort(client: KubeClient, others: Pick<PoolPort, 'signPoolUse
       await client.json({ verb: 'patch', resource: 'secrets', path: corePath('secrets', pool.namespace, secretName), query, patch: 'apply', body });
     },
     createDefaultPool: async (namespace) => {
-      const body = { apiVersion: API_VERSION, kind: 'RunnerPool', metadata: { name: 'default', namespace, labels: { [LABELS.managedBy]: MANAGED_BY } }, spec: { minReady: 0 } };
+      const body = { apiVersion: API_VERSION, kind: 'RunnerPool', metadata: { name: 'default', namespace, labels: { [LABELS.managedBy]: MANAGED_BY } }, spec: defaultPool };
       await client.json({ verb: 'create', resource: 'runnerpools', path: crPath('runnerpools', namespace), query: MANAGER, body })
         .catch((error: unknown) => { if (!isAlreadyExists(error)) throw error; });
     },

@@ -28,6 +28,8 @@ export interface PoolWiring {
   readonly grown: (namespace: string, pool: string) => void;
   /** Seed of the NATS account. */
   readonly seed: string;
+  /** Spec of pools that the controller makes itself. */
+  readonly defaultPool: Readonly<Record<string, unknown>>;
   readonly log: Log;
 }
 
@@ -47,7 +49,7 @@ export function wirePools(w: PoolWiring): Pools {
     pods: (namespace, pool) => runnerPods(w.reflectors.runners, namespace, pool),
     busy: (namespace, pool, pod) => w.shared.busy(namespace, pool, pod),
     demand: (namespace, pool) => w.shared.demand(namespace, pool),
-    port: poolPort(w.client, {
+    port: poolPort(w.client, w.defaultPool, {
       ...poolMirrors(w.db, w.clock), signPoolUser,
       ensureConsumer: (namespace, pool, max) => w.bus.ensureConsumer(namespace, pool, max),
       removeConsumer: (namespace, pool) => w.bus.removeConsumer(namespace, pool),
