@@ -12,13 +12,13 @@ async function main(): Promise<void> {
   const log = createLog('controller', config.RAMBO_LOG_LEVEL);
   const stopTracing = await startTracing('controller', config.OTEL_EXPORTER_OTLP_ENDPOINT);
   const waiting = new AbortController();
-  let app: ControllerApp | undefined;
+  const running: { app?: ControllerApp } = {};
   const stop = (signal: string): void => {
     if (waiting.signal.aborted) return;
     waiting.abort();
     log.info({ signal }, 'stopping');
-    if (app === undefined) return;
-    app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
+    if (running.app === undefined) return;
+    running.app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
       log.error({ err: errorMessage(error) }, 'could not stop cleanly');
       process.exit(1);
     });
@@ -26,7 +26,8 @@ async function main(): Promise<void> {
   // Before anything else: as the first process of a container it would not hear a signal that nobody listens to.
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  app = await ControllerApp.connect(config, log, waiting.signal);
+  const app = await ControllerApp.connect(config, log, waiting.signal);
+  running.app = app;
   const { port } = await app.start();
   log.info({ port }, 'listening');
 }
