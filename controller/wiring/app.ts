@@ -19,8 +19,9 @@ import type { LiveRun } from '../run/live-run.ts';
 import { RunRoom } from '../run/room.ts';
 import { AttemptSecrets } from '../run/secrets.ts';
 import { StatusWriter, type RunObject } from '../run/status-writer.ts';
-import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
+import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
+import { watch, type Watched } from '../runtime/watched.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
@@ -42,11 +43,11 @@ const CACHES_MS = 3_000;
 const WAKE_MS = 20;
 
 interface Reflectors {
-  readonly runs: Reflector;
-  readonly workflows: Reflector;
-  readonly pools: Reflector;
-  readonly runners: Reflector;
-  readonly pods: Reflector;
+  readonly runs: Watched;
+  readonly workflows: Watched;
+  readonly pools: Watched;
+  readonly runners: Watched;
+  readonly pods: Watched;
 }
 
 /** The controller process: everything wired, nothing decided here. */
@@ -174,16 +175,16 @@ export class ControllerApp {
     });
   }
 
-  #reflector(resource: string, path: string, handler: ReflectorHandler, labelSelector?: string): Reflector {
-    return new Reflector({
-      client: this.#client, path, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
+  #watch(resource: string, path: (plural: string, namespace?: string) => string, handler: ReflectorHandler, labelSelector?: string): Watched {
+    return watch({
+      client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
       observe: {
         event: () => { this.#metrics.reflectorEvents.inc({ resource }); },
         relist: () => { this.#metrics.reflectorRelists.inc({ resource }); },
         stall: () => { this.#metrics.reflectorStalls.inc({ resource }); },
       },
       ...(labelSelector === undefined ? {} : { labelSelector }),
-    });
+    }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
   }
 
   #makeReflectors(): Reflectors {
@@ -195,12 +196,12 @@ export class ControllerApp {
       if (pod !== undefined && name !== undefined) pools.add(`${pod.namespace}/${name}`);
     };
     return {
-      runs: this.#reflector('workflowruns', crPath('workflowruns'), {
+      runs: this.#watch('workflowruns', crPath, {
         changed: (object) => { runs.add(keyOf(object)); },
         deleted: (object) => { this.#intake.deleted(object.metadata.uid); },
         synced: () => { this.#synced.add('runs'); this.#orphans.check(); },
       }),
-      workflows: this.#reflector('workflows', crPath('workflows'), {
+      workflows: this.#watch('workflows', crPath, {
         changed: (object, before) => { this.#workflowChanged(object, before); },
         deleted: (object) => {
           this.#mirrors.deleted(keyOf(object), object.metadata.uid);
@@ -208,7 +209,7 @@ export class ControllerApp {
         },
         synced: () => { this.#synced.add('workflows'); this.#removeOrphanMirrors('workflows'); },
       }),
-      pools: this.#reflector('runnerpools', crPath('runnerpools'), {
+      pools: this.#watch('runnerpools', crPath, {
         changed: (object) => { pools.add(keyOf(object)); },
         deleted: (object) => {
           this.#pools.deleted(keyOf(object), object.metadata.uid);
@@ -216,8 +217,8 @@ export class ControllerApp {
         },
         synced: () => { this.#synced.add('runnerpools'); this.#removeOrphanMirrors('runnerpools'); },
       }),
-      runners: this.#reflector('pods', corePath('pods'), { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
-      pods: this.#reflector('pods', corePath('pods'), {
+      runners: this.#watch('pods', corePath, { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
+      pods: this.#watch('pods', corePath, {
         changed: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.seen(pod); },
         deleted: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.gone(pod); },
         synced: nothing,
@@ -300,7 +301,10 @@ export class ControllerApp {
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
-      commands: commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
+      commands: {
+        ...commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
+        watched: this.#config.RAMBO_WATCH_NAMESPACES,
+      },
       metrics: {
         advance: (seconds) => { this.#metrics.advance.observe(seconds); },
         batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },

@@ -6,7 +6,7 @@ import { hasStatus, isAlreadyExists, isConflict, isNotFound, isRefused, KubeErro
 import type { PoolPort } from '../pool/pools.ts';
 import type { PodPort } from '../run/pods.ts';
 import type { StatusPort } from '../run/status-writer.ts';
-import type { Reflector } from '../runtime/reflector.ts';
+import type { Watched } from '../runtime/watched.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
 import type { WorkflowCr } from '../run/intake.ts';
 import { toAttemptPod, toRunObject, toWorkflow } from './objects.ts';
@@ -28,7 +28,7 @@ const MANAGER = { fieldManager: FIELD_MANAGERS.controller };
 const objectSchema = z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string(), uid: z.string(), resourceVersion: z.string() }) });
 
 /** Statuses of WorkflowRuns. */
-export function statusPort(client: KubeClient, runs: Reflector, clock: Clock, component: string): StatusPort {
+export function statusPort(client: KubeClient, runs: Watched, clock: Clock, component: string): StatusPort {
   return {
     read: async (cr, fresh) => {
       if (!fresh) return toRunObject(runs.get(`${cr.namespace}/${cr.name}`));
@@ -77,7 +77,7 @@ export async function patchWorkflowStatus(client: KubeClient, object: WorkflowOb
 }
 
 /** Pods of attempts. */
-export function podPort(client: KubeClient, pods: Reflector): PodPort {
+export function podPort(client: KubeClient, pods: Watched): PodPort {
   const path = (namespace: string, name?: string): string => corePath('pods', namespace, name);
   return {
     create: async (pod) => {

@@ -9,7 +9,7 @@ import { signUser } from '../../platform/nats/identity.ts';
 import type { Db } from '../../prisma/store/index.ts';
 import { Pools, type RunnerPodObject } from '../pool/pools.ts';
 import type { RunnerSettings } from '../pool/runner-pod.ts';
-import type { Reflector } from '../runtime/reflector.ts';
+import type { Watched } from '../runtime/watched.ts';
 import type { ControllerConfig } from './config.ts';
 import type { SharedPools } from './demand.ts';
 import { poolPort } from './kube-ports.ts';
@@ -23,7 +23,7 @@ export interface PoolWiring {
   readonly client: KubeClient;
   readonly db: Db;
   readonly bus: Pick<Bus, 'ensureConsumer' | 'removeConsumer'>;
-  readonly reflectors: { readonly pools: Reflector; readonly runners: Reflector };
+  readonly reflectors: { readonly pools: Watched; readonly runners: Watched };
   readonly shared: SharedPools;
   readonly grown: (namespace: string, pool: string) => void;
   /** Seed of the NATS account. */
@@ -57,7 +57,7 @@ export function wirePools(w: PoolWiring): Pools {
   });
 }
 
-function runnerPods(runners: Reflector, namespace: string, pool: string): readonly RunnerPodObject[] {
+function runnerPods(runners: Watched, namespace: string, pool: string): readonly RunnerPodObject[] {
   const pods = [...runners.values()].map(toRunnerPod).filter((pod) => pod !== undefined);
   return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
 }
