@@ -5,6 +5,7 @@ import { hygiene } from './hygiene.ts';
 import { ROOT, trackedFiles } from './files.ts';
 import { installScriptProblems } from './install-scripts.ts';
 import { packageProblems, type Declared } from './packages.ts';
+import { PENDING } from './pending.ts';
 import { makeTargets, pipelineProblems } from './pipeline.ts';
 
 /* `make verify`: generated files fresh, types, lint, Go and shell in order, a clean repository, the house counters. */
@@ -51,7 +52,11 @@ const code = trackedFiles().filter((file) => /\.(ts|mjs)$/.test(file) && !file.e
 failures.push(...packageProblems(new Map(code.map((file) => [file, readFileSync(`${ROOT}/${file}`, 'utf8')])), JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')) as Declared));
 failures.push(...installScriptProblems(readFileSync(`${ROOT}/.npmrc`, 'utf8'), JSON.parse(readFileSync(`${ROOT}/package-lock.json`, 'utf8'))));
 say('pipeline');
-const around = { targets: makeTargets(readFileSync(`${ROOT}/Makefile`, 'utf8')), exists: (file: string): boolean => existsSync(`${ROOT}/${file}`) };
+const present = (file: string): boolean => existsSync(`${ROOT}/${file}`);
+const targets = makeTargets(readFileSync(`${ROOT}/Makefile`, 'utf8'));
+const waiting = [...PENDING].filter((name) => name.startsWith('make ') && !targets.has(name.slice(5)));
+const around = { targets: new Set([...targets, ...waiting.map((name) => name.slice(5))]), exists: (file: string): boolean => PENDING.has(file) || present(file) };
+for (const name of PENDING) say(`pending: ${name} ${present(name) || (name.startsWith('make ') && !waiting.includes(name)) ? 'is here now: take it off hack/verify/pending.ts' : 'comes with another branch'}`);
 const pipelines = trackedFiles().filter((file) => /^\.github\/workflows\/.*\.ya?ml$/.test(file));
 for (const file of pipelines) failures.push(...pipelineProblems(file, readFileSync(`${ROOT}/${file}`, 'utf8'), around));
 check('actionlint (built once, about 10 s)', 'bash', ['-c', '"$(hack/tools/tool.sh actionlint)" -shellcheck= -pyflakes= "$@"', 'actionlint', ...pipelines]);
