@@ -52,16 +52,22 @@ export class OwnProcess {
 
   /** Waits until it is not ready for this reason; it is alive meanwhile, and the log has the words too. */
   async saysReason(reason: RegExp): Promise<void> {
-    await this.#t.until(`${this.pod} to say ${reason.source}: ${this.log}`, async () => {
-      const { status, text } = await this.#get('readyz');
-      return status === 503 && reason.test(text);
-    });
+    await this.#until(`${this.pod} to say ${reason.source}`, ({ status, text }) => status === 503 && reason.test(text));
     expect((await this.#get('healthz')).status).toBe(200);
     expect(this.log).toMatch(reason);
   }
 
   async becomesReady(): Promise<void> {
-    await this.#t.until(`${this.pod} to be ready: ${this.log}`, async () => (await this.#get('readyz')).status === 200);
+    await this.#until(`${this.pod} to be ready`, ({ status }) => status === 200);
+  }
+
+  async #until(what: string, sees: (answer: { readonly status: number; readonly text: string }) => boolean): Promise<void> {
+    let last = '';
+    await this.#t.until(what, async () => {
+      const answer = await this.#get('readyz');
+      last = `${answer.status} ${answer.text}`;
+      return sees(answer);
+    }).catch((error: unknown) => { throw new Error(`${String(error)}; it says ${last}, and its log:\n${this.log}`); });
   }
 
   stop(): Promise<void> { return this.#child.stop(); }

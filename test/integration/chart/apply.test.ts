@@ -1,9 +1,12 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { EXTERNAL, podTemplates, render, TRIAL, type Rendered } from '../../chart/helm.ts';
+import { stringify } from 'yaml';
+import { EXTERNAL, podTemplates, render, ROOT, the, TRIAL, type Rendered } from '../../chart/helm.ts';
 import { TestStack } from '../../harness/test-stack.ts';
+import { writeSchemas } from './schemas.ts';
 
 /** What the real API server says to the rendered chart: fields, admission, Pod Security. */
 
@@ -78,5 +81,31 @@ describe('Pod Security restricted takes', () => {
     const spec = first.template['spec'] as { readonly containers: readonly object[] };
     const open = { ...asPod('open', first.template), spec: { ...spec, serviceAccountName: undefined, priorityClassName: undefined, containers: spec.containers.map((container) => ({ ...container, securityContext: {} })) } };
     await expect(dryRun([open])).rejects.toThrow(/violates PodSecurity "restricted/);
+  });
+});
+
+describe('kubeconform, with the schemas of this very API server,', () => {
+  let schemas: string;
+  let kubeconform: string;
+  beforeAll(async () => {
+    schemas = path.join(dir, 'schemas');
+    writeSchemas(JSON.parse(await t.stack.kubectl.run('get', '--raw', '/openapi/v2')) as Parameters<typeof writeSchemas>[0], schemas);
+    kubeconform = execFileSync(path.join(ROOT, 'hack/tools/tool.sh'), ['kubeconform'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  }, 1_200_000);
+
+  const conform = (objects: readonly object[]): { readonly summary: { readonly valid: number; readonly invalid: number; readonly errors: number; readonly skipped: number }; readonly resources: readonly object[] } => {
+    const { stdout } = spawnSync(kubeconform, ['-output', 'json', '-summary', '-schema-location', `${schemas}/{{ .ResourceKind }}{{ .KindSuffix }}.json`, '-'], { encoding: 'utf8', input: objects.map((object) => stringify(object)).join('---\n') });
+    return JSON.parse(stdout) as ReturnType<typeof conform>;
+  };
+
+  test.each<[string, object]>([['a trial', TRIAL], ['everything set', EVERYTHING]])('has nothing against %s', (_name, values) => {
+    const objects = render(values, ['--include-crds']).filter((object) => !FOREIGN.includes(object.kind));
+    expect(conform(objects)).toMatchObject({ resources: [], summary: { valid: objects.length, invalid: 0, errors: 0, skipped: 0 } });
+  });
+
+  test('finds a misspelt field, of Kubernetes or of ours', () => {
+    const objects = render(TRIAL);
+    const wrong = [{ ...the(objects, 'Service', 'rambo-api'), spec: { prots: [] } }, { ...the(objects, 'RunnerPool', 'default'), spec: { minRaedy: 1 } }];
+    expect(conform(wrong).summary).toMatchObject({ invalid: 2 });
   });
 });
