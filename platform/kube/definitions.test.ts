@@ -6,7 +6,7 @@ import { KubeError } from './errors.ts';
 const NAMES = ['workflows.rambo.dev', 'runnerpools.rambo.dev'];
 
 /** Checks against a cluster that has these versions, or answers with this error. */
-async function check(answer: (name: string) => unknown): Promise<readonly string[]> {
+async function check(answer: (name: string) => number | string | Error | undefined): Promise<readonly string[]> {
   const warned: string[] = [];
   const client = { json: async ({ path, metadataOnly }: KubeRequest) => {
     expect(metadataOnly).toBe(true);
