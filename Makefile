@@ -24,7 +24,7 @@ logs: ## Follow the logs of all processes
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
 tools: setup
-	@hack/tools/tool.sh helm >/dev/null
+	@hack/tools/tool.sh helm >/dev/null; hack/tools/tool.sh kubeconform >/dev/null
 build: setup ## Bundle our processes into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/

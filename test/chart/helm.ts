@@ -36,13 +36,13 @@ export function helmBinary(): string {
 }
 
 /** Runs helm with values; gives what it printed, and on failure what it said. */
-export function runHelm(args: readonly string[], values: object): { readonly ok: boolean; readonly out: string; readonly error: string } {
+export function runHelm(args: readonly string[], values?: object): { readonly ok: boolean; readonly out: string; readonly error: string } {
   const dir = mkdtempSync(path.join(tmpdir(), 'rambo-chart-'));
   try {
     const file = path.join(dir, 'values.json');
-    writeFileSync(file, JSON.stringify(values));
+    if (values !== undefined) writeFileSync(file, JSON.stringify(values));
     const env = { PATH: process.env['PATH'] ?? '', HOME: dir };
-    const { status, stdout, stderr } = spawnSync(helmBinary(), [...args, '--values', file], { encoding: 'utf8', env, maxBuffer: 64 * 1_048_576 });
+    const { status, stdout, stderr } = spawnSync(helmBinary(), [...args, ...(values === undefined ? [] : ['--values', file])], { encoding: 'utf8', env, maxBuffer: 64 * 1_048_576 });
     return { ok: status === 0, out: stdout, error: stderr };
   } finally {
     rmSync(dir, { recursive: true, force: true });
