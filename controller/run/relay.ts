@@ -45,20 +45,28 @@ const RETRY_MS = [100, 200, 500, 1_000, 2_000];
  */
 export class Relay {
   readonly #p: RelayParts;
-  #pending = 0;
+  /** Since when each is on its way, the oldest first. */
+  readonly #leaving = new Set<{ readonly since: number }>();
 
   constructor(parts: RelayParts) {
     this.#p = parts;
   }
 
   /** Dispatches that have not certainly left. */
-  get pending(): number { return this.#pending; }
+  get pending(): number { return this.#leaving.size; }
+
+  /** How long the oldest of them has been on its way; 0 without any. */
+  get oldestMs(): number {
+    const [oldest] = this.#leaving;
+    return oldest === undefined ? 0 : this.#p.clock.monotonic() - oldest.since;
+  }
 
   /** Sends one; `done` is called once it has left, or has become pointless. */
   send(out: Outgoing, done: () => void): void {
-    this.#pending++;
+    const leaving = { since: this.#p.clock.monotonic() };
+    this.#leaving.add(leaving);
     void this.#attempt(out, 0).then((finished) => {
-      this.#pending--;
+      this.#leaving.delete(leaving);
       if (finished) done();
     });
   }
