@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
 import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
 import type { LiveRun } from './live-run.ts';
 import type { AttemptPods } from './pods.ts';
@@ -88,8 +89,10 @@ export class Relay {
 
   /** Resolves to whether its outbox row may go: it has left, or is pointless; not where the run has another owner now. */
   async #attempt(out: Outgoing, tries: number): Promise<boolean> {
+    const { live: { id: run, traceparent }, node, item, attempt } = out;
     try {
-      await this.#once(out);
+      // Most runs are not traced: they pay for no span.
+      await (traceparent === undefined ? this.#once(out) : withSpan('rambo.dispatch', traceparent, { run, node, item, attempt }, () => this.#once(out)));
       return true;
     } catch (error) {
       if (tries > 3) this.#p.log.warn({ run: out.live.id, node: out.node, item: out.item, attempt: out.attempt, err: errorMessage(error) }, 'a dispatch has not left yet');

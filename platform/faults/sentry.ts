@@ -14,11 +14,12 @@ const FLUSH_MS = 3_000;
 
 /** Reports faults to the project of `dsn`. Throws where it is none. */
 export function sentrySink(process: string, dsn: string, environment: string): FaultSink {
+  // Checked here: the client would print what it does not like.
+  if (!/^https?:\/\/[^\s:@/]+(:[^\s@/]*)?@[^\s/]+\/(\S*\/)?\d+$/.test(dsn)) throw new RamboError('Config', 'RAMBO_SENTRY_DSN: expected https://<key>@<host>/<project>');
   const client = new ServerRuntimeClient({
     dsn, environment, integrations: [], transport: send, stackParser: createStackParser(nodeStackLineParser()), platform: 'node',
     sendClientReports: false, beforeSend: (event) => onlyAllowed(event),
   });
-  if (client.getDsn() === undefined) throw new RamboError('Config', 'RAMBO_SENTRY_DSN: expected https://<key>@<host>/<project>');
   client.init();
   return {
     report: ({ message, error, facts }: Fault) => {

@@ -2,6 +2,16 @@ import { UnavailableError } from '../errors/index.ts';
 import { createLog, type Fault, type Log } from './index.ts';
 import { scrub } from './scrub.ts';
 
+/** What JSON.parse says of a text. */
+function parseError(text: string): string {
+  try {
+    JSON.parse(text);
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 function world(level = 'info') {
   const lines: Record<string, unknown>[] = [];
   const faults: Fault[] = [];
@@ -38,6 +48,7 @@ test.each([
   ['postgres://rambo:pass-4711@db:5432/x', 'pass-4711'], ['nats://token-4711@nats', 'token-4711'], ['Authorization: Bearer abcdefgh4711', 'abcdefgh4711'],
   ['the token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln is bad', 'eyJzdWIiOiJ4In0'], ['seed SAAGNJOZTRPYYXG2NJX3ZNGXYUSDYX2BWO447W3SHG6XQ7U66RWHQ3JUXM', 'SAAGNJ'],
   ['-----BEGIN PRIVATE KEY-----\nMIIEvQ4711\n-----END PRIVATE KEY-----', 'MIIEvQ4711'], ['{"password":"hunter2"}', 'hunter2'], ['password=hunter2&x=1', 'hunter2'], ["api_key: 'k-4711'", 'k-4711'],
+  [parseError('{"x": hunter2-4711}'), 'hunter2'], [parseError('hunter2-4711'), 'hunter2'],
 ])('in %j the secret is replaced', (text, secret) => {
   expect(scrub(text)).not.toContain(secret);
   expect(scrub(text)).toContain('[redacted]');

@@ -8,6 +8,8 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   // Seeds of NATS: operator, account, user, server.
   [/\bS[OAUNCX][A-Z2-7]{48,}\b/g, '[redacted]'],
   [/-----BEGIN [A-Z0-9 ]+-----[\s\S]*?(?:-----END [A-Z0-9 ]+-----|$)/g, '[redacted]'],
+  // JSON.parse says where it stopped, and with that shows what it read.
+  [/(Unexpected [^,]{1,40}, )[\s\S]*(is not valid JSON)/g, '$1[redacted] $2'],
   // password=..., "token": "..."
   [/\b(password|passwd|secret|token|api[-_]?key|authorization|cookie|creds|seed)(["']?\s*[=:]\s*["']?)[^\s"',;&}\][]{3,}/gi, '$1$2[redacted]'],
 ];
