@@ -2,7 +2,7 @@
 export const BASE_FIELDS = {
   level: 'debug, info, warn or error. info: something began or ended. warn: something went wrong and is repeated or left out. error: somebody has to look, see rambo_faults_total',
   time: 'ISO 8601, UTC, milliseconds',
-  process: 'controller, api or runner',
+  process: 'controller, api, runner or setup',
   msg: 'what happened, a constant text: search by it',
 } as const;
 
@@ -24,6 +24,7 @@ export const FIELDS = {
   errorId: 'id of a fault as the caller of the API got it',
   path: 'field of the operation that failed',
   problems: 'what the engine says of a definition: field and reason, at most 3',
+  result: 'of setup: what was made, or was there already',
   reason: 'why, in one word or sentence',
   code: 'of a request: OK or the error code; of a review: the code of the error',
   requestId: 'id of a request, also in its header x-request-id',
