@@ -129,6 +129,22 @@ export class Pools {
     this.#remember(key).mirrored = { uid, version: '' };
   }
 
+  /** Ready runners that have work; for metrics. */
+  busy(namespace: string, name: string): number {
+    return this.#p.pods(namespace, name).filter((pod) => pod.ready && !leaving(pod) && this.#p.busy(namespace, name, pod.name) > 0).length;
+  }
+
+  /** Most pods a pool may have; for metrics. */
+  max(namespace: string, name: string): number {
+    const spec = this.#p.pool(`${namespace}/${name}`)?.spec;
+    return spec === undefined ? 0 : Math.max(spec.max, spec.minReady);
+  }
+
+  /** Why a pool does not get its pods, by the reason of its condition; undefined when nothing is wrong, or another replica sizes it. */
+  trouble(namespace: string, name: string): string | undefined {
+    return this.#memory.get(`${namespace}/${name}`)?.failing.trouble?.reason;
+  }
+
   /** Pods the pool has, for metrics. */
   counts(namespace: string, name: string): { ready: number; starting: number } {
     const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));

@@ -36,7 +36,7 @@ function world() {
   const runs = new LiveRuns(wheel, leases, dispatcher);
   const w = {
     outcomes: [] as Outcome[], commits: [] as { runs: string[]; published: readonly string[] }[], sent: [] as string[], lost: [] as number[], again: [] as string[], outbox: [] as OutboxRow[],
-    owned: (_shard: number): boolean => true, loads: 0, readable: true, stored: new Set<string>(), ended: new Set<string>(),
+    owned: (_shard: number): boolean => true, loads: 0, readable: true, failures: [] as string[], stored: new Set<string>(), ended: new Set<string>(),
     /** Whether a commit is under way: nothing may leave then. */
     committing: false, early: [] as string[],
   };
@@ -45,7 +45,7 @@ function world() {
     w.sent.push(what);
   };
   const loop = new RunLoop({
-    clock, leases, dispatcher, wheel, runs, metrics: { batch: () => undefined, advance: () => undefined }, owns: (shard) => w.owned(shard), shardOf: (run) => Number(run.slice(-1)),
+    clock, leases, dispatcher, wheel, runs, metrics: { batch: () => undefined, advance: () => undefined, failed: (reason) => { w.failures.push(reason); } }, owns: (shard) => w.owned(shard), shardOf: (run) => Number(run.slice(-1)),
     sendAgain: (row) => { w.again.push(row.id); }, lost: (shards) => { w.lost.push(...shards); }, log: { warn: () => undefined, error: () => undefined },
     persistence: {
       persist: async (drafts, published) => {
@@ -147,7 +147,7 @@ test.each<[Outcome, boolean]>([['fails', false], ['answer lost', true]])('a comm
   x.start('run-1');
   await x.quiet();
   expect(x.of('start run-1')).toEqual(['Retry']);
-  expect([x.w.sent, x.runs.size]).toEqual([[], 0]);
+  expect([x.w.sent, x.runs.size, x.w.failures]).toEqual([[], 0, ['unavailable']]);
   x.clock.advance(250);
   await x.quiet();
   expect(x.runs.get('run-1') !== undefined).toBe(stored);
@@ -190,7 +190,7 @@ test('a batch of a shard that moved is nobody\'s: all are told that it moved, th
   x.start('run-2');
   await x.quiet();
   expect(x.settled.get('start run-1')?.[0]).toMatchObject({ status: 'Retry', moved: true });
-  expect([x.w.sent, x.w.lost]).toEqual([[], [1]]);
+  expect([x.w.sent, x.w.lost, x.w.failures]).toEqual([[], [1], ['fenced', 'fenced']]);
 });
 
 test('one run that changed meanwhile, one that cannot be written: the others of the batch are not touched', async () => {
@@ -200,6 +200,7 @@ test('one run that changed meanwhile, one that cannot be written: the others of 
   await x.quiet();
   expect([x.of('start run-1'), x.of('start run-2'), x.of('start run-3')]).toEqual([['Retry'], ['Poisoned'], ['Committed']]);
   expect(x.w.sent.filter((what) => what.startsWith('dispatch'))).toEqual(['dispatch run-3/a']);
+  expect(x.w.failures).toEqual(['conflict', 'poison']);
 });
 
 test('an event of a run nobody knows, of one that is elsewhere, of one that cannot be read', async () => {

@@ -28,6 +28,8 @@ interface Doubtful {
 export interface LoopMetrics {
   batch(events: number, runs: number, seconds: number): void;
   advance(seconds: number): void;
+  /** A commit, or the part of one run in it, was not written. */
+  failed(reason: 'unavailable' | 'fenced' | 'conflict' | 'poison'): void;
 }
 
 /** What the loop is made of. */
@@ -135,7 +137,7 @@ export class RunLoop {
         await this.#under;
       } catch (error) {
         // Only a bug comes here: expected failures are settled inside. Nobody may wait for an answer for ever.
-        this.#p.log.error({ err: errorMessage(error) }, 'run loop round failed');
+        this.#p.log.error({ err: error }, 'run loop round failed');
         for (const work of works) this.#postpone(work, 'internal error');
       }
     }
@@ -311,6 +313,7 @@ export class RunLoop {
       this.#settleAll(drafts, result);
     } catch (error) {
       this.#published.push(...published);
+      this.#p.metrics.failed('unavailable');
       this.#p.log.warn({ err: errorMessage(error), runs: drafts.length }, 'commit failed; the runs are read again');
       for (const draft of drafts) this.#forget(draft, { status: 'Retry', message: 'the database is not available' });
     }
@@ -321,12 +324,17 @@ export class RunLoop {
     const conflicts = new Set(result.conflicts);
     for (const draft of drafts) {
       const poison = result.poisoned.get(draft.live.id);
-      if (lost.size > 0) this.#forget(draft, { status: 'Retry', message: 'the shard of this run moved', moved: true });
-      else if (poison !== undefined) this.#forget(draft, { status: 'Poisoned', message: poison });
-      else if (conflicts.has(draft.live.id)) this.#forget(draft, { status: 'Retry', message: 'the run changed meanwhile' });
+      if (lost.size > 0) this.#leftOut(draft, 'fenced', { status: 'Retry', message: 'the shard of this run moved', moved: true });
+      else if (poison !== undefined) this.#leftOut(draft, 'poison', { status: 'Poisoned', message: poison });
+      else if (conflicts.has(draft.live.id)) this.#leftOut(draft, 'conflict', { status: 'Retry', message: 'the run changed meanwhile' });
       else this.#committed(draft, result.outboxIds.get(draft.live.id) ?? []);
     }
     if (lost.size > 0) this.#p.lost([...lost]);
+  }
+
+  #leftOut(draft: Draft, reason: Parameters<LoopMetrics['failed']>[0], settled: Settled): void {
+    this.#p.metrics.failed(reason);
+    this.#forget(draft, settled);
   }
 
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */

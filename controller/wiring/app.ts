@@ -1,5 +1,6 @@
 import { LABELS, LIMITS } from '../../crds/names.ts';
 import { counts, failures, runRow } from '../../engine/index.ts';
+import type { AttemptRecord } from '../../engine/types.ts';
 import { sleep, systemClock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { HealthServer } from '../../platform/health/index.ts';
@@ -8,7 +9,7 @@ import type { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
 import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
-import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
+import type { QUEUES } from '../../platform/metrics/index.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
 import { ping, type Db } from '../../prisma/store/index.ts';
 import type { Pools } from '../pool/pools.ts';
@@ -28,7 +29,7 @@ import type { ControllerConfig } from './config.ts';
 import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
-import { publishGauges } from './gauges.ts';
+import type { ControllerMetrics } from './metrics.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
 import { wirePools } from './pool-wiring.ts';
@@ -59,8 +60,7 @@ export class ControllerApp {
   readonly #db: Db;
   readonly #client: KubeClient;
   readonly #bus: Bus;
-  readonly #metrics: RunMetrics & RuntimeMetrics;
-  readonly #registry = createRegistry('controller');
+  readonly #metrics: ControllerMetrics;
   readonly #room: RunRoom;
   readonly #status: StatusWriter;
   readonly #intake: Intake;
@@ -76,24 +76,25 @@ export class ControllerApp {
   #started = false;
 
   /** Waits, not ready, until everything outside is there; see connect.ts. */
-  static async connect(config: ControllerConfig, log: Log, signal: AbortSignal): Promise<ControllerApp> {
+  static async connect(config: ControllerConfig, log: Log, metrics: ControllerMetrics, signal: AbortSignal): Promise<ControllerApp> {
     const app: { it?: ControllerApp } = {};
     const outside = await connectOutside(config, log, signal, {
       reconnected: () => { if (app.it !== undefined) app.it.#reconnected(); },
-      kube: (verb, resource, code) => { if (app.it !== undefined) app.it.#observeKube(verb, resource, code); },
+      kube: (verb, resource, code) => { metrics.request(verb, resource, code); },
+      metrics: (misses) => metrics.waiting(misses),
     });
-    app.it = new ControllerApp(config, log, outside);
+    app.it = new ControllerApp(config, log, metrics, outside);
     return app.it;
   }
 
-  private constructor(config: ControllerConfig, log: Log, outside: Outside) {
+  private constructor(config: ControllerConfig, log: Log, metrics: ControllerMetrics, outside: Outside) {
     const { db, client, bus, seed } = outside;
     this.#config = config;
     this.#log = log;
     this.#outside = outside;
     this.#health = outside.health;
     this.#bus = globalThis.RAMBO_CHAOS === true ? chaosBus(bus) : bus;
-    this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
+    this.#metrics = metrics;
     this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
     this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
@@ -129,10 +130,7 @@ export class ControllerApp {
         // A replica for which no shard is left is as ready as the others.
         shards: () => (this.#room.shards.current ? undefined : 'no lease is renewed'),
       },
-      metrics: async () => {
-        this.#gauges();
-        return { type: this.#registry.contentType, text: await this.#registry.metrics() };
-      },
+      metrics: () => this.#metrics.page({ room: this.#room, pools: this.#pools, poolKeys: () => [...this.#reflectors.pools.values()].map(keyOf), db: this.#db, bus: this.#bus }),
     });
     this.#stream = await this.#bus.ensureDispatchStream();
     this.#room.streamIs(this.#stream);
@@ -165,24 +163,16 @@ export class ControllerApp {
     await this.#health.close();
   }
 
-  #queue(name: string, concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
+  #queue(name: (typeof QUEUES)[number], concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
     return new WorkQueue({
-      name, concurrency, clock: this.#clock, log: this.#log, quiet: isConflict, worker,
-      observe: {
-        depth: (depth) => { this.#metrics.queueDepth.set({ queue: name }, depth); },
-        done: (seconds, outcome) => { this.#metrics.queueSeconds.observe({ queue: name, outcome }, seconds); },
-      },
+      name, concurrency, clock: this.#clock, log: this.#log, quiet: isConflict, worker, observe: this.#metrics.queue(name),
     });
   }
 
   #watch(resource: string, path: (plural: string, namespace?: string) => string, handler: ReflectorHandler, labelSelector?: string): Watched {
     return watch({
       client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
-      observe: {
-        event: () => { this.#metrics.reflectorEvents.inc({ resource }); },
-        relist: () => { this.#metrics.reflectorRelists.inc({ resource }); },
-        stall: () => { this.#metrics.reflectorStalls.inc({ resource }); },
-      },
+      observe: this.#metrics.reflector(resource),
       ...(labelSelector === undefined ? {} : { labelSelector }),
     }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
   }
@@ -248,6 +238,7 @@ export class ControllerApp {
 
   /** What the caches told of before these shards were ours was passed over. */
   #gained(shards: ReadonlySet<number>): void {
+    this.#metrics.shardsMoved('gained', shards.size);
     const { runs, workflows, pools } = this.#reflectors;
     for (const object of runs.values()) if (shards.has(shardOf(object.metadata.uid))) this.#queues.runs.add(keyOf(object));
     for (const object of this.#reflectors.pods.values()) {
@@ -265,6 +256,7 @@ export class ControllerApp {
 
   /** Another replica acts for these from now on: what was remembered of them is not true any more when they return. */
   #lost(shards: ReadonlySet<number>): void {
+    this.#metrics.shardsMoved('lost', shards.size);
     this.#intake.forget(shards);
     for (const live of this.#finishedStates.values()) if (shards.has(live.shard)) this.#finishedStates.delete(live.id);
     if (shards.has(SINGLETON_SHARD)) this.#pools.forget();
@@ -305,14 +297,11 @@ export class ControllerApp {
         ...commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
         watched: this.#config.RAMBO_WATCH_NAMESPACES,
       },
-      metrics: {
-        advance: (seconds) => { this.#metrics.advance.observe(seconds); },
-        batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },
-      },
+      metrics: this.#metrics.loop,
       log: this.#log,
       observer: {
         changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
-        dispatched: (seconds) => { this.#metrics.dispatch.observe(seconds); },
+        dispatched: (seconds) => { this.#metrics.dispatched(seconds); },
         gained: (shards) => { this.#gained(new Set(shards)); }, lost: (shards) => { this.#lost(new Set(shards)); },
         peers: (names) => { this.#shared.peers(names); },
         deadLetter: (subject, reason, payload) => { this.#deadLetter(subject, reason, payload); },
@@ -340,10 +329,9 @@ export class ControllerApp {
     });
   }
 
-  #runChanged(live: LiveRun, attempts: readonly { readonly status: string }[], finished: boolean): void {
+  #runChanged(live: LiveRun, attempts: readonly AttemptRecord[], finished: boolean): void {
     const { phase } = runRow(live.state);
-    for (const attempt of attempts) this.#metrics.nodesFinished.inc({ status: attempt.status });
-    if (finished) this.#metrics.runsFinished.inc({ phase });
+    this.#metrics.changed(live, attempts, finished);
     if (live.cr !== undefined) {
       if (finished) this.#finishedStates.set(live.id, live);
       this.#status.changed(live.id, live.cr, phase);
@@ -379,14 +367,14 @@ export class ControllerApp {
   }
 
   #deadLetter(subject: string, reason: string, payload: Uint8Array): void {
-    this.#metrics.deadLetters.inc({ verb: subject.split('.')[1] ?? 'unknown' });
+    this.#metrics.deadLetter(subject);
     keepDeadLetter(this.#db, subject, reason, payload).catch((error: unknown) => {
       this.#log.warn({ subject, err: errorMessage(error) }, 'could not keep a dead letter');
     });
   }
 
   #reconnected(): void {
-    this.#metrics.natsReconnects.inc();
+    this.#metrics.reconnected();
     this.#room.streamIs(undefined);
     void this.#checkStream();
   }
@@ -408,23 +396,12 @@ export class ControllerApp {
     }
   }
 
-  #observeKube(verb: string, resource: string, code: number): void {
-    this.#metrics.kubeRequests.inc({ verb, resource, code: String(code) });
-    if (verb !== 'get' && verb !== 'list' && verb !== 'watch') this.#metrics.kubeWrites.inc({ verb, resource });
-  }
-
   #tick(): void {
     this.#ticking = this.#clock.after(GAUGES_MS, () => {
       this.#wakePools();
       this.#shared.refresh();
       this.#tick();
     });
-  }
-
-  #gauges(): void {
-    // Pods are everybody's: told once, by whoever sizes the pools.
-    const pools = this.#room.shards.owns(SINGLETON_SHARD) ? [...this.#reflectors.pools.values()].map(keyOf) : [];
-    publishGauges(this.#metrics, this.#room, (namespace, pool) => this.#pools.counts(namespace, pool), pools);
   }
 }
 

@@ -38,6 +38,8 @@ check('generated kinds and policies are fresh', 'node', ['--no-warnings', 'crds/
 check('generated GraphQL schema is fresh', 'node', ['--no-warnings', 'api/print-schema.ts', '--check']);
 check('health checks for Argo CD are fresh', 'node', ['--no-warnings', 'hack/gitops/argocd-cm.ts', '--check']);
 check('values, schema and CRDs of the chart are fresh', 'node', ['--no-warnings', 'hack/chart/generate.ts', '--check']);
+check('generated page of metrics is fresh', 'node', ['--no-warnings', 'hack/docs/metrics.ts', '--check']);
+check('generated page of logs is fresh, every field has its meaning', 'node', ['--no-warnings', 'hack/docs/logs.ts', '--check']);
 check('migrations and schema agree', 'node', ['--no-warnings', 'hack/prisma/check.mjs']);
 check('types and the direction of imports between rooms', 'tsc', ['-b']);
 if (existsSync(`${ROOT}/eslint.config.mjs`)) check('lint', 'eslint', ['--cache', '--cache-location', '.rambo/eslintcache', '.']);

@@ -1,0 +1,9 @@
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { NodeSDK } from '@opentelemetry/sdk-node';
+
+/** Loaded only where an endpoint is configured: starts making spans and sends them to `url`. Returns how to flush and stop. */
+export function startSdk(serviceName: string, url: string): () => Promise<void> {
+  const sdk = new NodeSDK({ serviceName, traceExporter: new OTLPTraceExporter({ url }), instrumentations: [] });
+  sdk.start();
+  return () => sdk.shutdown();
+}
