@@ -7,6 +7,7 @@ export function publishGauges(metrics: RunMetrics, room: RunRoom, pods: (namespa
   const phases = room.phases();
   for (const phase of RUN_PHASES) metrics.runs.set({ phase }, phases.get(phase) ?? 0);
   metrics.shards.set(room.shards.size);
+  metrics.held.set(room.held);
   metrics.replicas.set(room.shards.replicas.length);
   metrics.backlog.set(room.loop.backlog);
   metrics.outbox.set(room.relay.pending);

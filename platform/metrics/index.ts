@@ -39,6 +39,7 @@ export function runMetrics(registry: Registry) {
     shards: new Gauge({ name: 'rambo_shards_owned', help: 'Shards this replica owns, of 257.', registers }),
     replicas: new Gauge({ name: 'rambo_replicas', help: 'Controllers that live, as this one sees them.', registers }),
     runs: new Gauge({ name: 'rambo_runs', help: 'Live runs in memory.', labelNames: ['phase'], registers }),
+    held: new Gauge({ name: 'rambo_runs_needing_review', help: 'Live runs that wait for a person, because the database was restored.', registers }),
     runsFinished: new Counter({ name: 'rambo_runs_finished_total', help: 'Runs that ended.', labelNames: ['phase'], registers }),
     nodesFinished: new Counter({ name: 'rambo_nodes_finished_total', help: 'Attempts that ended.', labelNames: ['status'], registers }),
     deadLetters: new Counter({ name: 'rambo_messages_dead_lettered_total', help: 'Messages nobody could use.', labelNames: ['verb'], registers }),
