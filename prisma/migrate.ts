@@ -6,8 +6,9 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { type Clock, sleep, systemClock } from '../platform/clock/index.ts';
+import { type Clock, doubling, sleep, systemClock } from '../platform/clock/index.ts';
 import { errorMessage, RamboError, UnavailableError } from '../platform/errors/index.ts';
+import { repair, tidy } from './repair.ts';
 
 /** Told one line at a time how far a migration is. */
 export type MigrationLog = (line: string) => void;
@@ -22,30 +23,55 @@ export interface MigrateOptions {
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = path.join(ROOT, 'prisma', 'migrations');
 const WAIT_MS = 60_000;
+/** How often a migration is tried that does not get its locks: a backup, or a long report, reads the tables. */
+const LOCK_TRIES = 6;
+const LOCK_WAIT_MS = 1_000;
+const LOCK_WAIT_MAX_MS = 15_000;
 /** Any constant but Prisma's own (72707369), whose lock the CLI takes inside ours. */
 const LOCK_KEY = 7_261_626_001;
 
 /**
  * Brings a database to the schema of this release: waits for Postgres, creates the database where it is missing, runs
- * `prisma migrate deploy`. Does nothing, quickly, when all migrations are there. Migrators wait for each other.
+ * `prisma migrate deploy`. Does nothing, quickly, when all migrations are there. Migrators wait for each other; what one that
+ * was killed left half-recorded is repaired. A migration waits 2 s for its locks, so that the release that serves goes on
+ * serving, and is tried again.
  * Throws UnavailableError when Postgres does not answer in time, RamboError `MigrationFailed` when a migration fails.
  */
 export async function migrate(databaseUrl: string, log: MigrationLog, options: MigrateOptions = {}): Promise<void> {
-  const client = await reach(databaseUrl, log, options.clock ?? systemClock, options.waitMs ?? WAIT_MS);
+  const clock = options.clock ?? systemClock;
+  const client = await reach(databaseUrl, log, clock, options.waitMs ?? WAIT_MS);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+    await repair(client, FOLDER, log);
     const missing = await missingMigrations(client);
     if (missing.length === 0) {
       log('database schema is up to date');
       return;
     }
     log(`applying ${missing.length} migration(s): ${missing.join(', ')}`);
-    await deploy(databaseUrl, log);
+    await deployWithLocks(databaseUrl, client, log, clock);
+    await tidy(client);
     const left = await missingMigrations(client); // the CLI can end with 0 though its engine died
     if (left.length > 0) throw new RamboError('MigrationFailed', `prisma migrate deploy reported success but left out ${left.join(', ')}`);
     log('database schema is up to date now');
   } finally {
     await client.end().catch(() => undefined);
+  }
+}
+
+/** Again and again where somebody holds a lock that a migration needs. */
+async function deployWithLocks(databaseUrl: string, client: pg.Client, log: MigrationLog, clock: Clock): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await deploy(databaseUrl, log);
+      return;
+    } catch (error) {
+      if (tries === LOCK_TRIES || !/55P03|lock timeout/.test(errorMessage(error))) throw error;
+      const wait = doubling(LOCK_WAIT_MS, LOCK_WAIT_MAX_MS, tries - 1);
+      log(`the migration did not get its locks within 2 s: a backup or another long transaction holds them; trying again in ${wait / 1_000} s`);
+      await sleep(clock, wait);
+      await repair(client, FOLDER, () => undefined);
+    }
   }
 }
 
