@@ -164,6 +164,12 @@ export class Stack {
     return `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`;
   }
 
+  /** Health ports of our processes by name, as far as they listen. */
+  healthUrls(): Readonly<Record<string, string>> {
+    const controllers = [...this.#controllerPorts.keys()].map((name) => [name, this.controllerUrl(name)] as const);
+    return Object.fromEntries([...controllers, ...(this.#o.api ? [['api', this.apiHealthUrl()] as const] : [])]);
+  }
+
   addresses(): StackAddresses {
     const token = existsSync(this.#file('secrets/demo.token')) ? readFileSync(this.#file('secrets/demo.token'), 'utf8') : '';
     return {
