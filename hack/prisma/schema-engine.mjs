@@ -11,7 +11,6 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
-import { applyScript } from '../../prisma/apply-script.ts';
 // Never `connectionString`: given one, adapter-pg would run shadow migrations on the main database.
 import { parseIntoClientConfig } from 'pg-connection-string';
 
@@ -139,26 +138,6 @@ class CatalogClient extends pg.Client {
   }
 }
 
-/** The same adapter, running a script as a whole or not at all (prisma/apply-script.ts says why). */
-function withWholeScripts(adapter) {
-  adapter.executeScript = async (script) => {
-    const client = await adapter.underlyingDriver().connect();
-    // A connection that was cut fails its statement too; unheard, the event would end the process.
-    const unheard = () => undefined;
-    client.on('error', unheard);
-    let failure;
-    try {
-      await applyScript(client, script);
-    } catch (error) {
-      failure = error;
-    }
-    client.removeListener('error', unheard);
-    client.release(failure);
-    if (failure !== undefined) adapter.onError(failure);
-  };
-  return adapter;
-}
-
 /** The same adapter, or transaction of one, answering with Characters. */
 function withCharacters(queryable) {
   const queryRaw = queryable.queryRaw.bind(queryable);
@@ -175,11 +154,10 @@ function withCharacters(queryable) {
 
 function adapterFactory(url) {
   const { connectionString, schema } = splitUrl(url);
-  // The session that holds the engine's lock must not be closed because it is idle.
-  const config = { ...parseIntoClientConfig(connectionString), idleTimeoutMillis: 0, Client: CatalogClient };
+  const config = { ...parseIntoClientConfig(connectionString), Client: CatalogClient };
   const factory = new PrismaPg(config, schema === undefined ? undefined : { schema });
   const connect = factory.connect.bind(factory);
-  factory.connect = async () => withWholeScripts(withCharacters(await connect()));
+  factory.connect = async () => withCharacters(await connect());
   return factory;
 }
 

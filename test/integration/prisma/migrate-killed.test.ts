@@ -1,37 +1,39 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { ROOT } from '../../../hack/stack/stack.ts';
-import { applyScript } from '../../../prisma/apply-script.ts';
 import { migrate } from '../../../prisma/migrate.ts';
 import { databaseUrl, type TestServer, testPostgres } from '../../harness/postgres.ts';
 
-/** F32: a migrator dies at any statement, at any step around it, in any way; the next one ends at the right schema. */
+/** F32: a migrator dies at any statement, in any way; the next one ends at the right schema. */
 
 const FOLDER = path.join(ROOT, 'prisma/migrations');
 const MIGRATIONS = readdirSync(FOLDER, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
 const LAST = MIGRATIONS.at(-1) ?? '';
 
 let server: TestServer;
-let made = 0;
+const made: string[] = [];
 beforeAll(async () => { server = await testPostgres(); });
-afterAll(async () => { await server.stop(); });
+afterAll(async () => {
+  for (const name of made) await admin(`DROP DATABASE ${name} WITH (FORCE)`);
+  await server.stop();
+});
 
-interface Database { readonly url: string; sql<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]> }
+interface Database { readonly url: string; sql<Row extends object>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>; close(): Promise<void> }
 
-async function withDatabase(use: (db: Database) => Promise<void>): Promise<void> {
-  const name = `killed_${process.pid}_${++made}`;
-  const url = databaseUrl(server.url, name);
-  await admin(`CREATE DATABASE ${name}`);
+function open(url: string): Database {
   const pool = new pg.Pool({ connectionString: url, max: 4 });
   pool.on('error', () => undefined);
-  try {
-    await use({ url, sql: async <Row extends object>(text: string, values: readonly unknown[] = []) => (await pool.query<Row>(text, [...values])).rows });
-  } finally {
-    await pool.end();
-    await admin(`DROP DATABASE ${name} WITH (FORCE)`);
-  }
+  return { url, sql: async <Row extends object>(text: string, values: readonly unknown[] = []) => (await pool.query<Row>(text, [...values])).rows, close: () => pool.end() };
+}
+
+async function emptyDatabase(): Promise<Database> {
+  const name = `killed_${process.pid}_${made.length}`;
+  made.push(name);
+  await admin(`CREATE DATABASE ${name}`);
+  return open(databaseUrl(server.url, name));
 }
 
 async function admin(text: string): Promise<void> {
@@ -41,39 +43,32 @@ async function admin(text: string): Promise<void> {
   await client.end();
 }
 
-/**
- * Ends (or delays) the session that runs the n-th DDL statement of a migration, counted from the last `aim`; or the one
- * that records a migration after its script has been committed.
- */
+/** Ends, or delays, the session that does the n-th thing, counted from the last `aim`: a DDL statement, or a write to Prisma's book. */
 const TRAP = `
   CREATE SCHEMA trap;
   CREATE SEQUENCE trap.hits;
-  CREATE TABLE trap.target (migration text, nth int, how text);
-  INSERT INTO trap.target VALUES ('', 0, 'none');
-  CREATE FUNCTION trap.spring() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-    IF (SELECT how FROM trap.target) = 'sleep' THEN PERFORM pg_sleep(2);
-    ELSE PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(1); END IF;
-  END $$;
-  CREATE FUNCTION trap.ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE now_at text := ''; t record; BEGIN
+  CREATE TABLE trap.target (nth int, how text);
+  INSERT INTO trap.target VALUES (0, 'none');
+  CREATE FUNCTION trap.spring() RETURNS void LANGUAGE plpgsql AS $$ DECLARE t record; BEGIN
     SELECT * INTO t FROM trap.target;
-    IF t.how NOT IN ('terminate', 'sleep') THEN RETURN; END IF;
-    IF to_regclass('public._prisma_migrations') IS NOT NULL THEN
-      SELECT coalesce(max(migration_name), '') INTO now_at FROM public._prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL;
-    END IF;
-    IF now_at = t.migration AND nextval('trap.hits') = t.nth THEN PERFORM trap.spring(); END IF;
+    IF t.how = 'none' OR nextval('trap.hits') <> t.nth THEN RETURN; END IF;
+    IF t.how = 'sleep' THEN PERFORM pg_sleep(2); ELSE PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(1); END IF;
   END $$;
+  CREATE FUNCTION trap.ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM trap.spring(); END $$;
   CREATE EVENT TRIGGER trap_ddl ON ddl_command_start EXECUTE FUNCTION trap.ddl();
-  CREATE FUNCTION trap.recorded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF (SELECT how = 'record' AND migration = NEW.migration_name FROM trap.target) AND NEW.applied_steps_count > OLD.applied_steps_count THEN PERFORM trap.spring(); END IF;
-    RETURN NEW;
-  END $$`;
+  CREATE FUNCTION trap.row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM trap.spring(); RETURN NULL; END $$`;
 
-async function aim(db: Database, migration: string, nth: number, how: 'terminate' | 'sleep' | 'record' | 'none'): Promise<void> {
-  await db.sql('UPDATE trap.target SET migration = $1, nth = $2, how = $3', [migration, nth, how]);
+async function aim(db: Database, nth: number, how: 'terminate' | 'sleep' | 'none'): Promise<void> {
+  await db.sql('UPDATE trap.target SET nth = $1, how = $2', [nth, how]);
   await db.sql("SELECT setval('trap.hits', 1, false)");
 }
 
-/** Tables, columns, indexes, constraints of `public`, as text. */
+async function removeTrap(db: Database): Promise<void> {
+  await db.sql('DROP EVENT TRIGGER trap_ddl');
+  await db.sql('DROP SCHEMA trap CASCADE');
+}
+
+/** Tables, columns, indexes, constraints and storage of `public`, as text. */
 async function schemaOf(db: Database): Promise<string> {
   const rows = await db.sql<{ line: string }>(`
     SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default) AS line FROM information_schema.columns WHERE table_schema = 'public'
@@ -83,138 +78,144 @@ async function schemaOf(db: Database): Promise<string> {
   return rows.map((row) => row.line).join('\n');
 }
 
-async function wanted(): Promise<string> {
-  const db = await server.createDatabase();
-  const pool = new pg.Pool({ connectionString: db });
-  pool.on('error', () => undefined);
-  const text = await schemaOf({ url: db, sql: async <Row extends object>(query: string) => (await pool.query<Row>(query)).rows });
-  await pool.end();
-  return text;
+async function finished(db: Database): Promise<number> {
+  return (await db.sql<{ n: number }>('SELECT count(*)::int AS n FROM _prisma_migrations WHERE finished_at IS NOT NULL').catch(() => [{ n: 0 }]))[0]?.n ?? 0;
 }
 
-async function soundNow(db: Database): Promise<void> {
-  expect(await schemaOf(db)).toBe(await wanted());
-  expect(await db.sql('SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL AND logs IS NULL ORDER BY 1')).toEqual(MIGRATIONS.map((name) => ({ name })));
-  expect(await db.sql('SELECT 1 FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL')).toEqual([]);
+async function sound(db: Database): Promise<void> {
+  const right = open(await server.createDatabase());
+  expect(await schemaOf(db)).toBe(await schemaOf(right));
+  await right.close();
+  expect(await db.sql('SELECT migration_name AS name, finished_at IS NOT NULL AS done FROM _prisma_migrations ORDER BY 1')).toEqual(MIGRATIONS.map((name) => ({ name, done: true })));
   expect(await db.sql('SELECT count(*)::int AS n FROM shard')).toEqual([{ n: 257 }]);
+  await db.close();
 }
 
 /** Runs a migrator; what it said, and whether it failed. */
-async function attempt(db: Database): Promise<{ readonly failed: boolean; readonly said: string }> {
+async function attempt(url: string, folder?: string): Promise<{ readonly failed: boolean; readonly said: string }> {
   const lines: string[] = [];
-  const failed = await migrate(db.url, (line) => { lines.push(line); }).then(() => false, (error: unknown) => {
+  const failed = await migrate(url, (line) => { lines.push(line); }, folder === undefined ? {} : { folder }).then(() => false, (error: unknown) => {
     lines.push(String(error));
     return true;
   });
   return { failed, said: lines.join('\n') };
 }
 
-test('a script whose session dies at any of its statements leaves nothing; every statement of every migration', async () => {
-  await withDatabase(async (db) => {
-    await db.sql(TRAP);
-    let kills = 0;
-    for (const name of MIGRATIONS) {
-      const script = readFileSync(path.join(FOLDER, name, 'migration.sql'), 'utf8');
-      for (let nth = 1; ; nth++) {
-        await aim(db, '', nth, 'terminate');
-        const before = await schemaOf(db);
-        const client = new pg.Client({ connectionString: db.url });
-        client.on('error', () => undefined);
-        await client.connect();
-        const died = await applyScript(client, script).then(() => false, () => true);
-        await client.end().catch(() => undefined);
-        if (!died) break;
-        kills++;
-        expect(await schemaOf(db)).toBe(before);
-      }
-    }
-    expect(kills).toBeGreaterThanOrEqual(40);
-  });
+test('its session dies at every statement of every migration, one after the other: nothing is ever half there, the release that serves goes on, the last migrator ends at the right schema', async () => {
+  const db = await emptyDatabase();
+  await db.sql(TRAP);
+  let [kills, nth, done] = [0, 1, 0];
+  let serving: Served | undefined;
+  for (;;) {
+    await aim(db, nth, 'terminate');
+    const before = await schemaOf(db);
+    const { failed } = await attempt(db.url);
+    if (!failed) break;
+    kills++;
+    const now = await finished(db);
+    // What was applied before it died stays; of what it was at, nothing does.
+    if (now === done && done > 0) expect(await schemaOf(db)).toBe(before);
+    // The next run begins with the next migration.
+    nth = now > done ? 2 : nth + 1;
+    if (now > 0) serving ??= serve(db);
+    done = now;
+    if (done === 0 && await bookIsThere(db)) await watchBook(db);
+  }
+  expect(kills).toBeGreaterThanOrEqual(55);
+  const served = await serving?.stop();
+  expect(served?.n).toBeGreaterThan(10);
+  expect(served?.slowest).toBeLessThan(4_000);
+  await aim(db, 0, 'none');
+  await removeTrap(db);
+  await sound(db);
 }, 120_000);
 
-test('migrators that die one after the other, in statements and between a commit and its record: the last one ends at the right schema, and the release that serves goes on', async () => {
-  const targets = MIGRATIONS.flatMap((name, i) => [[name, i === 0 ? 20 : 1, 'terminate'], [name, 0, 'record']] as const);
-  await withDatabase(async (db) => {
-    await db.sql(TRAP);
-    let serving: Served | undefined;
-    const saids: string[] = [];
-    for (const [name, nth, how] of targets) {
-      await aim(db, name, nth, how);
-      const { failed, said } = await attempt(db);
-      expect([name, how, failed, said]).toEqual([name, how, true, said]);
-      saids.push(said);
-      // The table of records exists from the first run on.
-      if (saids.length === 1) await db.sql('CREATE TRIGGER trap_recorded BEFORE UPDATE ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION trap.recorded()');
-      if (how === 'record') serving ??= serve(db);
-    }
-    await aim(db, '', 0, 'none');
-    const last = await attempt(db);
-    expect(last).toMatchObject({ failed: false });
-    saids.push(last.said);
-    expect(saids.filter((said) => said.includes('nothing of it is in the database, so it is applied again'))).toHaveLength(MIGRATIONS.length);
-    expect(saids.filter((said) => said.includes('all of it is in the database, so it is recorded now'))).toHaveLength(MIGRATIONS.length);
-    const served = await serving?.stop();
-    expect(served?.slowest).toBeLessThan(4_000);
-    expect(served?.n).toBeGreaterThan(20);
-    await db.sql('DROP TRIGGER trap_recorded ON _prisma_migrations');
-    await db.sql('DROP EVENT TRIGGER trap_ddl');
-    await db.sql('DROP SCHEMA trap CASCADE');
-    await soundNow(db);
-  });
-}, 240_000);
+async function bookIsThere(db: Database): Promise<boolean> {
+  return (await db.sql<{ found: boolean }>(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS found`))[0]?.found === true;
+}
 
-test.each<[string, (pid: number) => void]>([
-  ['the migrator alone, so that its engine goes on without it', (pid) => { process.kill(pid, 'SIGKILL'); }],
-  ['the migrator and its engine, so that Postgres finishes the statement alone', (pid) => { process.kill(-pid, 'SIGKILL'); }],
-])('kill -9 of %s: a second migrator that starts at once waits for what goes on, and ends at the right schema', async (_, kill) => {
-  await withDatabase(async (db) => {
-    await db.sql(TRAP);
-    await aim(db, MIGRATIONS[0] ?? '', 10, 'sleep');
-    const code = `import { migrate } from '${ROOT}/prisma/migrate.ts'; await migrate(process.env.DATABASE_URL, () => undefined);`;
-    const child = spawn(process.execPath, ['--no-warnings', '--input-type=module-typescript', '-e', code], { detached: true, stdio: 'ignore', env: { ...process.env, DATABASE_URL: db.url } });
-    const ended = new Promise((resolve) => { child.once('exit', resolve); });
-    await until(async () => (await db.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")).length === 1);
-    kill(child.pid ?? 0);
-    await ended;
-    expect(await attempt(db)).toMatchObject({ failed: false });
-    await db.sql('DROP EVENT TRIGGER trap_ddl');
-    await db.sql('DROP SCHEMA trap CASCADE');
-    await soundNow(db);
-  });
-}, 120_000);
+/** From the moment there is a book, its writes count as well. */
+async function watchBook(db: Database): Promise<void> {
+  if ((await db.sql(`SELECT 1 FROM pg_trigger WHERE tgname = 'trap_book'`)).length > 0) return;
+  await aim(db, 0, 'none');
+  await db.sql('CREATE TRIGGER trap_book AFTER INSERT OR UPDATE OR DELETE ON _prisma_migrations FOR EACH STATEMENT EXECUTE FUNCTION trap.row()');
+}
+
+test('kill -9 of the migrator while Postgres is at a statement: a second one that starts at once ends at the right schema', async () => {
+  const db = await emptyDatabase();
+  await db.sql(TRAP);
+  await aim(db, 10, 'sleep');
+  const code = `import { migrate } from '${ROOT}/prisma/migrate.ts'; await migrate(process.env.DATABASE_URL, () => undefined);`;
+  const child = spawn(process.execPath, ['--no-warnings', '--input-type=module-typescript', '-e', code], { stdio: 'ignore', env: { ...process.env, DATABASE_URL: db.url } });
+  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  await until(async () => (await db.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")).length === 1);
+  child.kill('SIGKILL');
+  await ended;
+  expect(await attempt(db.url)).toMatchObject({ failed: false });
+  await removeTrap(db);
+  await sound(db);
+}, 60_000);
+
+test('entries that the Prisma CLI left behind (P3009) are told of and repaired', async () => {
+  const db = await withoutLast();
+  await db.sql(`INSERT INTO _prisma_migrations (id, checksum, migration_name, logs) VALUES ('x', 'c', $1, E'A migration failed\n to apply')`, [LAST]);
+  const { failed, said } = await attempt(db.url);
+  expect([failed, said]).toEqual([false, said]);
+  expect(said).toMatch(new RegExp(`migration ${LAST} was begun at 20.* and never finished \\(P3009; it failed: A migration failed to apply\\): it is applied again`));
+  await sound(db);
+}, 60_000);
 
 test('a migration that does not get its locks gives way within 2 s, is tried again, and says so', async () => {
-  const url = await server.createDatabase();
-  const pool = new pg.Pool({ connectionString: url, max: 3 });
-  pool.on('error', () => undefined);
-  const db: Database = { url, sql: async <Row extends object>(text: string, values: readonly unknown[] = []) => (await pool.query<Row>(text, [...values])).rows };
-  await db.sql('ALTER TABLE run DROP COLUMN review');
-  await db.sql('DROP TABLE restoration');
-  await db.sql('DELETE FROM _prisma_migrations WHERE migration_name = $1', [LAST]);
-  const reader = new pg.Client({ connectionString: url });
+  const db = await withoutLast();
+  const reader = new pg.Client({ connectionString: db.url });
   await reader.connect();
   await reader.query('BEGIN');
   await reader.query('SELECT count(*) FROM run');
   const serving = serve(db);
-  const waiting: string[] = [];
-  const done = migrate(url, (line) => { waiting.push(line); });
-  await until(() => Promise.resolve(waiting.some((line) => line.includes('did not get its locks within 2 s'))));
+  const said: string[] = [];
+  const done = migrate(db.url, (line) => { said.push(line); });
+  await until(() => Promise.resolve(said.some((line) => line.includes(`${LAST} waits for a lock that others hold`))));
   await reader.end();
   await done;
   const { slowest, n } = await serving.stop();
   expect(slowest).toBeLessThan(4_000);
-  expect(n).toBeGreaterThan(20);
-  await soundNow(db);
-  await pool.end();
-}, 120_000);
+  expect(n).toBeGreaterThan(10);
+  await sound(db);
+}, 60_000);
+
+test.each<[string, string]>([
+  ['was killed half-way and left an invalid one', `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'late'::regclass`],
+  ['was killed when it was there, before its entry', ''],
+])('an index that is built beside the traffic, and whose migrator %s', async (_, spoil) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rambo-migrations-'));
+  cpSync(FOLDER, folder, { recursive: true });
+  mkdirSync(path.join(folder, '20990101000000_late'));
+  writeFileSync(path.join(folder, '20990101000000_late', 'migration.sql'), '-- an index\nCREATE INDEX CONCURRENTLY "late" ON "run"("priority");\n');
+  const db = open(await server.createDatabase());
+  await db.sql('CREATE INDEX late ON run (priority)');
+  if (spoil !== '') await db.sql(spoil);
+  expect(await attempt(db.url, folder)).toMatchObject({ failed: false });
+  expect(await db.sql(`SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'late'::regclass`)).toEqual([{ valid: true }]);
+  expect(await finished(db)).toBe(MIGRATIONS.length + 1);
+  await db.close();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+/** A database at the schema of the release before. */
+async function withoutLast(): Promise<Database> {
+  const db = open(await server.createDatabase());
+  await db.sql('ALTER TABLE run DROP COLUMN review');
+  await db.sql('DROP TABLE restoration');
+  await db.sql('DELETE FROM _prisma_migrations WHERE migration_name = $1', [LAST]);
+  return db;
+}
 
 interface Served { stop(): Promise<{ readonly n: number; readonly slowest: number }> }
 
 /** Does what the release before would do: names its own columns, reads and writes all the time. A refusal fails the test. */
 function serve(db: Database): Served {
   let on = true;
-  let n = 0;
-  let slowest = 0;
+  let [n, slowest] = [0, 0];
   const work = (async () => {
     while (on) {
       const started = performance.now();
@@ -224,7 +225,7 @@ function serve(db: Database): Served {
       await db.sql('DELETE FROM run WHERE id = $1', [row?.id]);
       n++;
       slowest = Math.max(slowest, performance.now() - started);
-      await new Promise((resolve) => { setTimeout(resolve, 10); });
+      await new Promise((resolve) => { setTimeout(resolve, 5); });
     }
   })();
   work.catch(() => undefined);
