@@ -1,5 +1,6 @@
-import { LABELS, LIMITS } from '../../crds/names.ts';
-import { counts, failures, runRow } from '../../engine/index.ts';
+import { LABELS } from '../../crds/names.ts';
+import { FINAL_PHASES } from '../../crds/workflow-run.ts';
+import { runRow } from '../../engine/index.ts';
 import type { AttemptRecord } from '../../engine/types.ts';
 import { sleep, systemClock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
@@ -13,11 +14,13 @@ import type { QUEUES } from '../../platform/metrics/index.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
 import { ping, type Db } from '../../prisma/store/index.ts';
 import type { Pools } from '../pool/pools.ts';
-import { projectStatus } from '../run/projection.ts';
+import { ahead } from '../run/ahead.ts';
+import { projectReview, projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
 import { LogFiles } from '../run/log-files.ts';
-import type { LiveRun } from '../run/live-run.ts';
+import { rests, type LiveRun } from '../run/live-run.ts';
 import { RunRoom } from '../run/room.ts';
+import { shownOf } from '../run/shown.ts';
 import { AttemptSecrets } from '../run/secrets.ts';
 import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
@@ -30,10 +33,10 @@ import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import type { ControllerMetrics } from './metrics.ts';
-import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toStatusSays, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
 import { wirePools } from './pool-wiring.ts';
-import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, restoredAt, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
@@ -293,6 +296,10 @@ export class ControllerApp {
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
+      suspicion: (run) => {
+        const object = run.uid === null ? undefined : this.#reflectors.runs.get(`${run.namespace}/${run.name}`);
+        return object?.metadata.uid === run.uid ? ahead(toStatusSays(object), run) : undefined;
+      },
       commands: {
         ...commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
         watched: this.#config.RAMBO_WATCH_NAMESPACES,
@@ -325,7 +332,8 @@ export class ControllerApp {
         const live = this.#room.runs.get(run);
         return live === undefined ? phaseOfRow(this.#db, run) : runRow(live.state).phase;
       },
-      project: (run, cr, phase) => { this.#status.changed(run, cr, phase); },
+      restoredAt: restoredAt(this.#db),
+      project: (run, cr, phase) => { this.#status.changed(run, cr, phase, this.#held(run)); },
     });
   }
 
@@ -334,13 +342,19 @@ export class ControllerApp {
     this.#metrics.changed(live, attempts, finished);
     if (live.cr !== undefined) {
       if (finished) this.#finishedStates.set(live.id, live);
-      this.#status.changed(live.id, live.cr, phase);
+      this.#status.changed(live.id, live.cr, phase, rests(live));
     }
     this.#wakeSoon ??= this.#clock.after(WAKE_MS, () => {
       this.#wakeSoon = undefined;
       this.#wakePools();
       this.#shared.changed();
     });
+  }
+
+  /** Whether a run waits for a person. */
+  #held(run: string): boolean {
+    const live = this.#room.runs.get(run);
+    return live !== undefined && rests(live);
   }
 
   #wakeSoon: { cancel(): void } | undefined;
@@ -352,9 +366,10 @@ export class ControllerApp {
     const live = this.#room.runs.get(run) ?? this.#finishedStates.get(run);
     this.#finishedStates.delete(run);
     if (!this.#room.owns(run)) return undefined;
-    const facts = live === undefined ? await projectRow(this.#db, run) : liveFacts(live);
+    const facts = live === undefined ? await projectRow(this.#db, run) : live.shown ?? shownOf(live.state);
     if (facts === undefined) return undefined;
-    return projectStatus({ runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts });
+    const input = { runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts };
+    return object.phase !== undefined && FINAL_PHASES.includes(object.phase) ? projectReview(input) : projectStatus(input);
   }
 
   /** Pools are looked at when demand may exceed what they have; steady demand wakes nobody. */
@@ -403,8 +418,4 @@ export class ControllerApp {
       this.#tick();
     });
   }
-}
-
-function liveFacts(live: LiveRun): Pick<Parameters<typeof projectStatus>[0], 'row' | 'counts' | 'failures'> {
-  return { row: runRow(live.state), counts: counts(live.state), failures: failures(live.state, LIMITS.statusFailures) };
 }

@@ -20,6 +20,7 @@ export function publishRoom(metrics: RunMetrics & PoolMetrics, room: RunRoom): v
   const phases = room.phases();
   for (const phase of RUN_PHASES) if (!FINAL_PHASES.includes(phase)) metrics.runs.set({ phase }, phases.get(phase) ?? 0);
   metrics.shards.set(room.shards.size);
+  metrics.held.set(room.held);
   metrics.replicas.set(room.shards.replicas.length);
   metrics.backlog.set(room.loop.backlog);
   metrics.outbox.set(room.relay.pending);

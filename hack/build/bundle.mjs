@@ -2,9 +2,10 @@
 import { build } from 'esbuild';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { readMigrations } from '../../prisma/backup/known.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts' };
+const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts' };
 // What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
 const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry' };
 const lazy = {
@@ -30,7 +31,8 @@ for (const [name, entry] of Object.entries({ ...ENTRIES, ...lazyEntries })) {
   await build({
     absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, minifyWhitespace: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
-    define: { 'globalThis.RAMBO_CHAOS': String(chaos) },
+    // A bundle has no folder of migrations beside it.
+    define: { 'globalThis.RAMBO_CHAOS': String(chaos), 'globalThis.RAMBO_MIGRATIONS': JSON.stringify(readMigrations(`${root}prisma/migrations`)) },
     plugins: [lazy],
     external: ['pg-native'],
   });

@@ -4,6 +4,7 @@ import { houseCounters } from './counters.ts';
 import { hygiene } from './hygiene.ts';
 import { ROOT, trackedFiles } from './files.ts';
 import { installScriptProblems } from './install-scripts.ts';
+import { migrationProblems, migrationsInFolder } from './migrations.ts';
 import { packageProblems, type Declared } from './packages.ts';
 import { PENDING } from './pending.ts';
 import { makeTargets, pipelineProblems } from './pipeline.ts';
@@ -62,6 +63,9 @@ for (const name of PENDING) say(`pending: ${name} ${present(name) || (name.start
 const pipelines = trackedFiles().filter((file) => /^\.github\/workflows\/.*\.ya?ml$/.test(file));
 for (const file of pipelines) failures.push(...pipelineProblems(file, readFileSync(`${ROOT}/${file}`, 'utf8'), around));
 check('actionlint (built once, about 10 s)', 'bash', ['-c', '"$(hack/tools/tool.sh actionlint)" -shellcheck= -pyflakes= "$@"', 'actionlint', ...pipelines]);
+say('migrations expand before they contract');
+const { version }: { version: string } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+failures.push(...migrationProblems(migrationsInFolder(), version));
 say('house counters');
 failures.push(...houseCounters());
 

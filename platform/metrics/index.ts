@@ -93,6 +93,7 @@ export function runMetrics(registry: MetricRegistry) {
     shardsMoved: registry.counter({ name: 'rambo_shards_moved_total', help: 'Shards that came to this replica, or left it.', where: 'when the runs of the shards are loaded, or dropped', labels: { direction: ['gained', 'lost'] } }),
     replicas: registry.gauge({ name: 'rambo_replicas', help: 'Controllers that live, as this one sees them.', where: 'at each scrape, as of the last renewal of leases' }),
     runs: registry.gauge({ name: 'rambo_runs', help: 'Live runs in memory.', where: 'at each scrape', labels: { phase: RUN_PHASES.filter((phase) => !FINAL_PHASES.includes(phase)) } }),
+    held: registry.gauge({ name: 'rambo_runs_needing_review', help: 'Live runs that wait for a person, because the database was restored.', where: 'at each scrape' }),
     runsFinished: registry.counter({ name: 'rambo_runs_finished_total', help: 'Runs that ended.', where: 'after the commit that ends the run', labels: { phase: FINAL_PHASES } }),
     runSeconds: registry.histogram({ name: 'rambo_run_seconds', help: 'From start to end of a run.', where: 'after the commit that ends the run', labels: { phase: FINAL_PHASES }, buckets: DURATION }),
     nodesFinished: registry.counter({ name: 'rambo_nodes_finished_total', help: 'Attempts that ended.', where: 'after the commit that records the end', labels: { status: ['Succeeded', 'Failed', 'Cancelled'] } }),
