@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { ROOT } from '../verify/files.ts';
 import { metricNames } from './metrics.ts';
 import { alerts, ALERTS_FILE, alertTests, codeIn, dashboardQueries, dashboards, isPromql, metricsIn, runbooks } from './observability.ts';
@@ -53,11 +53,11 @@ describe('dashboards', () => {
   });
 });
 
-test('every metric that dashboards, alerts, their tests, runbooks and the pages for operators name exists', () => {
+test('every metric that dashboards, alerts, their tests, runbooks and the documentation name exists', () => {
   const texts = new Map<string, string>([
     ['alerts.yaml', readFileSync(ALERTS_FILE, 'utf8')], ['tests', JSON.stringify([...alertTests()])],
     ...[...dashboards()].map(([file, dashboard]) => [file, JSON.stringify(dashboard)] as const), ...runbooks(),
-    ...['docs/operations.md', 'docs/tracing.md', 'docs/logs.md'].map((file) => [file, readFileSync(`${ROOT}/${file}`, 'utf8')] as const),
+    ...readdirSync(`${ROOT}/docs`).filter((file) => file.endsWith('.md')).map((file) => [file, readFileSync(`${ROOT}/docs/${file}`, 'utf8')] as const),
   ]);
   for (const [file, text] of texts) expect([file, metricsIn(text).filter((name) => !names.has(name))]).toEqual([file, []]);
 });
