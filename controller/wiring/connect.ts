@@ -71,8 +71,8 @@ export async function connectOutside(config: ControllerConfig, log: Log, signal:
   }
 }
 
-/** Spec of a default pool: with `minReady: 0`, because nobody asked for it by name. Throws ConfigError naming file and field. */
-function readDefaultPool(file: string | undefined): Readonly<Record<string, unknown>> {
+/** Spec of the pools that the controller makes itself, from a file or the kind's own defaults: with `minReady: 0`, because nobody asked for it by name. Throws ConfigError naming file and field. */
+export function readDefaultPool(file: string | undefined): Readonly<Record<string, unknown>> {
   if (file === undefined) return { minReady: 0 };
   try {
     const spec: unknown = { ...JSON.parse(readFileSync(file, 'utf8')) as object, minReady: 0 };

@@ -56,9 +56,18 @@ export function renderText(values: object, flags: readonly string[] = []): strin
   return out;
 }
 
-/** All objects of the rendered chart, hooks too. Throws with helm's words. */
+const rendered = new Map<string, readonly Rendered[]>();
+
+/** All objects of the rendered chart, hooks too; once for the same values. Throws with helm's words. */
 export function render(values: object, flags: readonly string[] = []): readonly Rendered[] {
-  return parseAllDocuments(renderText(values, flags)).map((document) => document.toJS() as Rendered | null).filter((object) => object !== null);
+  const key = JSON.stringify([values, flags]);
+  const known = rendered.get(key) ?? parse(renderText(values, flags));
+  rendered.set(key, known);
+  return known;
+}
+
+function parse(text: string): readonly Rendered[] {
+  return parseAllDocuments(text).map((document) => document.toJS() as Rendered | null).filter((object) => object !== null);
 }
 
 /** The one object of a kind and name. */

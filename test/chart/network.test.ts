@@ -1,4 +1,7 @@
-import { EXTERNAL, render, the, TRIAL, type Rendered } from './helm.ts';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { CHART, EXTERNAL, render, the, TRIAL, type Rendered } from './helm.ts';
 
 /** What may speak with whom, and everything else that stands around the workloads. */
 
@@ -114,9 +117,22 @@ describe('around the workloads', () => {
     const objects = render({ ...TRIAL, metrics: { serviceMonitor: { enabled: true, interval: '10s', labels: { release: 'p' } }, prometheusRule: { enabled: true }, dashboards: { enabled: true } } });
     const { metadata, spec } = the(objects, 'ServiceMonitor', 'rambo') as unknown as { readonly metadata: object; readonly spec: { readonly selector: { readonly matchLabels: Readonly<Record<string, string>> }; readonly endpoints: object } };
     expect(metadata).toMatchObject({ labels: { release: 'p' } });
-    expect(spec.endpoints).toEqual([{ port: 'metrics', path: '/metrics', interval: '10s' }]);
+    expect(spec.endpoints).toEqual([{ port: 'metrics', path: '/metrics', interval: '10s', honorLabels: true }]);
     const chosen = objects.filter((object) => object.kind === 'Service' && Object.entries(spec.selector.matchLabels).every(([key, value]) => object.metadata.labels?.[key] === value));
     expect(chosen.map((object) => [object.metadata.name, object['spec'].ports])).toEqual(['controller', 'api'].map((name) => [`rambo-${name}-metrics`, [{ name: 'metrics', port: 8_081, targetPort: 'metrics' }]]));
+  });
+  test('alerts and dashboards are the files of the chart, byte for byte: their braces are not Helm\'s', () => {
+    const files = path.join(CHART, 'files');
+    const objects = render({ ...TRIAL, metrics: { prometheusRule: { enabled: true, labels: { a: 'b' } }, dashboards: { enabled: true, labels: { c: 'd' }, annotations: { folder: 'e' } } } });
+    const rules = objects.filter(({ kind }) => kind === 'PrometheusRule');
+    expect(rules.map((rule) => [rule.metadata.labels?.['a'], rule['spec'] as unknown])).toEqual(existsSync(path.join(files, 'alerts.yaml')) ? [['b', parse(readFileSync(path.join(files, 'alerts.yaml'), 'utf8'))]] : []);
+    const names = existsSync(path.join(files, 'dashboards')) ? readdirSync(path.join(files, 'dashboards')).sort() : [];
+    const maps = objects.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels?.['c'] === 'd');
+    expect(maps.map(({ metadata }) => metadata.name)).toEqual(names.map((name) => `rambo-dashboard-${path.basename(name, '.json')}`));
+    for (const name of names) {
+      const text = String(maps.map((map) => (map['data'] as Readonly<Record<string, string>>)[name]).find((one) => one !== undefined));
+      expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(path.join(files, 'dashboards', name), 'utf8')));
+    }
   });
   test('log level, traces, origins, audience and introspection reach the processes', () => {
     const objects = render({ ...TRIAL, logLevel: 'debug', otlp: { endpoint: 'http://c:4318', runnerEndpoint: 'http://r:4318' }, api: { corsOrigins: ['https://a', 'https://b'], tokenAudience: 'mine', introspection: true }, controller: { podsInFlight: 7 } });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { render, TRIAL } from '../../chart/helm.ts';
@@ -24,7 +24,9 @@ beforeAll(async () => {
   await t.apply({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'rambo-view-and-run' }, rules: [{ apiGroups: ['rambo.dev'], resources: ['workflowruns', 'workflows'], verbs: ['get', 'list', 'create'] }] });
   const kubeconfig = path.join(dir, 'kubeconfig');
   await t.stack.kubectl.kubeconfigFor('rambo-system', 'narrow-controller', kubeconfig);
-  controller = await OwnProcess.start(t, dir, 'controller', { RAMBO_KUBECONFIG: kubeconfig, RAMBO_WATCH_NAMESPACES: 'team-a,team-b' });
+  const template = path.join(dir, 'default.json');
+  writeFileSync(template, JSON.stringify({ minReady: 2, max: 3, slots: 5 }));
+  controller = await OwnProcess.start(t, dir, 'controller', { RAMBO_KUBECONFIG: kubeconfig, RAMBO_DEFAULT_POOL_FILE: template, RAMBO_WATCH_NAMESPACES: 'team-a,team-b' });
   await controller.becomesReady();
 }, 1_200_000);
 afterAll(async () => {
@@ -48,6 +50,8 @@ test.each(['team-a', 'team-b'])('runs in %s end, in all three modes', async (nam
   const { metadata } = await run(namespace);
   await t.stack.kubectl.run('wait', '-n', namespace, '--for=condition=Completed', `wfr/${metadata.name}`, '--timeout=60s');
   expect(await t.stack.kubectl.run('get', '-n', namespace, 'wfr', metadata.name, '-o', 'jsonpath={.status.phase}')).toBe('Succeeded');
+  const pool = JSON.parse(await t.stack.kubectl.run('get', '-n', namespace, 'pool', 'default', '-o', 'json')) as { readonly spec: object };
+  expect(pool.spec).toMatchObject({ minReady: 0, max: 3, slots: 5 });
 });
 
 test('a run elsewhere stays untouched', async () => {
