@@ -32,6 +32,7 @@ build-chaos: setup ## Bundles of their own in which failpoints are alive, into d
 generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, values of the chart, health checks for Argo CD, pages of metrics and logs
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings cli/print-docs.ts
 	@node --no-warnings hack/gitops/argocd-cm.ts
 	@node --no-warnings hack/chart/generate.ts
 	@node --no-warnings hack/docs/metrics.ts

@@ -61,6 +61,7 @@ export class ControllerApp {
   readonly #clock = globalThis.RAMBO_CHAOS === true ? chaosClock(systemClock) : systemClock;
   readonly #outside: Outside;
   readonly #db: Db;
+  readonly #restoredAt: () => Promise<number | undefined>;
   readonly #client: KubeClient;
   readonly #bus: Bus;
   readonly #metrics: ControllerMetrics;
@@ -99,6 +100,7 @@ export class ControllerApp {
     this.#bus = globalThis.RAMBO_CHAOS === true ? chaosBus(bus) : bus;
     this.#metrics = metrics;
     this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
+    this.#restoredAt = restoredAt(this.#db);
     this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
       runs: this.#queue('runs', 16, (key) => this.#intake.reconcile(key)),
@@ -278,7 +280,7 @@ export class ControllerApp {
   #makePools(seed: string): Pools {
     const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
     return wirePools({
-      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, log: this.#log,
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, restoredAt: this.#restoredAt, log: this.#log,
     });
   }
 
@@ -332,7 +334,7 @@ export class ControllerApp {
         const live = this.#room.runs.get(run);
         return live === undefined ? phaseOfRow(this.#db, run) : runRow(live.state).phase;
       },
-      restoredAt: restoredAt(this.#db),
+      restoredAt: this.#restoredAt,
       project: (run, cr, phase) => { this.#status.changed(run, cr, phase, this.#held(run)); },
     });
   }
