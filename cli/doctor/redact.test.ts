@@ -37,6 +37,7 @@ test.each<[string, string]>([
 test('what is known to be secret goes wherever it stands, the longer one first', () => {
   expect(redactor(['hunter2', 'hunter2hunter2'])('a hunter2hunter2 b hunter2 c')).toBe(`a ${REDACTED} b ${REDACTED} c`);
   expect(redactor(['', 'abc'])('abc')).toBe('abc');
+  expect(redactor(['postgres', 'a.b*c$d'])('postgresql://u:postgres@h/postgres a.b*c$d')).toBe(`postgresql://${REDACTED}@h/${REDACTED} ${REDACTED}`);
 });
 
 test.each(['rambo_api_reviews_total{kind="token",result="ok"} 4', '{"automountServiceAccountToken":false,"tokens":12}', 'NodeSucceeded 3/10 in 12 ms', 'http://127.0.0.1:8080/metrics'])('%s stays', (text) => {

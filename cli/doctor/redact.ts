@@ -32,7 +32,7 @@ export function redactor(known: Iterable<string>): (text: string) => string {
   const secrets = [...new Set(known)].filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length);
   return (text) => {
     let out = text;
-    for (const secret of secrets) out = out.replaceAll(secret, REDACTED);
+    for (const secret of secrets) out = out.replaceAll(asFound(secret), REDACTED);
     for (const [pattern, by] of PATTERNS) out = out.replaceAll(pattern, by);
     out = out.replaceAll(NESTED, (_, start: string, value: string, end: string) => `${start}${HARMLESS.test(value) ? value : REDACTED}${end}`);
     return out.replaceAll(NAMED, (whole, name: string, value: string) => {
@@ -41,6 +41,12 @@ export function redactor(known: Iterable<string>): (text: string) => string {
       return `${name}${quote}${REDACTED}${quote}`;
     });
   };
+}
+
+/** A short secret may be an ordinary word (a password of `postgres`): it counts as a word of its own, a long one anywhere. */
+function asFound(secret: string): RegExp {
+  const text = secret.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(secret.length >= 12 ? text : `(?<![A-Za-z0-9])${text}(?![A-Za-z0-9])`, 'g');
 }
 
 /** Secrets inside a URL: its password, also as it stands encoded. */

@@ -38,7 +38,7 @@ export function projectStatus(input: ProjectionInput): WorkflowRunStatus {
     counts: countsByStatus(counts),
     ...(failures.length === 0 ? {} : { failures }),
     ...outputs(input.runId, row.outputs),
-    conditions: conditions(input, failures),
+    conditions: row.review === undefined ? conditions(input, failures) : reviewConditions(input, row.review),
   };
 }
 
@@ -73,7 +73,6 @@ const FINISHED_MESSAGE: Readonly<Record<string, string>> = {
 
 function conditions(input: ProjectionInput, failures: readonly FailureSummary[]): Condition[] {
   const { row } = input;
-  if (row.review !== undefined) return reviewConditions(input, row.review);
   const final = FINAL_PHASES.includes(row.phase);
   const refused = row.error?.class === 'Invalid';
   const failed = row.phase === 'Failed';

@@ -166,14 +166,8 @@ export class StatusWriter {
   async #attempt(entry: Entry): Promise<boolean> {
     // Our own last write may not have come back through the watch yet: its version is the newer one.
     const object = await this.#p.port.read(entry.cr, entry.failures > 0);
-    const ended = object?.phase !== undefined && FINAL_PHASES.includes(object.phase) ? object.phase : undefined;
-    const review = ended !== undefined && (entry.held || object?.needsReview === true);
-    if (object === undefined || object.uid !== entry.cr.uid || (ended !== undefined && !review && object.observedGeneration === object.generation)) {
-      this.forget(entry.run);
-      return true;
-    }
-    const status = ended === undefined || review ? await this.#p.project(entry.run, object) : seenStatus(object.generation, ended, object.conditions);
-    if (status === undefined) {
+    const status = object === undefined || object.uid !== entry.cr.uid ? undefined : await this.#statusFor(entry, object);
+    if (object === undefined || status === undefined) {
       this.forget(entry.run);
       return true;
     }
@@ -181,12 +175,19 @@ export class StatusWriter {
     const result = await this.#p.port.patch(entry.cr, version, status);
     if (result.kind === 'Written') {
       // The Event of a failed run was written with its end.
-      await this.#written(entry, status, result.resourceVersion, ended === undefined);
+      await this.#written(entry, status, result.resourceVersion, endOf(object) === undefined);
       return true;
     }
     entry.writtenVersion = undefined;
     if (result.kind === 'Gone') this.forget(entry.run);
     return result.kind === 'Gone';
+  }
+
+  /** Undefined when there is nothing to write. An object that has ended gets no more than that its last spec was seen, or that its run waits for a person. */
+  async #statusFor(entry: Entry, object: RunObject): Promise<WorkflowRunStatus | undefined> {
+    const ended = endOf(object);
+    if (ended === undefined || entry.held || object.needsReview === true) return this.#p.project(entry.run, object);
+    return object.observedGeneration === object.generation ? undefined : seenStatus(object.generation, ended, object.conditions);
   }
 
   async #written(entry: Entry, status: WorkflowRunStatus, resourceVersion: string, news: boolean): Promise<void> {
@@ -203,4 +204,9 @@ export class StatusWriter {
       this.#p.log.warn({ run: entry.run, err: errorMessage(error) }, 'could not record the Event of a failed run');
     });
   }
+}
+
+/** The final phase of an object that has ended. */
+function endOf(object: RunObject): RunPhase | undefined {
+  return object.phase !== undefined && FINAL_PHASES.includes(object.phase) ? object.phase : undefined;
 }

@@ -30,7 +30,7 @@ export function advance(state: RunState, event: RunEvent, now: number): Step {
   if (held) release(b);
   if (!apply(b, event) && !held) return EMPTY_STEP;
   if (held && event.type === 'Resume' && state.run.startedAt === undefined) start(b);
-  pump(b);
+  if (!isHeld(state.run)) pump(b);
   return b.build();
 }
 
@@ -180,7 +180,7 @@ function reject(b: StepBuilder, error: NodeError): boolean {
 function pump(b: StepBuilder): void {
   const { state } = b;
   for (;;) {
-    if (isFinal(state.run) || isHeld(state.run)) return;
+    if (isFinal(state.run)) return;
     if (state.compiled.failFast && !state.halted && state.mainFailed > 0 && state.run.exitPhase === undefined) halt(b);
     if (state.mainLive === 0 && state.run.exitPhase === undefined && state.run.startedAt !== undefined) beginExit(b);
     else if (state.run.exitPhase !== undefined && state.exitLive === 0) finishRun(b);
