@@ -201,7 +201,7 @@ export class RunRoom {
   /** Its object says more than its rows: makes that durable. Until it is, the run rests all the same. */
   #hold(run: string): void {
     const why = this.runs.get(run)?.suspect ?? '';
-    this.#p.log.warn({ run, why }, 'a run waits for a person: the database is older than its object');
+    this.#p.log.warn({ run, reason: why }, 'a run waits for a person: the database is older than its object');
     this.loop.submit({ run, event: { type: 'Hold', why } });
   }
 
