@@ -7,6 +7,8 @@ import { run } from './program.ts';
 
 /** How it was called: `rambo`, or `kubectl rambo` where it lies on the PATH as kubectl-rambo (.rambo/bin/rambo says which). */
 const { RAMBO_CLI_AS: name } = readConfig(z.object({ RAMBO_CLI_AS: text().default('rambo') }));
+// Whoever read us has enough (`rambo --help | head -1`): that is no error.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') throw error; });
 await run({
   clock: systemClock,
   print: (text) => { process.stdout.write(text); },
