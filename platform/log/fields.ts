@@ -25,7 +25,6 @@ export const FIELDS = {
   path: 'field of the operation that failed',
   problems: 'what the engine says of a definition: field and reason, at most 3',
   result: 'of setup: what was made, or was there already',
-  why: 'what makes a run wait for a person',
   reason: 'why, in one word or sentence',
   code: 'of a request: OK or the error code; of a review: the code of the error',
   requestId: 'id of a request, also in its header x-request-id',
