@@ -78,6 +78,7 @@ function world() {
         done();
       },
       cancel: (live, node) => { left(`cancel ${live.id}/${node}`); },
+      reread: (live) => { left(`reread ${live.id}`); },
       changed: (draft, finished) => {
         if (finished) w.ended.add(draft.live.id);
         left(`${finished ? 'finished' : 'changed'} ${draft.live.id}`);
@@ -167,6 +168,22 @@ test.each<[Outcome, boolean]>([['fails', false], ['answer lost', true]])('a comm
   x.clock.advance(250);
   await x.quiet();
   expect(x.w.sent.includes('cancel run-1/a')).toBe(ended);
+});
+
+test('whoever shows a run is told of it again when the answer of a commit was lost, of its last commit too', async () => {
+  const x = world();
+  x.start('run-1');
+  x.start('run-2');
+  await x.quiet();
+  x.w.outcomes.push('answer lost');
+  x.w.ended.add('run-1');
+  x.event('run-1', { type: 'Cancel', mode: 'Now' }, 'cancel');
+  x.event('run-2', succeeded('a'), 'a');
+  await x.quiet();
+  expect(x.w.sent.filter((what) => what.startsWith('reread'))).toEqual([]);
+  x.clock.advance(250);
+  await x.quiet();
+  expect([x.runs.get('run-1'), x.w.sent.filter((what) => what.startsWith('reread')).sort()]).toEqual([undefined, ['reread run-1', 'reread run-2']]);
 });
 
 test('reading again goes on for as long as the database is away', async () => {

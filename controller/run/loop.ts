@@ -72,7 +72,7 @@ export class RunLoop {
   /** Outbox rows whose dispatch has certainly left; deleted with the next commit. */
   #published: string[] = [];
   /** Runs whose commit failed, with what it ended: read again until that works, because a timer may be all that would ever wake them. */
-  readonly #forgotten = new Map<string, readonly Doubtful[]>();
+  readonly #forgotten = new Map<string, { readonly live: LiveRun | undefined; readonly doubtful: readonly Doubtful[] }>();
   #again: TimerHandle | undefined;
   #tidy: TimerHandle | undefined;
   #tidyDue = false;
@@ -174,18 +174,20 @@ export class RunLoop {
 
   /** Not now: whoever waits is told, and the run is read again, because a timer that fired would never come again. */
   #postpone(work: Work, message: string): void {
+    const live = this.#p.runs.get(work.run);
     this.#p.runs.drop(work.run);
-    this.#later(work.run);
+    this.#later(work.run, live);
     work.settle?.({ status: 'Retry', message });
   }
 
-  #later(run: string, doubtful: readonly Doubtful[] = []): void {
-    this.#remember(run, doubtful);
+  #later(run: string, live: LiveRun | undefined, doubtful: readonly Doubtful[] = []): void {
+    this.#remember(run, live, doubtful);
     this.#again ??= this.#p.clock.after(READ_AGAIN_MS, () => { void this.#readAgain(); });
   }
 
-  #remember(run: string, doubtful: readonly Doubtful[]): void {
-    this.#forgotten.set(run, [...(this.#forgotten.get(run) ?? []), ...doubtful]);
+  #remember(run: string, live: LiveRun | undefined, doubtful: readonly Doubtful[]): void {
+    const before = this.#forgotten.get(run);
+    this.#forgotten.set(run, { live: live ?? before?.live, doubtful: [...(before?.doubtful ?? []), ...doubtful] });
   }
 
   /** Reads the runs that are ours and not in memory, all at once. Returns those that could not be read: the others go on. */
@@ -353,7 +355,7 @@ export class RunLoop {
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
   #forget(draft: Draft, settled: Settled): void {
     this.#p.runs.drop(draft.live.id);
-    this.#later(draft.live.id, draft.commands.flatMap((command) => (command.type === 'CancelAttempt' ? [{ live: draft.live, command }] : [])));
+    this.#later(draft.live.id, draft.live, draft.commands.flatMap((command) => (command.type === 'CancelAttempt' ? [{ live: draft.live, command }] : [])));
     draft.settle(settled);
   }
 
@@ -377,11 +379,15 @@ export class RunLoop {
       }
       // The commit may have happened and only its answer been lost: then nobody has sent what it holds.
       for (const row of await this.#p.persistence.outbox(ids)) this.#p.sendAgain(row);
-      for (const [, doubtful] of forgotten) for (const one of doubtful) this.#stopEnded(one);
+      for (const [id, { live, doubtful }] of forgotten) {
+        for (const one of doubtful) this.#stopEnded(one);
+        const now = this.#p.runs.get(id) ?? live;
+        if (now !== undefined) this.#p.after.reread(now);
+      }
       this.kick();
     } catch (error) {
       this.#p.log.warn({ err: errorMessage(error), runs: ids.length }, 'could not read runs again after a failed commit');
-      for (const [id, doubtful] of forgotten) this.#remember(id, doubtful);
+      for (const [id, { live, doubtful }] of forgotten) this.#remember(id, live, doubtful);
       this.#again ??= this.#p.clock.after(READ_AGAIN_MS * 4, () => { void this.#readAgain(); });
     }
   }

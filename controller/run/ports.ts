@@ -52,4 +52,6 @@ export interface AfterCommit {
   cancel(live: LiveRun, node: string, item: number, attempt: number, graceMs: number): void;
   /** The run changed: notices, status projection, metrics. `finished` when it has just ended. */
   changed(draft: Draft, finished: boolean): void;
+  /** A commit whose answer was lost may have changed the run, and nobody was told. `live`: as it was read again, or, where it has ended, as memory had it. */
+  reread(live: LiveRun): void;
 }

@@ -44,6 +44,8 @@ export interface RunBus extends DispatchBus {
 export interface RunObserver {
   /** A run changed and that is durable. */
   changed(live: LiveRun, draft: Draft, finished: boolean): void;
+  /** A run may have changed without anybody being told: its commit's answer was lost. */
+  reread(live: LiveRun): void;
   dispatched(seconds: number): void;
   /** Shards were taken, their live runs are in memory: objects that were passed over before are ours now. */
   gained(shards: readonly number[]): void;
@@ -252,6 +254,10 @@ export class RunRoom {
         send: (outgoing, done) => { this.relay.send(outgoing, done); },
         cancel: (live, node, item, attempt, graceMs) => { this.relay.cancel(live, placementOf(live.state, node), node, item, attempt, graceMs); },
         changed: (draft, finished) => { this.#changed(draft, finished); },
+        reread: (live) => {
+          this.#notify(live);
+          this.#p.observer.reread(live);
+        },
       },
     });
   }
@@ -313,11 +319,13 @@ export class RunRoom {
   }
 
   #changed(draft: Draft, finished: boolean): void {
-    const { live } = draft;
-    const row = runRow(live.state);
-    const notice: ChangedNotice = { v: 1, run: live.id, namespace: live.meta.namespace, version: live.version, phase: row.phase };
+    this.#notify(draft.live);
+    this.#p.observer.changed(draft.live, draft, finished);
+  }
+
+  #notify(live: LiveRun): void {
+    const notice: ChangedNotice = { v: 1, run: live.id, namespace: live.meta.namespace, version: live.version, phase: runRow(live.state).phase };
     this.#p.bus.publish(changedSubject(live.meta.namespace, live.id), Buffer.from(JSON.stringify(notice)));
-    this.#p.observer.changed(live, draft, finished);
   }
 
   #sweepPods(): void {

@@ -310,6 +310,7 @@ export class ControllerApp {
       log: this.#log,
       observer: {
         changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
+        reread: (live) => { if (live.cr !== undefined) this.#status.changed(live.id, live.cr, runRow(live.state).phase, rests(live)); },
         dispatched: (seconds) => { this.#metrics.dispatched(seconds); },
         gained: (shards) => { this.#gained(new Set(shards)); }, lost: (shards) => { this.#lost(new Set(shards)); },
         peers: (names) => { this.#shared.peers(names); },
