@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type Clock, sleep, systemClock } from '../platform/clock/index.ts';
@@ -12,37 +9,60 @@ import { errorMessage, RamboError, UnavailableError } from '../platform/errors/i
 /** Told one line at a time how far a migration is. */
 export type MigrationLog = (line: string) => void;
 
-/** How long to wait, in milliseconds. */
+/** How long to wait, in milliseconds, and where migrations are. */
 export interface MigrateOptions {
-  /** For Postgres to answer; 60 s. */
+  /** For Postgres to answer, and for a table that others hold; 60 s. */
   readonly waitMs?: number;
+  /** Folder of migrations; `prisma/migrations` of the checkout. */
+  readonly folder?: string;
   readonly clock?: Clock;
 }
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const FOLDER = path.join(ROOT, 'prisma', 'migrations');
+interface Migration {
+  readonly name: string;
+  readonly sql: string;
+  /** As the Prisma CLI makes it. */
+  readonly checksum: string;
+}
+
+const FOLDER = fileURLToPath(new URL('migrations', import.meta.url));
 const WAIT_MS = 60_000;
-/** Any constant but Prisma's own (72707369), whose lock the CLI takes inside ours. */
+/** Any constant but Prisma's own (72707369): its CLI may run beside us while somebody develops. */
 const LOCK_KEY = 7_261_626_001;
 
+/** The Prisma CLI's own book of migrations, as it makes it: `prisma migrate` works on such a database. */
+const BOOK = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
+  id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ, migration_name VARCHAR(255) NOT NULL,
+  logs TEXT, rolled_back_at TIMESTAMPTZ, started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`;
+const BEGIN_ENTRY = 'INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES (gen_random_uuid()::text, $1, $2)';
+const FINISH_ENTRY = `UPDATE _prisma_migrations SET finished_at = clock_timestamp(), applied_steps_count = 1, logs = NULL
+  WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL`;
+
 /**
- * Brings a database to the schema of this release: waits for Postgres, creates the database where it is missing, runs
- * `prisma migrate deploy`. Does nothing, quickly, when all migrations are there. Migrators wait for each other.
- * Throws UnavailableError when Postgres does not answer in time, RamboError `MigrationFailed` when a migration fails.
+ * Brings a database to the schema of this release: waits for Postgres, creates the database where it is missing, applies
+ * what it lacks in order, each migration in one transaction with its entry in Prisma's book: a migrator that is killed
+ * leaves nothing half done. Does nothing, quickly, when all is there; entries of a later release are left alone.
+ * Migrators wait for each other. Throws UnavailableError when Postgres does not answer in time, RamboError
+ * `MigrationFailed` when a migration fails or was changed after it had been applied.
  */
 export async function migrate(databaseUrl: string, log: MigrationLog, options: MigrateOptions = {}): Promise<void> {
-  const client = await reach(databaseUrl, log, options.clock ?? systemClock, options.waitMs ?? WAIT_MS);
+  const clock = options.clock ?? systemClock;
+  const waitMs = options.waitMs ?? WAIT_MS;
+  const migrations = migrationsIn(options.folder ?? FOLDER);
+  const client = await reach(databaseUrl, log, clock, waitMs);
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
-    const missing = await missingMigrations(client);
+    const missing = await missingOf(client, migrations);
     if (missing.length === 0) {
       log('database schema is up to date');
       return;
     }
-    log(`applying ${missing.length} migration(s): ${missing.join(', ')}`);
-    await deploy(databaseUrl, log);
-    const left = await missingMigrations(client); // the CLI can end with 0 though its engine died
-    if (left.length > 0) throw new RamboError('MigrationFailed', `prisma migrate deploy reported success but left out ${left.join(', ')}`);
+    log(`applying ${missing.length} migration(s): ${missing.map(({ name }) => name).join(', ')}`);
+    await client.query(BOOK);
+    for (const migration of missing) {
+      await patiently(clock, waitMs, log, migration.name, () => (standsAlone(migration) ? applyAlone(client, migration) : applyWhole(client, migration)));
+      log(`applied ${migration.name}`);
+    }
     log('database schema is up to date now');
   } finally {
     await client.end().catch(() => undefined);
@@ -92,44 +112,73 @@ async function createDatabase(databaseUrl: string, log: MigrationLog): Promise<v
   }
 }
 
-/** Names of migrations in the folder that the database lacks, or has with another content. */
-async function missingMigrations(client: pg.Client): Promise<readonly string[]> {
+/** Migrations that the database lacks, in order. Throws `MigrationFailed` for one whose text is another now. */
+async function missingOf(client: pg.Client, migrations: readonly Migration[]): Promise<readonly Migration[]> {
   const { rows: [table] } = await client.query<{ found: boolean }>(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS found`);
-  const done = new Map<string, string>();
-  if (table?.found === true) {
-    const { rows } = await client.query<{ migration_name: string; checksum: string }>(
-      'SELECT migration_name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL');
-    for (const row of rows) done.set(row.migration_name, row.checksum);
+  if (table?.found !== true) return migrations;
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    'SELECT migration_name AS name, checksum FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL');
+  const done = new Map(rows.map((row) => [row.name, row.checksum]));
+  for (const { name, checksum } of migrations) {
+    const had = done.get(name);
+    if (had !== undefined && had !== checksum) throw new RamboError('MigrationFailed', `migration ${name} was changed after it had been applied: undo the change and add a new migration`);
   }
-  return [...migrationsInFolder()].filter(([name, checksum]) => done.get(name) !== checksum).map(([name]) => name);
+  return migrations.filter(({ name }) => !done.has(name));
 }
 
-function migrationsInFolder(): ReadonlyMap<string, string> {
-  const names = readdirSync(FOLDER, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
-  return new Map(names.map((name) => [name, createHash('sha256').update(readFileSync(path.join(FOLDER, name, 'migration.sql'))).digest('hex')]));
+function migrationsIn(folder: string): readonly Migration[] {
+  const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort();
+  return names.map((name) => {
+    const sql = readFileSync(path.join(folder, name, 'migration.sql'), 'utf8');
+    return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+  });
 }
 
-/** Runs the CLI with an environment of its own: the URL, no telemetry, and this Node first for the schema engine. */
-async function deploy(databaseUrl: string, log: MigrationLog): Promise<void> {
-  const cli = path.join(path.dirname(createRequire(import.meta.url).resolve('prisma/package.json')), 'build', 'index.js');
-  const child = spawn(process.execPath, [cli, 'migrate', 'deploy'], {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { DATABASE_URL: databaseUrl, PATH: path.dirname(process.execPath), CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', NO_COLOR: '1' },
-  });
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', (line) => {
-      if (line.trim() === '') return;
-      lines.push(line);
-      log(`prisma: ${line}`);
-    });
+/** What Postgres runs in no transaction has a migration to itself, as with the Prisma CLI. */
+function standsAlone({ sql }: Migration): boolean {
+  return /\bconcurrently\b/i.test(sql.replaceAll(/--.*$/gm, ''));
+}
+
+async function applyWhole(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    // Who waits for a table's lock makes all others wait behind it.
+    await client.query(`SET LOCAL lock_timeout = '2s'`);
+    // Left by the Prisma CLI, which enters first and applies afterwards.
+    await client.query('DELETE FROM _prisma_migrations WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL', [name]);
+    await client.query(BEGIN_ENTRY, [checksum, name]);
+    await client.query(sql);
+    await client.query(FINISH_ENTRY, [name]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
   }
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  if (code !== 0) throw new RamboError('MigrationFailed', `prisma migrate deploy ended with ${code ?? 'a signal'}: ${lines.slice(-12).join(' | ')}`);
+}
+
+/** One statement without a transaction. A killed one leaves an invalid index behind, which goes first. */
+async function applyAlone(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  const { rows } = await client.query<{ name: string }>('SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid');
+  for (const index of rows) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${index.name}`);
+  await client.query(sql);
+  await client.query('DELETE FROM _prisma_migrations WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL', [name]);
+  await client.query(BEGIN_ENTRY, [checksum, name]);
+  await client.query(FINISH_ENTRY, [name]);
+}
+
+/** Tries again while others hold a lock, until the time is over. Throws `MigrationFailed` with Postgres's words. */
+async function patiently(clock: Clock, waitMs: number, log: MigrationLog, name: string, apply: () => Promise<void>): Promise<void> {
+  const deadline = clock.monotonic() + waitMs;
+  for (;;) {
+    try {
+      await apply();
+      return;
+    } catch (error) {
+      if (codeOf(error) !== '55P03' || clock.monotonic() > deadline) throw new RamboError('MigrationFailed', `migration ${name}: ${errorMessage(error)}`, { cause: error });
+      log(`migration ${name} waits for a lock that others hold`);
+    }
+    await sleep(clock, 500);
+  }
 }
 
 function codeOf(error: unknown): unknown {

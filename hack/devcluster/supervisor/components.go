@@ -16,6 +16,7 @@ const (
 	schedulerName         = "kube-scheduler"
 	nodeAgentName         = "node-agent"
 	kubeletName           = "kubelet"
+	proxyName             = "kube-proxy"
 )
 
 // kubernetesVersion is what the node agent reports; build.sh stamps the same version into the components.
@@ -70,7 +71,7 @@ func (c *cluster) etcd() *child {
 func (c *cluster) apiServer() *child {
 	args := []string{
 		"--bind-address=" + c.options.BindAddress, "--secure-port=" + itoa(c.ports["apiServer"]),
-		"--advertise-address=" + c.options.BindAddress, "--endpoint-reconciler-type=none",
+		"--advertise-address=" + c.options.BindAddress, "--endpoint-reconciler-type=" + c.endpointReconciler(),
 		"--tls-cert-file=" + c.pki("apiserver.crt"), "--tls-private-key-file=" + c.pki("apiserver.key"),
 		"--client-ca-file=" + c.pki("ca.crt"), "--token-auth-file=" + c.pki("tokens.csv"), "--authorization-mode=RBAC",
 		"--etcd-servers=" + c.etcdURL(), "--etcd-cafile=" + c.pki("ca.crt"),
@@ -83,6 +84,15 @@ func (c *cluster) apiServer() *child {
 		"--profiling=false", "--shutdown-delay-duration=0s",
 	}
 	return &child{name: apiServerName, args: append(args, c.options.APIServerArgs...), stopGrace: 5 * time.Second}
+}
+
+// endpointReconciler has the API server name itself as the endpoint of the Service `kubernetes`, where there is a proxy to use
+// it. Endpoints on loopback are refused.
+func (c *cluster) endpointReconciler() string {
+	if c.options.Node == NodeKubelet {
+		return "lease"
+	}
+	return "none"
 }
 
 func (c *cluster) controllerManager() *child {
@@ -117,9 +127,10 @@ func (c *cluster) nodeAgent() *child {
 	return &child{name: nodeAgentName, args: args, stopGrace: 6 * time.Second, deathSignal: syscall.SIGTERM}
 }
 
-func (c *cluster) node() *child {
+// node lists what runs pods.
+func (c *cluster) node() []*child {
 	if c.options.Node == NodeKubelet {
-		return c.kubelet()
+		return []*child{c.kubelet(), c.proxy()}
 	}
-	return c.nodeAgent()
+	return []*child{c.nodeAgent()}
 }

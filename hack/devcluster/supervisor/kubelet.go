@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -20,6 +21,10 @@ failSwapOn: false
 enforceNodeAllocatable: []
 evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
 imageGCHighThresholdPercent: 100
+serializeImagePulls: false
+podLogsDir: POD_LOGS
+clusterDomain: cluster.local
+resolvConf: ""
 rotateCertificates: false
 tlsCertFile: TLS_CERT
 tlsPrivateKeyFile: TLS_KEY
@@ -30,11 +35,34 @@ authentication:
 authorization: {mode: AlwaysAllow}
 `
 
+// proxyConfig leaves the machine's limits of connection tracking as they are: they may not be ours to change.
+const proxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: iptables
+clientConnection: {kubeconfig: KUBECONFIG}
+hostnameOverride: NODE_NAME
+clusterCIDR: POD_CIDR
+detectLocalMode: ClusterCIDR
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+iptables: {minSyncPeriod: 100ms, syncPeriod: 30s}
+`
+
 func (c *cluster) writeKubeletConfig() error {
 	text := strings.NewReplacer(
 		"NODE_IP", c.options.NodeIP, "NODE_PORT", itoa(c.ports["node"]), "SOCKET", c.options.ContainerdSocket,
-		"TLS_CERT", c.pki("node.crt"), "TLS_KEY", c.pki("node.key"), "CLIENT_CA", c.pki("ca.crt"),
+		"POD_LOGS", c.path("node", "pod-logs"), "TLS_CERT", c.pki("node.crt"), "TLS_KEY", c.pki("node.key"), "CLIENT_CA", c.pki("ca.crt"),
 	).Replace(kubeletConfig)
+	if dns := c.options.ClusterDNS; dns != "" {
+		text += fmt.Sprintf("clusterDNS: [%s]\n", dns)
+	}
+	if root := c.options.CgroupRoot; root != "" {
+		text += fmt.Sprintf("cgroupRoot: %s\n", root)
+	}
+	proxy := strings.NewReplacer("KUBECONFIG", c.config("node-client.kubeconfig"), "NODE_NAME", c.options.NodeName(), "POD_CIDR", c.options.PodCIDR).
+		Replace(proxyConfig)
+	if err := writeFile(c.config("kube-proxy.yaml"), []byte(proxy), 0o600); err != nil {
+		return err
+	}
 	return writeFile(c.config("kubelet.yaml"), []byte(text), 0o600)
 }
 
@@ -45,4 +73,9 @@ func (c *cluster) kubelet() *child {
 		"--hostname-override=" + c.options.NodeName(), "--node-ip=" + c.options.NodeIP,
 	}
 	return &child{name: kubeletName, args: args, stopGrace: 10 * time.Second}
+}
+
+// proxy has Services work: pods reach them, and the API server as 10.96.0.1, by rules it writes into this network namespace.
+func (c *cluster) proxy() *child {
+	return &child{name: proxyName, args: []string{"--config=" + c.config("kube-proxy.yaml")}, stopGrace: 3 * time.Second}
 }

@@ -30,6 +30,9 @@ type Options struct {
 	BindAddress      string
 	NodeIP           string
 	ContainerdSocket string
+	ClusterDNS       string
+	PodCIDR          string
+	CgroupRoot       string
 	APIServerArgs    []string
 }
 
@@ -52,6 +55,9 @@ func parseOptions(args []string, errOut io.Writer) (*Options, error) {
 	fs.StringVar(&o.BindAddress, "bind-address", "127.0.0.1", "address of the API server")
 	fs.StringVar(&o.NodeIP, "node-ip", "127.0.0.1", "address of the kubelet (--node kubelet only)")
 	fs.StringVar(&o.ContainerdSocket, "containerd-socket", "/run/containerd/containerd.sock", "socket of a running containerd (--node kubelet only)")
+	fs.StringVar(&o.ClusterDNS, "cluster-dns", "", "address of the DNS server of pods (--node kubelet only; default: the machine's)")
+	fs.StringVar(&o.PodCIDR, "pod-cidr", "10.244.0.0/16", "addresses of pods, as the CNI configuration gives them (--node kubelet only)")
+	fs.StringVar(&o.CgroupRoot, "cgroup-root", "", "an existing cgroup below which pods get theirs (--node kubelet only)")
 	fs.Var((*stringList)(&o.APIServerArgs), "apiserver-arg", "one more argument for the API server; may be repeated")
 	if err := fs.Parse(args); err != nil {
 		return nil, err

@@ -147,7 +147,7 @@ func (s *supervisor) startAll(ctx context.Context, began time.Time) error {
 		return err
 	}
 	apiReady := time.Since(began).Milliseconds()
-	for _, c := range []*child{s.node(), s.controllerManager(), s.scheduler()} {
+	for _, c := range append(s.node(), s.controllerManager(), s.scheduler()) {
 		if err := s.start(c); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (s *supervisor) stopAll() {
 	s.state.remove()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	order := []string{nodeAgentName, kubeletName, schedulerName, controllerManagerName, apiServerName, etcdName}
+	order := []string{nodeAgentName, kubeletName, proxyName, schedulerName, controllerManagerName, apiServerName, etcdName}
 	for _, name := range order {
 		for _, c := range s.children {
 			if c.name == name {
