@@ -20,27 +20,30 @@ logs: ## Follow the logs of all processes
 	@tail -n 50 -F .rambo/logs/*.log
 
 ##@ Work
-.PHONY: setup build build-chaos generate typecheck lint verify test test-unit test-integration bench chaos clean
+.PHONY: setup tools build build-chaos generate typecheck lint verify test test-unit test-integration bench chaos clean
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
-build: setup ## Bundle controller, API and runner into dist/
+tools: setup
+	@hack/tools/tool.sh helm >/dev/null
+build: setup ## Bundle our processes into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/
 	@node hack/build/bundle.mjs chaos
-generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema
+generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema, values of the chart
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings hack/chart/generate.ts
 typecheck: setup ## Check types and the direction of imports between rooms
 	@tsc -b
 lint: setup ## ESLint with the rules of the house
 	@eslint .
 verify: setup ## Generated files fresh, types, lint, cycles; prints the house counters
 	@node --no-warnings hack/verify/main.ts
-test: build build-chaos ## The whole suite: unit, then integration against real servers (FILE=pattern for a part)
+test: build build-chaos tools ## The whole suite: unit, then integration against real servers (FILE=pattern for a part)
 	@node --no-warnings hack/test.ts all $(FILE)
-test-unit: setup ## Unit tests only
+test-unit: setup tools ## Unit tests only
 	@node --no-warnings hack/test.ts unit $(FILE)
-test-integration: build build-chaos ## Integration tests only (FILE=pattern for a part)
+test-integration: build build-chaos tools ## Integration tests only (FILE=pattern for a part)
 	@node --no-warnings hack/test.ts integration $(FILE)
 bench: build ## Measure: SCENARIO=a,b or all, PROFILE=1 for CPU profiles, BASELINE=report.json to compare with
 	@node --no-warnings bench/main.ts

@@ -10,7 +10,7 @@ const common = {
   },
 };
 
-const rooms = 'crds,engine,platform,prisma,controller,runners,api,hack,bench,test/chaos';
+const rooms = 'crds,engine,platform,prisma,controller,runners,api,install,hack,bench,test/chaos,test/chart';
 
 export default {
   maxWorkers: 2,

@@ -1,15 +1,17 @@
 import { systemClock } from '../platform/clock/index.ts';
-import { readSecretFile } from '../platform/config/index.ts';
+import { readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
+import { Waiting } from '../platform/health/waiting.ts';
 import { systemIds } from '../platform/ids/index.ts';
 import { KubeClient } from '../platform/kube/client.ts';
 import { loadKubeConfig } from '../platform/kube/config.ts';
+import { ownPod, podWarnings } from '../platform/kube/pod-event.ts';
 import type { Log } from '../platform/log/index.ts';
 import { apiMetrics, createRegistry } from '../platform/metrics/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { openStore, ping } from '../prisma/store/index.ts';
+import { openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import type { ApiConfig } from './config.ts';
 import type { ApiMetrics } from './ports.ts';
@@ -33,19 +35,28 @@ export interface ApiApp {
   stop(): Promise<void>;
 }
 
-/** Connects to everything and serves. Throws UnavailableError, ConfigError or KubeConfig naming what is missing. */
-export async function startApp(config: ApiConfig, log: Log): Promise<ApiApp> {
+/**
+ * Serves once Postgres with our schema and NATS are there; until then the process is alive and not ready, and says what it
+ * waits for. Throws ConfigError or KubeConfig where waiting cannot help, StoppedWaiting at `signal`.
+ */
+export async function startApp(config: ApiConfig, log: Log, signal: AbortSignal): Promise<ApiApp> {
   const kube = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG));
-  const db = openStore({ url: config.RAMBO_DATABASE_URL, applicationName: 'rambo-api' });
   const registry = createRegistry('api');
-  const waiting = { reconnected: (): void => undefined };
-  const bus = await connectBus({
-    url: config.RAMBO_NATS_URL, name: 'rambo-api', inboxPrefix: INBOX, log,
-    creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
-    onReconnect: () => { waiting.reconnected(); },
+  const metrics = async (): Promise<{ type: string; text: string }> => ({ type: registry.contentType, text: await registry.metrics() });
+  const waiting = new Waiting({ clock: systemClock, log, signal, missing: podWarnings(kube, ownPod(config), 'rambo-api', () => systemClock.now()) });
+  const health = await serveHealth({
+    host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_METRICS_PORT, metrics, checks: { started: () => waiting.problem() ?? 'still starting' },
   });
+  const back = { reconnected: (): void => undefined };
+  const [db, bus] = await Promise.all([
+    waiting.until('Postgres', () => openReadyStore({ url: readDatabaseUrl(config), applicationName: 'rambo-api' })),
+    waiting.until('NATS', () => connectBus({
+      url: config.RAMBO_NATS_URL, name: 'rambo-api', inboxPrefix: INBOX, log, onReconnect: () => { back.reconnected(); },
+      creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
+    })),
+  ]);
   const notices = new BusNotices(bus);
-  waiting.reconnected = () => { notices.reconnected(); };
+  back.reconnected = () => { notices.reconnected(); };
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: countersOf(apiMetrics(registry)), tracing: apiTracing(),
     ports: {
@@ -54,19 +65,19 @@ export async function startApp(config: ApiConfig, log: Log): Promise<ApiApp> {
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return withHealth({ config, server, db, bus, kube }, async () => ({ type: registry.contentType, text: await registry.metrics() }));
+  return running({ config, health, server, db, bus, kube }, metrics);
 }
 
-interface Running { readonly config: ApiConfig; readonly server: ApiServer; readonly db: Db; readonly bus: Bus; readonly kube: KubeClient }
+interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly bus: Bus; readonly kube: KubeClient }
 
-async function withHealth(running: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): Promise<ApiApp> {
-  const { config, server, db, bus } = running;
+function running(parts: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): ApiApp {
+  const { config, health, server, db, bus } = parts;
   let stopping = false;
-  const health = await serveHealth({
-    host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_METRICS_PORT, metrics,
+  health.tell({
+    metrics,
     checks: {
       shutdown: () => (stopping ? 'the process is stopping' : undefined),
-      nats: () => (bus.connected ? undefined : 'not connected'),
+      nats: () => (bus.connected ? undefined : `not connected to ${config.RAMBO_NATS_URL}; trying again and again`),
       postgres: () => ping(db),
     },
   });
@@ -75,12 +86,12 @@ async function withHealth(running: Running, metrics: () => Promise<{ readonly ty
     healthPort: health.port,
     stop: () => {
       stopping = true;
-      return stopAll(running, health);
+      return stopAll(parts);
     },
   };
 }
 
-async function stopAll({ server, bus, db, kube }: Running, health: HealthServer): Promise<void> {
+async function stopAll({ health, server, bus, db, kube }: Running): Promise<void> {
   await server.stop(GRACE_MS);
   await bus.close();
   await db.close();

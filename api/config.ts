@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { flag, list, logLevel, port, text } from '../platform/config/index.ts';
+import { databaseVariables, flag, list, logLevel, podVariables, port, text } from '../platform/config/index.ts';
 
 /** Environment of the API process. */
 export const apiConfigSchema = z.object({
-  RAMBO_DATABASE_URL: text().describe('Postgres, as a URL. The API only reads.'),
+  ...databaseVariables,
+  ...podVariables,
   RAMBO_NATS_URL: text().describe('NATS.'),
   RAMBO_NATS_CREDS_FILE: text().describe('Credentials file of the API\'s own NATS user (`apiPermissions`).'),
   RAMBO_KUBECONFIG: text().optional().describe('Kubeconfig; the pod\'s own service account when absent.'),

@@ -1,8 +1,9 @@
 import { readConfig } from '../platform/config/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
+import { StoppedWaiting } from '../platform/health/waiting.ts';
 import { createLog } from '../platform/log/index.ts';
 import { startTracing } from '../platform/tracing/index.ts';
-import { startApp } from './app.ts';
+import { startApp, type ApiApp } from './app.ts';
 import { apiConfigSchema } from './config.ts';
 
 /** The API process. Ends with code 1 when it cannot start; a supervisor starts it again. */
@@ -10,23 +11,28 @@ async function main(): Promise<void> {
   const config = readConfig(apiConfigSchema);
   const log = createLog('api', config.RAMBO_LOG_LEVEL);
   const stopTracing = await startTracing('api', config.OTEL_EXPORTER_OTLP_ENDPOINT);
-  const app = await startApp(config, log);
-  log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
-  let stopping = false;
+  const waiting = new AbortController();
+  const running: { app?: ApiApp } = {};
   const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
+    if (waiting.signal.aborted) return;
+    waiting.abort();
     log.info({ signal }, 'stopping');
-    app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
+    if (running.app === undefined) return;
+    running.app.stop().then(stopTracing).then(() => { process.exit(0); }, (error: unknown) => {
       log.error({ err: errorMessage(error) }, 'could not stop cleanly');
       process.exit(1);
     });
   };
+  // Before anything else: as the first process of a container it would not hear a signal that nobody listens to.
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  const app = await startApp(config, log, waiting.signal);
+  running.app = app;
+  log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
 }
 
 main().catch((error: unknown) => {
+  if (error instanceof StoppedWaiting) process.exit(0);
   process.stderr.write(`${errorMessage(error)}\n${error instanceof Error && error.cause !== undefined ? `${errorMessage(error.cause)}\n` : ''}`);
   process.exit(1);
 });

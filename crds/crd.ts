@@ -1,5 +1,5 @@
 import type { KindDefinition } from './kinds.ts';
-import { GROUP, VERSION } from './names.ts';
+import { GROUP, SCHEMA_ANNOTATION, SCHEMA_VERSION, VERSION } from './names.ts';
 import { celValidation } from './rules.ts';
 import { toStructural } from './structural.ts';
 import type { StructuralSchema } from './structural.ts';
@@ -10,7 +10,7 @@ export function crdOf(definition: KindDefinition): Readonly<Record<string, unkno
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${GROUP}`, labels: { 'app.kubernetes.io/part-of': 'rambo' } },
+    metadata: { name: `${plural}.${GROUP}`, labels: { 'app.kubernetes.io/part-of': 'rambo' }, annotations: { [SCHEMA_ANNOTATION]: String(SCHEMA_VERSION) } },
     spec: {
       group: GROUP,
       scope: 'Namespaced',

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { generatedFiles, GENERATED_FOLDER, staleFiles } from './generate.ts';
+import { SCHEMA_ANNOTATION, SCHEMA_VERSION } from './names.ts';
 
 test('the committed manifests are those of the schemas', async () => {
   expect(await staleFiles(generatedFiles(), GENERATED_FOLDER)).toEqual([]);
@@ -27,4 +29,14 @@ test('the YAML reads the same to YAML 1.1, which kubectl speaks', () => {
     const old = parseAllDocuments(text, { version: '1.1' }).map((document): unknown => document.toJS());
     expect(old).toEqual(parseAllDocuments(text).map((document): unknown => document.toJS()));
   }
+});
+
+/** Hash of the definitions, their version apart, as of SCHEMA_VERSION. */
+const RECORDED = { version: 1, hash: '5f06526b08089e89' };
+
+test('definitions that changed have a new version, so that old ones in a cluster are noticed', () => {
+  const text = [...generatedFiles()].filter(([name]) => name !== 'admission.yaml').map(([, yaml]) => yaml.replace(new RegExp(`${SCHEMA_ANNOTATION}: .*`), '')).join('');
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  // Changed? Raise SCHEMA_VERSION in names.ts, run `make generate`, and record both here.
+  expect({ version: SCHEMA_VERSION, hash }).toEqual(RECORDED);
 });

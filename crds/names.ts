@@ -5,6 +5,14 @@ export const VERSION = 'v1alpha1';
 /** `apiVersion` as it stands in manifests. */
 export const API_VERSION = `${GROUP}/${VERSION}`;
 
+/** Annotation of a definition that says which version of its schema the cluster has. */
+export const SCHEMA_ANNOTATION = 'rambo.dev/schema-version';
+/**
+ * Version of all schemas together. Raise it with every change of crds/generated: a process refuses to work on definitions
+ * older than its own, and the setup of an older release leaves newer ones alone. crds/generate.test.ts holds it.
+ */
+export const SCHEMA_VERSION = 1;
+
 /** Labels RamBo puts on the objects it creates; selectors of people and of the controller rest on them. */
 export const LABELS = {
   managedBy: 'app.kubernetes.io/managed-by',

@@ -93,7 +93,7 @@ describe('parseWorkflowRun', () => {
 describe('parseRunnerPool', () => {
   test('applies the defaults', () => {
     expect(parseRunnerPool({ metadata, spec: {} })).toMatchObject({
-      ok: true, value: { spec: { image: 'rambo/runner', minReady: 1, max: 4, idleTTL: '5m', slots: 8, reuse: 'Run' } },
+      ok: true, value: { spec: { minReady: 1, max: 4, idleTTL: '5m', slots: 8, reuse: 'Run' } },
     });
   });
 

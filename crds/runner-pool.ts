@@ -16,7 +16,7 @@ const cidrSchema = z.string().min(1).max(64).regex(/^[0-9A-Fa-f.:]+\/[0-9]{1,3}$
 
 /** `spec` of a RunnerPool: warm pods that pull nodes. A pool is a trust boundary. */
 export const runnerPoolSpecSchema = withRules(z.object({
-  image: z.string().min(1).max(1_024).default('rambo/runner').describe('Image of the runner.'),
+  image: z.string().min(1).max(1_024).optional().describe('Image of the runner; that of the installation when absent.'),
   minReady: z.int().min(0).max(1_000).default(1).describe('Pods kept warm.'),
   max: z.int().min(1).max(1_000).default(4).describe('Pods at most.'),
   idleTTL: durationSchema.default('5m').describe('How long a pod above minReady waits for work.'),

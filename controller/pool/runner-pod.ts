@@ -101,7 +101,7 @@ function runnerContainer(pool: PoolObject, settings: RunnerSettings, attempt: At
   const resources = attempt?.runner.resources ?? spec.resources;
   return {
     name: RUNNER_CONTAINER,
-    image: spec.image === '' ? settings.image : spec.image,
+    image: spec.image ?? settings.image,
     env: [
       { name: 'RAMBO_NATS_URL', value: settings.natsUrl },
       { name: 'RAMBO_NATS_CREDS_FILE', value: `${CREDS_DIR}/nats.creds` },

@@ -33,6 +33,8 @@ export interface CommandParts {
   readonly workflow: (namespace: string, name: string) => Promise<KnownWorkflow | undefined>;
   readonly startedBefore: (namespace: string, principal: string, key: string) => Promise<StartedBefore | undefined>;
   readonly exists: (run: string) => Promise<boolean>;
+  /** Namespaces whose runs are taken; all when empty. */
+  readonly watched: readonly string[];
   readonly dead: DeadLetters;
 }
 
@@ -78,6 +80,10 @@ async function start(parts: CommandParts, command: Start): Promise<CommandReply>
 }
 
 async function startOnce(parts: CommandParts, command: Start): Promise<CommandReply> {
+  const { watched } = parts;
+  if (watched.length > 0 && !watched.includes(command.namespace)) {
+    return refuse('Invalid', `namespace ${command.namespace} is not one this installation runs workflows of (${watched.join(', ')}): start it there, or add the namespace to watchNamespaces of the chart`);
+  }
   const before = await repeated(parts, command);
   if (before !== undefined) return before;
   if (command.retryFrom !== undefined) return refuse('Invalid', 'retryFrom is not supported yet');

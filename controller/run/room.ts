@@ -68,7 +68,7 @@ export interface RoomParts {
   readonly podOwner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly runnerSpec: RunnerSpecOf;
   readonly httpAllow: HttpAllow;
-  readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists'>;
+  readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists' | 'watched'>;
   readonly observer: RunObserver;
   readonly metrics: LoopMetrics;
   readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void; error(facts: object, message: string): void };

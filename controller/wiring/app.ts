@@ -1,18 +1,16 @@
 import { LABELS, LIMITS } from '../../crds/names.ts';
 import { counts, failures, runRow } from '../../engine/index.ts';
-import { readSecretFile } from '../../platform/config/index.ts';
 import { sleep, systemClock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
-import { serveHealth, type HealthServer } from '../../platform/health/index.ts';
+import type { HealthServer } from '../../platform/health/index.ts';
 import { systemIds } from '../../platform/ids/index.ts';
-import { loadKubeConfig } from '../../platform/kube/config.ts';
-import { KubeClient } from '../../platform/kube/client.ts';
+import type { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
 import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
 import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
-import { connectBus, type Bus } from '../../platform/nats/bus.ts';
-import { openStore, ping, type Db } from '../../prisma/store/index.ts';
+import type { Bus } from '../../platform/nats/bus.ts';
+import { ping, type Db } from '../../prisma/store/index.ts';
 import type { Pools } from '../pool/pools.ts';
 import { projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
@@ -21,11 +19,13 @@ import type { LiveRun } from '../run/live-run.ts';
 import { RunRoom } from '../run/room.ts';
 import { AttemptSecrets } from '../run/secrets.ts';
 import { StatusWriter, type RunObject } from '../run/status-writer.ts';
-import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
+import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
+import { watch, type Watched } from '../runtime/watched.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
+import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import { publishGauges } from './gauges.ts';
@@ -43,11 +43,11 @@ const CACHES_MS = 3_000;
 const WAKE_MS = 20;
 
 interface Reflectors {
-  readonly runs: Reflector;
-  readonly workflows: Reflector;
-  readonly pools: Reflector;
-  readonly runners: Reflector;
-  readonly pods: Reflector;
+  readonly runs: Watched;
+  readonly workflows: Watched;
+  readonly pools: Watched;
+  readonly runners: Watched;
+  readonly pods: Watched;
 }
 
 /** The controller process: everything wired, nothing decided here. */
@@ -55,8 +55,7 @@ export class ControllerApp {
   readonly #config: ControllerConfig;
   readonly #log: Log;
   readonly #clock = globalThis.RAMBO_CHAOS === true ? chaosClock(systemClock) : systemClock;
-  /** Name of this replica in the shard table. */
-  readonly #owner: string;
+  readonly #outside: Outside;
   readonly #db: Db;
   readonly #client: KubeClient;
   readonly #bus: Bus;
@@ -71,31 +70,30 @@ export class ControllerApp {
   readonly #orphans: Orphans;
   readonly #queues: { runs: WorkQueue; workflows: WorkQueue; pools: WorkQueue };
   readonly #reflectors: Reflectors;
-  #health: HealthServer | undefined;
+  readonly #health: HealthServer;
   #stream = '';
   #ticking: { cancel(): void } | undefined;
   #started = false;
 
-  /** Connects to NATS and Postgres; throws UnavailableError when NATS is away. */
-  static async connect(config: ControllerConfig, log: Log): Promise<ControllerApp> {
-    const connected: Bus = await connectBus({
-      url: config.RAMBO_NATS_URL, name: 'rambo-controller', log,
-      creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
-      onReconnect: () => { app.#reconnected(); },
+  /** Waits, not ready, until everything outside is there; see connect.ts. */
+  static async connect(config: ControllerConfig, log: Log, signal: AbortSignal): Promise<ControllerApp> {
+    const app: { it?: ControllerApp } = {};
+    const outside = await connectOutside(config, log, signal, {
+      reconnected: () => { if (app.it !== undefined) app.it.#reconnected(); },
+      kube: (verb, resource, code) => { if (app.it !== undefined) app.it.#observeKube(verb, resource, code); },
     });
-    const bus = globalThis.RAMBO_CHAOS === true ? chaosBus(connected) : connected;
-    const app: ControllerApp = new ControllerApp(config, log, bus);
-    return app;
+    app.it = new ControllerApp(config, log, outside);
+    return app.it;
   }
 
-  private constructor(config: ControllerConfig, log: Log, bus: Bus) {
+  private constructor(config: ControllerConfig, log: Log, outside: Outside) {
+    const { db, client, bus, seed } = outside;
     this.#config = config;
     this.#log = log;
-    this.#bus = bus;
+    this.#outside = outside;
+    this.#health = outside.health;
+    this.#bus = globalThis.RAMBO_CHAOS === true ? chaosBus(bus) : bus;
     this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
-    this.#owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
-    const db = openStore({ url: config.RAMBO_DATABASE_URL, max: 6, applicationName: `rambo-controller ${this.#owner}` });
-    const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { this.#observeKube(verb, resource, code); });
     this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
     this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
@@ -104,8 +102,7 @@ export class ControllerApp {
       pools: this.#queue('pools', 4, (key) => this.#reconcilePool(key)),
     };
     this.#reflectors = this.#makeReflectors();
-    const seed = readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE);
-    this.#shared = new SharedPools({ clock: this.#clock, bus, room: () => this.#room, dead: (letter) => { this.#deadLetter(letter.subject, letter.reason, letter.payload); }, heard: () => { this.#wakePools(); } });
+    this.#shared = new SharedPools({ clock: this.#clock, bus: this.#bus, room: () => this.#room, dead: (letter) => { this.#deadLetter(letter.subject, letter.reason, letter.payload); }, heard: () => { this.#wakePools(); } });
     this.#pools = this.#makePools(seed);
     this.#room = this.#makeRoom(seed);
     const statuses = statusPort(this.#client, this.#reflectors.runs, this.#clock, 'rambo-controller');
@@ -124,11 +121,10 @@ export class ControllerApp {
 
   /** Starts in the order in which the parts need each other. Resolves when the controller works. */
   async start(): Promise<{ readonly port: number }> {
-    this.#health = await serveHealth({
-      host: this.#config.RAMBO_LISTEN_HOST, port: this.#config.RAMBO_LISTEN_PORT,
+    this.#health.tell({
       checks: {
         started: () => (this.#started ? undefined : 'still starting'),
-        nats: () => (this.#bus.connected ? undefined : 'not connected'),
+        nats: () => (this.#bus.connected ? undefined : `not connected to ${this.#config.RAMBO_NATS_URL}; trying again and again`),
         postgres: () => ping(this.#db),
         // A replica for which no shard is left is as ready as the others.
         shards: () => (this.#room.shards.current ? undefined : 'no lease is renewed'),
@@ -166,7 +162,7 @@ export class ControllerApp {
     await this.#bus.close();
     await this.#db.close();
     this.#client.close();
-    await this.#health?.close();
+    await this.#health.close();
   }
 
   #queue(name: string, concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
@@ -179,16 +175,16 @@ export class ControllerApp {
     });
   }
 
-  #reflector(resource: string, path: string, handler: ReflectorHandler, labelSelector?: string): Reflector {
-    return new Reflector({
-      client: this.#client, path, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
+  #watch(resource: string, path: (plural: string, namespace?: string) => string, handler: ReflectorHandler, labelSelector?: string): Watched {
+    return watch({
+      client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
       observe: {
         event: () => { this.#metrics.reflectorEvents.inc({ resource }); },
         relist: () => { this.#metrics.reflectorRelists.inc({ resource }); },
         stall: () => { this.#metrics.reflectorStalls.inc({ resource }); },
       },
       ...(labelSelector === undefined ? {} : { labelSelector }),
-    });
+    }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
   }
 
   #makeReflectors(): Reflectors {
@@ -200,12 +196,12 @@ export class ControllerApp {
       if (pod !== undefined && name !== undefined) pools.add(`${pod.namespace}/${name}`);
     };
     return {
-      runs: this.#reflector('workflowruns', crPath('workflowruns'), {
+      runs: this.#watch('workflowruns', crPath, {
         changed: (object) => { runs.add(keyOf(object)); },
         deleted: (object) => { this.#intake.deleted(object.metadata.uid); },
         synced: () => { this.#synced.add('runs'); this.#orphans.check(); },
       }),
-      workflows: this.#reflector('workflows', crPath('workflows'), {
+      workflows: this.#watch('workflows', crPath, {
         changed: (object, before) => { this.#workflowChanged(object, before); },
         deleted: (object) => {
           this.#mirrors.deleted(keyOf(object), object.metadata.uid);
@@ -213,7 +209,7 @@ export class ControllerApp {
         },
         synced: () => { this.#synced.add('workflows'); this.#removeOrphanMirrors('workflows'); },
       }),
-      pools: this.#reflector('runnerpools', crPath('runnerpools'), {
+      pools: this.#watch('runnerpools', crPath, {
         changed: (object) => { pools.add(keyOf(object)); },
         deleted: (object) => {
           this.#pools.deleted(keyOf(object), object.metadata.uid);
@@ -221,8 +217,8 @@ export class ControllerApp {
         },
         synced: () => { this.#synced.add('runnerpools'); this.#removeOrphanMirrors('runnerpools'); },
       }),
-      runners: this.#reflector('pods', corePath('pods'), { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
-      pods: this.#reflector('pods', corePath('pods'), {
+      runners: this.#watch('pods', corePath, { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
+      pods: this.#watch('pods', corePath, {
         changed: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.seen(pod); },
         deleted: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.gone(pod); },
         synced: nothing,
@@ -287,7 +283,7 @@ export class ControllerApp {
   #makePools(seed: string): Pools {
     const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
     return wirePools({
-      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, grown, log: this.#log,
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, log: this.#log,
     });
   }
 
@@ -298,14 +294,17 @@ export class ControllerApp {
 
   #makeRoom(seed: string): RunRoom {
     return new RunRoom({
-      clock: this.#clock, owner: this.#owner,
+      clock: this.#clock, owner: this.#outside.owner,
       store: runStore(this.#db), shardStore: shardStore(this.#db, this.#config.RAMBO_REPLICA), bus: this.#bus, podPort: podPort(this.#client, this.#reflectors.pods),
       secrets: new AttemptSecrets(seed), logs: new LogFiles(this.#config.RAMBO_LOGS_DIR),
       capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
-      commands: commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
+      commands: {
+        ...commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
+        watched: this.#config.RAMBO_WATCH_NAMESPACES,
+      },
       metrics: {
         advance: (seconds) => { this.#metrics.advance.observe(seconds); },
         batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },

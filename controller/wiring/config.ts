@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { logLevel, port, text } from '../../platform/config/index.ts';
+import { databaseVariables, list, logLevel, podVariables, port, text } from '../../platform/config/index.ts';
 
 /** Environment of the controller. */
 export const controllerConfigSchema = z.object({
-  RAMBO_DATABASE_URL: text().describe('Postgres, as a URL.'),
+  ...databaseVariables,
   RAMBO_NATS_URL: text().describe('NATS as the controller reaches it.'),
   RAMBO_NATS_CREDS_FILE: text().describe('Credentials file of the controller\'s own NATS user.'),
   RAMBO_NATS_ACCOUNT_SEED_FILE: text().describe('Seed of the NATS account: signs the users of pools, keys the attempt secrets.'),
@@ -16,7 +16,9 @@ export const controllerConfigSchema = z.object({
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),
   RAMBO_RUNNER_OTLP_ENDPOINT: text().optional().describe('Where spans of runners go, as their pods reach it; that of OTEL_EXPORTER_OTLP_ENDPOINT when absent.'),
-  RAMBO_REPLICA: text().optional().describe('Name of this replica, as shard leases and logs show it; random digits are added for each process. Give it the name of the pod: a process that is started again takes over from the one before it at once.'),
+  ...podVariables,
+  RAMBO_WATCH_NAMESPACES: list().describe('Namespaces whose workflows are run, separated by commas; all when empty.'),
+  RAMBO_DEFAULT_POOL_FILE: text().optional().describe('Spec of the pools `default` that the controller makes where they are missing, as JSON; minReady is 0 whatever it says.'),
   RAMBO_PODS_IN_FLIGHT: z.coerce.number().int().min(1).default(100).describe('Pods of container nodes at once per namespace.'),
 });
 

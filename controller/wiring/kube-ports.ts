@@ -6,7 +6,7 @@ import { hasStatus, isAlreadyExists, isConflict, isNotFound, isRefused, KubeErro
 import type { PoolPort } from '../pool/pools.ts';
 import type { PodPort } from '../run/pods.ts';
 import type { StatusPort } from '../run/status-writer.ts';
-import type { Reflector } from '../runtime/reflector.ts';
+import type { Watched } from '../runtime/watched.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
 import type { WorkflowCr } from '../run/intake.ts';
 import { toAttemptPod, toRunObject, toWorkflow } from './objects.ts';
@@ -28,7 +28,7 @@ const MANAGER = { fieldManager: FIELD_MANAGERS.controller };
 const objectSchema = z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string(), uid: z.string(), resourceVersion: z.string() }) });
 
 /** Statuses of WorkflowRuns. */
-export function statusPort(client: KubeClient, runs: Reflector, clock: Clock, component: string): StatusPort {
+export function statusPort(client: KubeClient, runs: Watched, clock: Clock, component: string): StatusPort {
   return {
     read: async (cr, fresh) => {
       if (!fresh) return toRunObject(runs.get(`${cr.namespace}/${cr.name}`));
@@ -77,7 +77,7 @@ export async function patchWorkflowStatus(client: KubeClient, object: WorkflowOb
 }
 
 /** Pods of attempts. */
-export function podPort(client: KubeClient, pods: Reflector): PodPort {
+export function podPort(client: KubeClient, pods: Watched): PodPort {
   const path = (namespace: string, name?: string): string => corePath('pods', namespace, name);
   return {
     create: async (pod) => {
@@ -129,7 +129,7 @@ async function removePod(client: KubeClient, path: string, uid: string | undefin
 }
 
 /** Runner pools: pods, the Secret with credentials, the default pool. NATS and Postgres verbs come from the caller. */
-export function poolPort(client: KubeClient, others: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer' | 'mirror' | 'unmirror'>): PoolPort {
+export function poolPort(client: KubeClient, defaultPool: Readonly<Record<string, unknown>>, others: Pick<PoolPort, 'signPoolUser' | 'ensureConsumer' | 'removeConsumer' | 'mirror' | 'unmirror'>): PoolPort {
   return {
     ...others,
     createPod: async (pod) => {
@@ -156,7 +156,7 @@ export function poolPort(client: KubeClient, others: Pick<PoolPort, 'signPoolUse
       await client.json({ verb: 'patch', resource: 'secrets', path: corePath('secrets', pool.namespace, secretName), query, patch: 'apply', body });
     },
     createDefaultPool: async (namespace) => {
-      const body = { apiVersion: API_VERSION, kind: 'RunnerPool', metadata: { name: 'default', namespace, labels: { [LABELS.managedBy]: MANAGED_BY } }, spec: { minReady: 0 } };
+      const body = { apiVersion: API_VERSION, kind: 'RunnerPool', metadata: { name: 'default', namespace, labels: { [LABELS.managedBy]: MANAGED_BY } }, spec: defaultPool };
       await client.json({ verb: 'create', resource: 'runnerpools', path: crPath('runnerpools', namespace), query: MANAGER, body })
         .catch((error: unknown) => { if (!isAlreadyExists(error)) throw error; });
     },

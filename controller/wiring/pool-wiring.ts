@@ -9,7 +9,7 @@ import { signUser } from '../../platform/nats/identity.ts';
 import type { Db } from '../../prisma/store/index.ts';
 import { Pools, type RunnerPodObject } from '../pool/pools.ts';
 import type { RunnerSettings } from '../pool/runner-pod.ts';
-import type { Reflector } from '../runtime/reflector.ts';
+import type { Watched } from '../runtime/watched.ts';
 import type { ControllerConfig } from './config.ts';
 import type { SharedPools } from './demand.ts';
 import { poolPort } from './kube-ports.ts';
@@ -23,11 +23,13 @@ export interface PoolWiring {
   readonly client: KubeClient;
   readonly db: Db;
   readonly bus: Pick<Bus, 'ensureConsumer' | 'removeConsumer'>;
-  readonly reflectors: { readonly pools: Reflector; readonly runners: Reflector };
+  readonly reflectors: { readonly pools: Watched; readonly runners: Watched };
   readonly shared: SharedPools;
   readonly grown: (namespace: string, pool: string) => void;
   /** Seed of the NATS account. */
   readonly seed: string;
+  /** Spec of pools that the controller makes itself. */
+  readonly defaultPool: Readonly<Record<string, unknown>>;
   readonly log: Log;
 }
 
@@ -47,7 +49,7 @@ export function wirePools(w: PoolWiring): Pools {
     pods: (namespace, pool) => runnerPods(w.reflectors.runners, namespace, pool),
     busy: (namespace, pool, pod) => w.shared.busy(namespace, pool, pod),
     demand: (namespace, pool) => w.shared.demand(namespace, pool),
-    port: poolPort(w.client, {
+    port: poolPort(w.client, w.defaultPool, {
       ...poolMirrors(w.db, w.clock), signPoolUser,
       ensureConsumer: (namespace, pool, max) => w.bus.ensureConsumer(namespace, pool, max),
       removeConsumer: (namespace, pool) => w.bus.removeConsumer(namespace, pool),
@@ -55,7 +57,7 @@ export function wirePools(w: PoolWiring): Pools {
   });
 }
 
-function runnerPods(runners: Reflector, namespace: string, pool: string): readonly RunnerPodObject[] {
+function runnerPods(runners: Watched, namespace: string, pool: string): readonly RunnerPodObject[] {
   const pods = [...runners.values()].map(toRunnerPod).filter((pod) => pod !== undefined);
   return pods.filter((pod) => pod.namespace === namespace && pod.labels[LABELS.pool] === pool);
 }

@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts' };
+const ENTRIES = {
+  controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts',
+};
 // Some packages are CommonJS and call require; a module has none of its own.
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 

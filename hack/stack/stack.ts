@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createNatsIdentity, serverConfig, signUser, type NatsIdentity } from '../../platform/nats/identity.ts';
 import { apiPermissions } from '../../platform/messages/subjects.ts';
 import { migrate } from '../../prisma/migrate.ts';
+import { accountsYaml } from './accounts.ts';
 import { Child } from './child.ts';
 import { Kubectl } from './kube.ts';
 import { freePort, isFree } from './ports.ts';
@@ -302,7 +303,8 @@ export class Stack {
   async #prepareCluster(): Promise<void> {
     const kubectl = this.kubectl;
     this.#o.log('applying the custom resource definitions, the admission policies and the accounts');
-    await Promise.all([kubectl.apply(path.join(ROOT, 'crds/generated')), kubectl.apply(path.join(ROOT, 'hack/stack/rbac.yaml'))]);
+    writeFileSync(this.#file('rbac.yaml'), accountsYaml());
+    await Promise.all([kubectl.apply(path.join(ROOT, 'crds/generated')), kubectl.apply(this.#file('rbac.yaml')), kubectl.apply(path.join(ROOT, 'hack/stack/demo-user.yaml'))]);
     await kubectl.established('workflows.rambo.dev', 'workflowruns.rambo.dev', 'runnerpools.rambo.dev');
     await Promise.all([
       kubectl.kubeconfigFor('rambo-system', 'rambo-controller', this.#file('secrets/controller.kubeconfig')),

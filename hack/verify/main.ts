@@ -33,6 +33,7 @@ function checkOutputEmpty(what: string, command: string, args: readonly string[]
 
 check('generated kinds and policies are fresh', 'node', ['--no-warnings', 'crds/generate.ts', '--check']);
 check('generated GraphQL schema is fresh', 'node', ['--no-warnings', 'api/print-schema.ts', '--check']);
+check('values, schema and CRDs of the chart are fresh', 'node', ['--no-warnings', 'hack/chart/generate.ts', '--check']);
 check('migrations and schema agree', 'node', ['--no-warnings', 'hack/prisma/check.mjs']);
 check('types and the direction of imports between rooms', 'tsc', ['-b']);
 if (existsSync(`${ROOT}/eslint.config.mjs`)) check('lint', 'eslint', ['--cache', '--cache-location', '.rambo/eslintcache', '.']);

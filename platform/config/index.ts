@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from '../../crds/duration.ts';
 import { RamboError } from '../errors/index.ts';
@@ -46,6 +47,27 @@ export function readSecretFile(variable: string, file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new ConfigError('Config', `${variable}: ${file} cannot be read`, { cause: error });
+    const hint = `in a cluster it comes from a Secret: it must exist and have the key ${path.basename(file)}`;
+    throw new ConfigError('Config', `${variable}: ${file} cannot be read; ${hint}`, { cause: error });
   }
 }
+
+/** Variables that name Postgres: its URL, or the file that holds it. */
+export const databaseVariables = {
+  RAMBO_DATABASE_URL: text().optional().describe('Postgres, as a URL; or give RAMBO_DATABASE_URL_FILE.'),
+  RAMBO_DATABASE_URL_FILE: text().optional().describe('File with the URL of Postgres, such as a mounted Secret.'),
+};
+
+/** URL of Postgres, from where the configuration says it is. Throws ConfigError when it is nowhere. */
+export function readDatabaseUrl(config: { readonly RAMBO_DATABASE_URL?: string | undefined; readonly RAMBO_DATABASE_URL_FILE?: string | undefined }): string {
+  if (config.RAMBO_DATABASE_URL !== undefined) return config.RAMBO_DATABASE_URL;
+  if (config.RAMBO_DATABASE_URL_FILE !== undefined) return readSecretFile('RAMBO_DATABASE_URL_FILE', config.RAMBO_DATABASE_URL_FILE);
+  throw new ConfigError('Config', 'RAMBO_DATABASE_URL or RAMBO_DATABASE_URL_FILE must say where Postgres is');
+}
+
+/** Variables that say which pod this is, so that it can tell of itself in events. */
+export const podVariables = {
+  RAMBO_REPLICA: text().optional().describe('Name of this replica, as shard leases and logs show it; random digits are added for each process. Give it the name of the pod: a process that is started again takes over from the one before it at once.'),
+  RAMBO_POD_NAMESPACE: text().optional().describe('Namespace of the pod; with RAMBO_POD_UID events tell what the pod waits for.'),
+  RAMBO_POD_UID: text().optional().describe('Uid of the pod.'),
+};

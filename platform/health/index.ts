@@ -5,21 +5,25 @@ import { errorMessage } from '../errors/index.ts';
 /** A named check of readiness; says what is wrong, or nothing. */
 export type Check = () => string | undefined | Promise<string | undefined>;
 
+/** What a process says of itself. */
+export interface Telling {
+  readonly checks: Readonly<Record<string, Check>>;
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+}
+
 /** A running health server. */
 export interface HealthServer {
   readonly port: number;
+  /** From now on it says this. */
+  tell(telling: Telling): void;
   close(): Promise<void>;
 }
 
 /** Serves `/healthz`, `/readyz` (failing checks by name) and `/metrics`. Port 0: the system chooses. */
-export function serveHealth(options: {
-  readonly host: string;
-  readonly port: number;
-  readonly checks: Readonly<Record<string, Check>>;
-  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
-}): Promise<HealthServer> {
+export function serveHealth(options: Telling & { readonly host: string; readonly port: number }): Promise<HealthServer> {
+  let telling: Telling = options;
   const server = createServer((request, response) => {
-    void answer(options, request.url ?? '/').then(({ status, type, text }) => {
+    void answer(telling, request.url ?? '/').then(({ status, type, text }) => {
       response.writeHead(status, { 'content-type': type }).end(text);
     });
   });
@@ -28,7 +32,7 @@ export function serveHealth(options: {
     server.listen(options.port, options.host, () => {
       const address: AddressInfo | string | null = server.address();
       const port = address !== null && typeof address === 'object' ? address.port : options.port;
-      resolve({ port, close: () => new Promise((done) => { server.closeAllConnections(); server.close(() => { done(); }); }) });
+      resolve({ port, tell: (next) => { telling = next; }, close: () => new Promise((done) => { server.closeAllConnections(); server.close(() => { done(); }); }) });
     });
   });
 }
@@ -39,7 +43,7 @@ interface Answer {
   readonly text: string;
 }
 
-async function answer(options: Parameters<typeof serveHealth>[0], url: string): Promise<Answer> {
+async function answer(options: Telling, url: string): Promise<Answer> {
   const path = url.split('?')[0];
   if (path === '/healthz') return { status: 200, type: 'text/plain', text: 'ok\n' };
   if (path === '/metrics') return { status: 200, ...await options.metrics() };

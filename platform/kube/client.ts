@@ -12,6 +12,8 @@ export interface KubeRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Only metadata of the object comes back. */
+  readonly metadataOnly?: boolean;
   /** Kind of patch; `apply` needs a fieldManager in the query. */
   readonly patch?: 'merge' | 'apply';
 }
@@ -89,7 +91,7 @@ export class KubeClient {
     const token = this.#config.token();
     const type = request.patch === undefined ? 'application/json' : request.patch === 'merge' ? 'application/merge-patch+json' : 'application/apply-patch+yaml';
     return {
-      accept: 'application/json', 'user-agent': 'rambo',
+      accept: request.metadataOnly === true ? 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' : 'application/json', 'user-agent': 'rambo',
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { 'content-type': type, 'content-length': String(body.length) }),
     };

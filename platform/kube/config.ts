@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { readConfig } from '../config/index.ts';
 import { RamboError } from '../errors/index.ts';
 
 /** Where the API server is and who we are. */
@@ -63,9 +64,13 @@ function data(inline: string | undefined, file: string | undefined): Buffer | un
   return file === undefined ? undefined : readFileSync(file);
 }
 
+/** Set by the kubelet in every container: the address, so that nobody needs DNS to find the API server. */
+const serviceSchema = z.object({ KUBERNETES_SERVICE_HOST: z.string().default('kubernetes.default.svc'), KUBERNETES_SERVICE_PORT: z.string().default('443') });
+
 function inCluster(): KubeConfig {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = readConfig(serviceSchema);
   return {
-    server: 'https://kubernetes.default.svc',
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     ca: readFileSync(`${SERVICE_ACCOUNT}/ca.crt`),
     token: () => readFileSync(`${SERVICE_ACCOUNT}/token`, 'utf8').trim(),
   };

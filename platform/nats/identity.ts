@@ -51,9 +51,11 @@ export async function signUser(user: {
   return text(fmtCreds(jwt, keys));
 }
 
-/** Configuration of a nats-server: JWT mode, loopback, JetStream, 1 MB payloads. */
+/** Configuration of a nats-server: JWT mode, JetStream, 1 MB payloads, no monitoring port. */
 export function serverConfig(options: {
   readonly port: number;
+  /** Address it listens on; loopback when absent. */
+  readonly host?: string;
   readonly storeDir: string;
   readonly identity: NatsIdentity;
   readonly pidFile?: string;
@@ -61,7 +63,7 @@ export function serverConfig(options: {
 }): string {
   const { identity } = options;
   return [
-    'server_name: rambo', `listen: "127.0.0.1:${options.port}"`,
+    'server_name: rambo', `listen: "${options.host ?? '127.0.0.1'}:${options.port}"`,
     'max_payload: 1048576', 'max_pending: 67108864', 'write_deadline: "10s"',
     ...(options.pidFile === undefined ? [] : [`pid_file: ${JSON.stringify(options.pidFile)}`]),
     ...(options.portsDir === undefined ? [] : [`ports_file_dir: ${JSON.stringify(options.portsDir)}`]),

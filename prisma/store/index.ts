@@ -1,6 +1,7 @@
 /** The store: what the controller writes and what the API reads. Functions take a `Db` or one transaction of it. */
 export type * from './types.ts';
 export { openStore, ping, type Db, type Executor, type Statement, type StoreOptions } from './db.ts';
+export { NEWEST_MIGRATION, openReadyStore } from './schema.ts';
 export { RowError } from './errors.ts';
 export { commitBatch, commitHalving } from './commit.ts';
 export {

@@ -67,7 +67,7 @@ describe('literal data', () => {
 
   test('defaults of a pool are filled in', async () => {
     const answer = await cluster.write(manifest('RunnerPool', 'x', {}));
-    expect(answer.body).toMatchObject({ spec: { image: 'rambo/runner', minReady: 1, max: 4, idleTTL: '5m', slots: 8, reuse: 'Run' } });
+    expect(answer.body).toMatchObject({ spec: { minReady: 1, max: 4, idleTTL: '5m', slots: 8, reuse: 'Run' } });
   });
 });
 

@@ -1,0 +1,47 @@
+{{- define "rambo.egressDns" -}}
+- to: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: {{ .Values.networkPolicy.dnsNamespace }} } } }]
+  ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }]
+{{- end }}
+
+{{/* Call with a list of addresses. */}}
+{{- define "rambo.cidrs" -}}
+to:
+  {{- range . }}
+  - ipBlock: { cidr: {{ . | quote }} }
+  {{- end }}
+{{- end }}
+
+{{- define "rambo.egressApiServer" -}}
+- {{ include "rambo.cidrs" .Values.networkPolicy.apiServerCidrs | nindent 2 | trim }}
+  ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - { port: {{ . }}, protocol: TCP }
+    {{- end }}
+{{- end }}
+
+{{- define "rambo.egressPostgres" -}}
+{{- if .Values.postgres.trial -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "rambo.selector" (list . "postgres") | nindent 10 }}
+  ports: [{ port: 5432, protocol: TCP }]
+{{- else -}}
+- {{ include "rambo.cidrs" .Values.networkPolicy.postgresCidrs | nindent 2 | trim }}
+  ports: [{ port: {{ .Values.networkPolicy.postgresPort }}, protocol: TCP }]
+{{- end }}
+{{- end }}
+
+{{- define "rambo.egressNats" -}}
+{{- if .Values.nats.trial -}}
+- to:
+    - namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: {{ .Release.Namespace }} } }
+      podSelector:
+        matchLabels:
+          {{- include "rambo.selector" (list . "nats") | nindent 10 }}
+  ports: [{ port: 4222, protocol: TCP }]
+{{- else -}}
+- {{ include "rambo.cidrs" .Values.networkPolicy.natsCidrs | nindent 2 | trim }}
+  ports: [{ port: {{ .Values.networkPolicy.natsPort }}, protocol: TCP }]
+{{- end }}
+{{- end }}

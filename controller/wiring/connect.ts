@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { KINDS } from '../../crds/kinds.ts';
+import { GROUP } from '../../crds/names.ts';
+import { runnerPoolSpecSchema } from '../../crds/runner-pool.ts';
+import { systemClock } from '../../platform/clock/index.ts';
+import { ConfigError, readDatabaseUrl, readSecretFile } from '../../platform/config/index.ts';
+import { errorMessage } from '../../platform/errors/index.ts';
+import { serveHealth, type HealthServer } from '../../platform/health/index.ts';
+import { Waiting } from '../../platform/health/waiting.ts';
+import { systemIds } from '../../platform/ids/index.ts';
+import { KubeClient, type KubeObserver } from '../../platform/kube/client.ts';
+import { loadKubeConfig } from '../../platform/kube/config.ts';
+import { checkDefinitions } from '../../platform/kube/definitions.ts';
+import { ownPod, podWarnings } from '../../platform/kube/pod-event.ts';
+import type { Log } from '../../platform/log/index.ts';
+import { connectBus, type Bus } from '../../platform/nats/bus.ts';
+import { openReadyStore, type Db } from '../../prisma/store/index.ts';
+import type { ControllerConfig } from './config.ts';
+
+/** Everything outside that the controller works with. */
+export interface Outside {
+  readonly db: Db;
+  readonly bus: Bus;
+  readonly client: KubeClient;
+  readonly health: HealthServer;
+  /** Name of this replica in the shard table. */
+  readonly owner: string;
+  /** Seed of the NATS account. */
+  readonly seed: string;
+  /** Spec of pools that the controller makes itself. */
+  readonly defaultPool: Readonly<Record<string, unknown>>;
+}
+
+/** Told of what happens outside, once somebody works with it. */
+export interface OutsideEvents {
+  reconnected(): void;
+  readonly kube: KubeObserver;
+}
+
+/**
+ * Waits until Postgres with our schema, NATS and the custom resources are there; meanwhile the process is alive and not
+ * ready, and says what it waits for. Throws ConfigError or KubeConfig where waiting cannot help, StoppedWaiting at `signal`.
+ */
+export async function connectOutside(config: ControllerConfig, log: Log, signal: AbortSignal, events: OutsideEvents): Promise<Outside> {
+  const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), events.kube);
+  const defaultPool = readDefaultPool(config.RAMBO_DEFAULT_POOL_FILE);
+  const owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
+  const warn = podWarnings(client, ownPod(config), 'rambo-controller', () => systemClock.now());
+  const waiting = new Waiting({ clock: systemClock, log, signal, missing: warn });
+  const health = await serveHealth({
+    host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT,
+    checks: { started: () => waiting.problem() ?? 'still starting' }, metrics: () => Promise.resolve({ type: 'text/plain', text: '' }),
+  });
+  try {
+    const [db, bus, seed] = await Promise.all([
+      waiting.until('Postgres', () => openReadyStore({ url: readDatabaseUrl(config), max: 6, applicationName: `rambo-controller ${owner}` })),
+      waiting.until('NATS', () => connectBus({
+        url: config.RAMBO_NATS_URL, name: 'rambo-controller', log, onReconnect: () => { events.reconnected(); },
+        creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),
+      })),
+      waiting.until('the seed of the NATS account', () => readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE)),
+      waiting.until('the custom resource definitions', () => checkDefinitions(client, KINDS.map((kind) => `${kind.plural}.${GROUP}`), log)),
+    ]);
+    return { db, bus, client, health, owner, seed, defaultPool };
+  } catch (error) {
+    await health.close();
+    throw error;
+  }
+}
+
+/** Spec of a default pool: with `minReady: 0`, because nobody asked for it by name. Throws ConfigError naming file and field. */
+function readDefaultPool(file: string | undefined): Readonly<Record<string, unknown>> {
+  if (file === undefined) return { minReady: 0 };
+  try {
+    const spec: unknown = { ...JSON.parse(readFileSync(file, 'utf8')) as object, minReady: 0 };
+    const parsed = runnerPoolSpecSchema.safeParse(spec);
+    if (parsed.success) return spec as Readonly<Record<string, unknown>>;
+    const [issue] = parsed.error.issues;
+    throw new ConfigError('Config', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+  } catch (error) {
+    throw new ConfigError('Config', `RAMBO_DEFAULT_POOL_FILE: ${file} holds no spec of a RunnerPool: ${errorMessage(error)}`, { cause: error });
+  }
+}
