@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   const javascript = new JavascriptProcesses(scratch, once ? 1 : Math.min(2, config.RAMBO_SLOTS));
   const executors = { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor };
   const harness: Harness = new Harness({
-    clock: systemClock, bus: globalThis.RAMBO_CHAOS === true ? chaosRunnerBus(bus) : bus, next: globalThis.RAMBO_CHAOS === true ? chaosNext(pulled) : pulled, random: systemIds.random, log, namespace, pool, scratch, once,
+    clock: systemClock, bus: globalThis.RAMBO_CHAOS === true ? chaosRunnerBus(bus) : bus, next: globalThis.RAMBO_CHAOS === true ? chaosNext(pulled) : pulled, random: systemIds.random, log, namespace, pool, scratch, once, exclusive: config.RAMBO_REUSE === 'Run' && !once,
     runner: config.RAMBO_RUNNER_NAME, slots: config.RAMBO_SLOTS, env: nodeEnv(process.env),
     executors: globalThis.RAMBO_CHAOS === true ? chaosExecutors(executors) : executors,
   });

@@ -3,7 +3,7 @@ import { ManualClock } from '../../platform/clock/manual.ts';
 import { DemandBook, DemandTeller, type PoolDemand } from './demand.ts';
 
 function want(over: Partial<PoolDemand> = {}): PoolDemand {
-  return { mode: 'warm', namespace: 'ns', pool: 'p', queued: 0, inFlight: 1, busy: {}, ...over };
+  return { mode: 'warm', namespace: 'ns', pool: 'p', queued: 0, inFlight: 1, runs: 1, busy: {}, ...over };
 }
 
 describe('what others want', () => {
@@ -17,7 +17,7 @@ describe('what others want', () => {
     b.take('a', [want({ queued: 5, busy: { 'p-1': 1 } }), want({ pool: 'q', queued: 9 })]);
     b.take('b', [want({ queued: 2, busy: { 'p-1': 2, 'p-2': 1 } })]);
     b.take('a', [want({ queued: 3, busy: { 'p-1': 1 } })]);
-    expect([b.demand('ns', 'p'), b.demand('ns', 'q'), b.demand('other', 'p')]).toEqual([7, 10, 0]);
+    expect([b.demand('ns', 'p'), b.demand('ns', 'q'), b.demand('other', 'p')]).toEqual([{ attempts: 7, runs: 2 }, { attempts: 10, runs: 1 }, { attempts: 0, runs: 0 }]);
     expect([b.busy('ns', 'p', 'p-1'), b.busy('ns', 'p', 'p-2'), b.busy('ns', 'q', 'p-1')]).toEqual([3, 1, 0]);
     expect([...b.wanted()].map(({ pool }) => pool)).toEqual(['p', 'q']);
   });
@@ -27,18 +27,18 @@ describe('what others want', () => {
     b.take('b', [want()]);
     b.take('c', [want()]);
     b.take('a', [want({ inFlight: 0 })]);
-    expect(b.demand('ns', 'p')).toBe(2);
+    expect(b.demand('ns', 'p').attempts).toBe(2);
     b.keep(['me', 'a', 'c']);
-    expect(b.demand('ns', 'p')).toBe(1);
+    expect(b.demand('ns', 'p').attempts).toBe(1);
     clock.advance(29_000);
-    expect(b.demand('ns', 'p')).toBe(1);
+    expect(b.demand('ns', 'p').attempts).toBe(1);
     clock.advance(1_000);
-    expect(b.demand('ns', 'p')).toBe(0);
+    expect(b.demand('ns', 'p').attempts).toBe(0);
   });
   test('pods of all pools of a namespace share one bound and are no demand for warm pods', () => {
     const { book: b } = book();
     b.take('a', [want({ mode: 'pod', pool: '', queued: 500 })]);
-    expect(b.demand('ns', 'p')).toBe(0);
+    expect(b.demand('ns', 'p').attempts).toBe(0);
     expect([...b.wanted()]).toEqual([]);
     expect(b.room(100, 'pod', 'ns', 'whatever')).toBe(50);
     expect(b.room(100, 'warm', 'ns', 'p')).toBe(100);
@@ -89,7 +89,7 @@ describe('telling', () => {
     w.local.length = 0;
     w.teller.changed();
     w.clock.advance(1_000);
-    expect(w.sent.slice(1)).toEqual([[want({ inFlight: 0 })]]);
+    expect(w.sent.slice(1)).toEqual([[want({ inFlight: 0, runs: 0 })]]);
     for (let i = 0; i < 20; i++) { w.teller.changed(); w.teller.refresh(); w.clock.advance(1_000); }
     expect(w.sent).toHaveLength(2);
   });

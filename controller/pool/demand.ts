@@ -7,8 +7,16 @@ export interface PoolDemand {
   readonly pool: string;
   readonly queued: number;
   readonly inFlight: number;
+  /** Runs these attempts belong to. */
+  readonly runs: number;
   /** Attempts by name of the runner's pod. */
   readonly busy: Readonly<Record<string, number>>;
+}
+
+/** What a warm pool is asked for by all replicas. */
+export interface Wanted {
+  readonly attempts: number;
+  readonly runs: number;
 }
 
 /** Not more often than this. */
@@ -49,9 +57,9 @@ export class DemandBook {
     }
   }
 
-  /** Attempts of others that wait for a warm pool or are in flight there. */
-  demand(namespace: string, pool: string): number {
-    return this.#of('warm', namespace, pool).reduce((sum, d) => sum + need(d), 0);
+  /** What others want of a warm pool: attempts that wait or are in flight there, and their runs. */
+  demand(namespace: string, pool: string): Wanted {
+    return this.#of('warm', namespace, pool).reduce(({ attempts, runs }, d) => ({ attempts: attempts + need(d), runs: runs + d.runs }), { attempts: 0, runs: 0 });
   }
 
   /** Attempts of others that a runner holds. */
@@ -142,7 +150,7 @@ export class DemandTeller {
   #tell(): void {
     const now = new Map(this.#p.local().filter((d) => need(d) > 0).map((demand) => [keyOf(demand), { demand, text: JSON.stringify(demand) }] as const));
     const news = [...now].filter(([key, { text }]) => this.#all || this.#told.get(key)?.text !== text).map(([, { demand }]) => demand);
-    const over = [...this.#told].filter(([key]) => !now.has(key)).map(([, { demand }]) => ({ ...demand, queued: 0, inFlight: 0, busy: {} }));
+    const over = [...this.#told].filter(([key]) => !now.has(key)).map(([, { demand }]) => ({ ...demand, queued: 0, inFlight: 0, runs: 0, busy: {} }));
     this.#last = this.#p.clock.monotonic();
     if (this.#all) this.#lastAll = this.#last;
     this.#all = false;

@@ -5,7 +5,8 @@ import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { FailingPods } from './failing.ts';
 import { poolStatus, sameConditions } from './status.ts';
-import { poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
+import type { Wanted } from './demand.ts';
+import { podsNeeded, poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
 import { credsSecretName, runnerPod, runnerPodSpec, templateHash, type AttemptRunner, type PoolObject, type RunnerSettings } from './runner-pod.ts';
 
 /** A runner pod as the watch shows it. */
@@ -49,7 +50,7 @@ export interface PoolParts {
   readonly pool: (key: string) => PoolObject | undefined;
   readonly pods: (namespace: string, pool: string) => readonly RunnerPodObject[];
   readonly busy: (namespace: string, pool: string, pod: string) => number;
-  readonly demand: (namespace: string, pool: string) => number;
+  readonly demand: (namespace: string, pool: string) => Wanted;
   /** A pool has more room than before: look at what waits. */
   readonly grown: (namespace: string, pool: string) => void;
   readonly suffix: () => string;
@@ -94,14 +95,13 @@ export class Pools {
 
   /** How many attempts of a pool may be in flight; also for pools that are only about to exist. */
   capacity(namespace: string, name: string): number {
-    const pool = this.#p.pool(`${namespace}/${name}`);
-    const slots = pool === undefined ? 8 : pool.spec.reuse === 'Never' ? 1 : pool.spec.slots;
-    return poolCapacity(this.#ready.get(`${namespace}/${name}`) ?? 0, slots);
+    return poolCapacity(this.#ready.get(`${namespace}/${name}`) ?? 0, slotsOf(this.#p.pool(`${namespace}/${name}`)?.spec));
   }
 
-  /** Attempts that one runner of a pool takes at once. */
-  slots(namespace: string, name: string): number {
-    return this.capacity(namespace, name) / (2 * Math.max(1, this.#ready.get(`${namespace}/${name}`) ?? 0));
+  /** Pods that what is asked of a pool needs now. */
+  needed(namespace: string, name: string): number {
+    const spec = this.#p.pool(`${namespace}/${name}`)?.spec;
+    return podsNeeded(this.#p.demand(namespace, name), slotsOf(spec), spec?.reuse ?? 'Run');
   }
 
   /** In every replica: runners that are ready decide how much may be in flight, whoever sizes the pool. */
@@ -162,7 +162,7 @@ export class Pools {
   }
 
   async #missing(namespace: string, name: string): Promise<PoolOutcome> {
-    if (this.#p.demand(namespace, name) > 0 && name === 'default') await this.#p.port.createDefaultPool(namespace);
+    if (this.#p.demand(namespace, name).attempts > 0 && name === 'default') await this.#p.port.createDefaultPool(namespace);
     const memory = this.#memory.get(`${namespace}/${name}`);
     if (memory !== undefined) await this.#p.port.removeConsumer(namespace, name);
     if (memory?.mirrored !== undefined) await this.#p.port.unmirror(namespace, name, memory.mirrored.uid);
@@ -207,13 +207,12 @@ export class Pools {
     const now = this.#p.clock.now();
     await this.#removeEnded(pool, memory, now);
     const pods = this.#pods(pool, memory, now);
-    const demand = this.#p.demand(namespace, name);
-    const slots = spec.reuse === 'Never' ? 1 : spec.slots;
+    const needed = this.needed(namespace, name);
     const alive = pods.filter((pod) => !pod.leaving).length;
-    if (Math.ceil(demand / slots) >= alive) memory.neededUntil = now;
+    if (needed >= alive) memory.neededUntil = now;
     const plan = sizePool({
-      minReady: spec.minReady, max: Math.max(spec.max, spec.minReady), slots, idleMs: parseDuration(spec.idleTTL) ?? 300_000,
-      demand, pods, template, neededUntil: memory.neededUntil, now,
+      minReady: spec.minReady, max: Math.max(spec.max, spec.minReady), needed, idleMs: parseDuration(spec.idleTTL) ?? 300_000,
+      pods, template, neededUntil: memory.neededUntil, now,
     });
     for (let i = 0; i < plan.create && memory.failing.wait(now) === 0; i++) await this.#create(pool, memory, now);
     for (const pod of plan.remove) await this.#p.port.deletePod(namespace, pod.name, pod.uid);
@@ -277,6 +276,12 @@ export class Pools {
 
 /** Labels by which runner pods are found. */
 export const RUNNER_POD_SELECTOR = LABELS.pool;
+
+/** Attempts that one runner takes at once; of a pool that is only about to exist, the default. */
+function slotsOf(spec: PoolObject['spec'] | undefined): number {
+  if (spec === undefined) return 8;
+  return spec.reuse === 'Never' ? 1 : spec.slots;
+}
 
 function leaving(pod: RunnerPodObject): boolean {
   return pod.deleting || pod.phase === 'Succeeded' || pod.phase === 'Failed';

@@ -16,10 +16,9 @@ export interface RunnerPod {
 export interface SizingInput {
   readonly minReady: number;
   readonly max: number;
-  readonly slots: number;
   readonly idleMs: number;
-  /** Attempts waiting or in flight. */
-  readonly demand: number;
+  /** Pods its demand asks for: see `podsNeeded`. */
+  readonly needed: number;
   readonly pods: readonly RunnerPod[];
   readonly template: string;
   /** When the pool last had more demand than it has now needs; for the idle time. */
@@ -42,7 +41,7 @@ export function sizePool(input: SizingInput): SizingPlan {
   const alive = input.pods.filter((pod) => !pod.leaving);
   const current = alive.filter((pod) => pod.template === input.template);
   const outdated = alive.filter((pod) => pod.template !== input.template);
-  const wanted = Math.min(input.max, Math.max(input.minReady, Math.ceil(input.demand / input.slots)));
+  const wanted = Math.min(input.max, Math.max(input.minReady, input.needed));
   const create = Math.max(0, Math.min(wanted - current.length, input.max - alive.length));
   // An outdated pod goes when it is idle and its successor is there, or when it stands in the successor's way.
   const replaced = outdated.filter((pod) => pod.busy === 0 && (current.some((c) => c.ready) || alive.length >= input.max));
@@ -52,6 +51,12 @@ export function sizePool(input: SizingInput): SizingPlan {
   if (idleFor < input.idleMs) return { create, remove: replaced, againMs: input.idleMs - idleFor };
   const idle = current.filter((pod) => pod.busy === 0).sort((a, b) => Number(a.ready) - Number(b.ready) || b.createdAt - a.createdAt);
   return { create, remove: [...replaced, ...idle.slice(0, spare)] };
+}
+
+/** Pods for so many attempts of so many runs; with `reuse: Run` no two runs share a pod. */
+export function podsNeeded(demand: { readonly attempts: number; readonly runs: number }, slots: number, reuse: 'Never' | 'Run' | 'Shared'): number {
+  const bySlots = Math.ceil(demand.attempts / slots);
+  return reuse === 'Run' ? Math.max(bySlots, demand.runs) : bySlots;
 }
 
 /**

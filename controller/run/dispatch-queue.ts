@@ -50,18 +50,20 @@ export class DispatchQueue {
     return undefined;
   }
 
-  /** Forgets everything a run has waiting: it was dropped from memory or its attempts were cancelled. */
-  removeRun(run: string): void {
+  /** Forgets everything a run has waiting: it was dropped from memory or its attempts were cancelled. Returns how much that was. */
+  removeRun(run: string): number {
+    const before = this.#size;
     for (const lane of this.#lanes.values()) {
       const waiting = lane.runs.get(run);
       if (waiting === undefined) continue;
       this.#size -= waiting.length;
       lane.runs.delete(run);
     }
+    return before - this.#size;
   }
 
-  /** Forgets one attempt. */
-  remove(entry: QueuedAttempt): void {
+  /** Forgets one attempt. Returns whether it was there. */
+  remove(entry: QueuedAttempt): boolean {
     for (const lane of this.#lanes.values()) {
       const waiting = lane.runs.get(entry.run);
       const at = waiting?.findIndex((w) => w.node === entry.node && w.item === entry.item && w.attempt === entry.attempt) ?? -1;
@@ -69,8 +71,9 @@ export class DispatchQueue {
       waiting.splice(at, 1);
       this.#size--;
       if (waiting.length === 0) lane.runs.delete(entry.run);
-      return;
+      return true;
     }
+    return false;
   }
 }
 

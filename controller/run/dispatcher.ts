@@ -20,6 +20,8 @@ interface PoolState {
   readonly mode: 'warm' | 'pod';
   readonly queue: DispatchQueue;
   inFlight: number;
+  /** Attempts by run, waiting or in flight. */
+  readonly runs: Map<string, number>;
 }
 
 /** An attempt whose turn has come. */
@@ -50,6 +52,7 @@ export class Dispatcher {
     const entry = { run: live.id, node: at.node, item: at.item, attempt: at.attempt };
     this.#places.set(entry, { node: at.node, item: at.item, attempt: at.attempt, mode: at.mode, pool: at.pool });
     pool.queue.push(live.meta.priority, entry);
+    count(pool, live.id, 1);
     this.#stirred.add(pool);
   }
 
@@ -71,17 +74,19 @@ export class Dispatcher {
     const mode = lease.mode;
     const pool = this.#pool(lease.namespace, lease.pool, mode);
     pool.inFlight = Math.max(0, pool.inFlight - 1);
+    count(pool, lease.run, -1);
     if (pool.queue.size > 0) this.#stirred.add(pool);
   }
 
   /** Forgets what a run has waiting. */
   forget(live: LiveRun): void {
-    for (const pool of this.#pools.values()) pool.queue.removeRun(live.id);
+    for (const pool of this.#pools.values()) count(pool, live.id, -pool.queue.removeRun(live.id));
   }
 
   /** Forgets one waiting attempt. */
   cancel(live: LiveRun, at: PlacedAttempt): void {
-    this.#pool(live.meta.namespace, at.pool, at.mode).queue.remove({ run: live.id, ...at });
+    const pool = this.#pool(live.meta.namespace, at.pool, at.mode);
+    if (pool.queue.remove({ run: live.id, ...at })) count(pool, live.id, -1);
   }
 
   /** A pool grew: look again at what waits for it. Returns whether anything does. */
@@ -102,9 +107,9 @@ export class Dispatcher {
   get hasStirred(): boolean { return this.#stirred.size > 0; }
 
   /** Demand of every pool that has any, for sizing and metrics. */
-  *demand(): Iterable<{ namespace: string; pool: string; mode: 'warm' | 'pod'; queued: number; inFlight: number }> {
-    for (const { namespace, pool, mode, queue, inFlight } of this.#pools.values()) {
-      yield { namespace, pool, mode, queued: queue.size, inFlight };
+  *demand(): Iterable<{ namespace: string; pool: string; mode: 'warm' | 'pod'; queued: number; inFlight: number; runs: number }> {
+    for (const { namespace, pool, mode, queue, inFlight, runs } of this.#pools.values()) {
+      yield { namespace, pool, mode, queued: queue.size, inFlight, runs: runs.size };
     }
   }
 
@@ -113,6 +118,7 @@ export class Dispatcher {
     while (pool.inFlight < room) {
       const entry = pool.queue.shift();
       if (entry === undefined) return;
+      count(pool, entry.run, -1);
       const at = this.#places.get(entry);
       if (at === undefined) continue;
       this.#open(entry.run, pool.namespace, at, false);
@@ -124,7 +130,9 @@ export class Dispatcher {
     const before = this.#leases.close(run, at.node, at.item);
     if (before !== undefined) this.release(before);
     this.#leases.open({ run, node: at.node, item: at.item, attempt: at.attempt, namespace, pool: at.pool, mode: at.mode, taken });
-    this.#pool(namespace, at.pool, at.mode).inFlight++;
+    const pool = this.#pool(namespace, at.pool, at.mode);
+    pool.inFlight++;
+    count(pool, run, 1);
   }
 
   #pool(namespace: string, pool: string, mode: 'warm' | 'pod'): PoolState {
@@ -132,9 +140,15 @@ export class Dispatcher {
     const key = mode === 'pod' ? `pod/${namespace}` : `warm/${namespace}/${pool}`;
     let state = this.#pools.get(key);
     if (state === undefined) {
-      state = { namespace, pool, mode, queue: new DispatchQueue(), inFlight: 0 };
+      state = { namespace, pool, mode, queue: new DispatchQueue(), inFlight: 0, runs: new Map() };
       this.#pools.set(key, state);
     }
     return state;
   }
+}
+
+function count(pool: PoolState, run: string, by: number): void {
+  const now = (pool.runs.get(run) ?? 0) + by;
+  if (now > 0) pool.runs.set(run, now);
+  else pool.runs.delete(run);
 }

@@ -374,8 +374,7 @@ export class ControllerApp {
     if (!this.#room.shards.owns(SINGLETON_SHARD)) return;
     for (const { namespace, pool } of this.#shared.wanted()) {
       const { ready, starting } = this.#pools.counts(namespace, pool);
-      const slots = (ready + starting) * this.#pools.slots(namespace, pool);
-      if (this.#shared.demand(namespace, pool) > slots) this.#queues.pools.addAfter(`${namespace}/${pool}`, 50);
+      if (this.#pools.needed(namespace, pool) > ready + starting) this.#queues.pools.addAfter(`${namespace}/${pool}`, 50);
     }
   }
 

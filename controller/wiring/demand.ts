@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Clock } from '../../platform/clock/index.ts';
 import { demandSchema, type DemandNotice } from '../../platform/messages/payloads.ts';
 import { DEMAND_SUBJECT } from '../../platform/messages/subjects.ts';
-import { DemandBook, DemandTeller, type PoolDemand } from '../pool/demand.ts';
+import { DemandBook, DemandTeller, type PoolDemand, type Wanted } from '../pool/demand.ts';
 import { openMessage, type DeadLetters } from '../run/door.ts';
 import type { RunRoom } from '../run/room.ts';
 
@@ -66,13 +66,15 @@ export class SharedPools {
   /** Called now and then. */
   refresh(): void { this.#teller.refresh(); }
 
-  /** Attempts of all replicas that wait for a warm pool or are in flight there. */
-  demand(namespace: string, pool: string): number {
-    let sum = this.#book.demand(namespace, pool);
+  /** What all replicas want of a warm pool: attempts that wait or are in flight there, and their runs. */
+  demand(namespace: string, pool: string): Wanted {
+    let { attempts, runs } = this.#book.demand(namespace, pool);
     for (const d of this.#p.room().dispatcher.demand()) {
-      if (d.mode === 'warm' && d.namespace === namespace && d.pool === pool) sum += d.queued + d.inFlight;
+      if (d.mode !== 'warm' || d.namespace !== namespace || d.pool !== pool) continue;
+      attempts += d.queued + d.inFlight;
+      runs += d.runs;
     }
-    return sum;
+    return { attempts, runs };
   }
 
   /** Attempts of all replicas that a runner holds. */
@@ -112,7 +114,7 @@ function localDemand(room: Pick<RunRoom, 'dispatcher' | 'leases'>): readonly Poo
     ofPool[runner] = (ofPool[runner] ?? 0) + 1;
     busy.set(`${namespace}/${pool}`, ofPool);
   }
-  return [...room.dispatcher.demand()].map(({ mode, namespace, pool, queued, inFlight }) => ({
-    mode, namespace, pool: mode === 'pod' ? '' : pool, queued, inFlight, busy: mode === 'pod' ? {} : busy.get(`${namespace}/${pool}`) ?? {},
+  return [...room.dispatcher.demand()].map(({ mode, namespace, pool, queued, inFlight, runs }) => ({
+    mode, namespace, pool: mode === 'pod' ? '' : pool, queued, inFlight, runs, busy: mode === 'pod' ? {} : busy.get(`${namespace}/${pool}`) ?? {},
   }));
 }

@@ -3,11 +3,11 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { demo } from './demo.ts';
-import { ROOT, Stack, type StackAddresses } from './stack.ts';
+import { PIDS_FILE, ROOT, Stack, type StackAddresses } from './stack.ts';
 
 const DIR = path.join(ROOT, '.rambo');
 const STATE = path.join(DIR, 'state.json');
-const PIDS = path.join(DIR, 'pids.json');
+const PIDS = path.join(DIR, PIDS_FILE);
 const USAGE = `usage: stack up | down | status | serve | demo   [--use-current-context] [--replicas=N]
 
   up       starts the stack in the background and writes .rambo/env
@@ -56,16 +56,10 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   rmSync(STATE, { force: true });
   const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
   const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
-  const watchdog = spawn(process.execPath, [fileURLToPath(new URL('watchdog.mjs', import.meta.url)), PIDS], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-  watchdog.unref();
-  const pids = setInterval(() => { writeFileSync(PIDS, JSON.stringify(stack.pids())); }, 500);
   const stop = async (code: number): Promise<void> => {
     say('stopping');
     rmSync(STATE, { force: true });
     await stack.stop();
-    clearInterval(pids);
-    writeFileSync(PIDS, '[]');
-    watchdog.kill('SIGKILL');
     say('stopped');
     process.exit(code);
   };

@@ -9,9 +9,13 @@ import { Child } from './child.ts';
 import { Kubectl } from './kube.ts';
 import { freePort, isFree } from './ports.ts';
 import { startPostgres, type PostgresServer } from './postgres.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** Root of the checkout. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+
+/** Where a stack keeps the process ids of its programs, below its folder. */
+export const PIDS_FILE = 'pids.json';
 
 /** What to start, and where its files go. */
 export interface StackOptions {
@@ -94,6 +98,7 @@ export class Stack {
   #postgres: PostgresServer | undefined;
   #ports: Ports | undefined;
   #kubectl: Kubectl | undefined;
+  #watchdog: Watchdog | undefined;
 
   constructor(options: StackOptions) {
     this.#o = options;
@@ -103,6 +108,7 @@ export class Stack {
   /** Starts everything; resolves when the controller and the API answer. */
   async start(): Promise<StackAddresses> {
     this.#ports = await this.#choosePorts();
+    this.#watchdog = new Watchdog(this.#file(PIDS_FILE), () => this.pids());
     await Promise.all([this.#startCluster(), this.#startDatabase(), this.#startNats()]);
     await this.#prepareCluster();
     const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
@@ -121,6 +127,7 @@ export class Stack {
     await this.#children.get('nats')?.stop();
     await this.#postgres?.stop();
     await this.#o.network?.close();
+    this.#watchdog?.stop();
     // Programs and data of a scratch server; a persistent one is found again at the next start.
     if (!this.#o.persistent) rmSync(this.#postgresDir(), { recursive: true, force: true });
   }

@@ -134,7 +134,7 @@ const count = z.int().min(0);
 export const demandSchema = z.object({
   v: version, replica: z.string().min(1).max(512),
   pools: z.array(z.object({
-    mode: z.enum(['warm', 'pod']), namespace: z.string().max(63), pool: z.string().max(63), queued: count, inFlight: count, busy: z.record(z.string(), count),
+    mode: z.enum(['warm', 'pod']), namespace: z.string().max(63), pool: z.string().max(63), queued: count, inFlight: count, runs: count.default(0), busy: z.record(z.string(), count),
   })).max(256),
 });
 

@@ -405,3 +405,32 @@ describe('logs', () => {
     expect(bus.logs.map((l) => l.text)).toEqual(['early\nlate\n']);
   });
 });
+
+describe('a pod of one run at a time', () => {
+  test('starts nothing of another run beside it, and hands that back after a moment', async () => {
+    const held = new Held();
+    const { bus, stream, clock } = rig({ script: held.execute }, { exclusive: true, slots: 4 });
+    stream.push(dispatch({ node: 'a' }));
+    stream.push(dispatch({ node: 'b' }));
+    stream.push(dispatch({ run: 'run-2', node: 'c' }));
+    await until('the first two to start', () => held.started.length === 2);
+    await advanceUntil(clock, 'the third to go back', () => bus.beats.some((beat) => beat.returned?.[0]?.run === 'run-2'));
+    expect(held.started.map((e) => e.dispatch.node).sort()).toEqual(['a', 'b']);
+    held.finish('a');
+    held.finish('b');
+    await advanceUntil(clock, 'the end of both', () => bus.results.length === 2);
+    stream.push(dispatch({ run: 'run-2', node: 'c' }));
+    await advanceUntil(clock, 'the third to start', () => held.started.length === 3);
+  });
+
+  test('goes over to the run that waits as soon as it is free', async () => {
+    const held = new Held();
+    const { bus, stream } = rig({ script: held.execute }, { exclusive: true, slots: 4 });
+    stream.push(dispatch({ node: 'a' }));
+    stream.push(dispatch({ run: 'run-2', node: 'b' }));
+    await until('the first to start', () => held.started.length === 1 && stream.acked === 2);
+    held.finish('a');
+    await until('the second to start', () => held.started.length === 2);
+    expect(bus.beats.flatMap((beat) => beat.returned ?? [])).toEqual([]);
+  });
+});

@@ -8,6 +8,7 @@ import { cancelSubject, runnerSubject } from '../../platform/messages/subjects.t
 import { withSpan } from '../../platform/tracing/index.ts';
 import { Attempt, attemptKey } from './attempt.ts';
 import { LogPump } from './log-pump.ts';
+import { RunTurns } from './run-turns.ts';
 import { failure, type Executor } from './types.ts';
 
 /** A delivered dispatch. */
@@ -41,6 +42,8 @@ export interface HarnessParts {
   readonly slots: number;
   /** One node, then the end. */
   readonly once: boolean;
+  /** Nodes of one run at a time. */
+  readonly exclusive: boolean;
   readonly scratch: string;
   readonly env: Readonly<Record<string, string>>;
   readonly random: () => number;
@@ -70,10 +73,12 @@ export class Harness {
   #beat: TimerHandle | undefined;
   #fresh: Attempt[] = [];
   readonly #drained = new AbortController();
+  readonly #turns: RunTurns | undefined;
   #cancels: { stop(): void } | undefined;
 
   constructor(parts: HarnessParts) {
     this.#p = parts;
+    this.#turns = parts.exclusive ? new RunTurns(parts.clock) : undefined;
   }
 
   /** Nodes running now. */
@@ -94,6 +99,7 @@ export class Harness {
   drain(graceMs: number): void {
     if (this.#draining) return;
     this.#drained.abort();
+    this.#turns?.close();
     this.#p.log.info({ running: this.#running.size }, 'draining');
     this.#p.clock.after(graceMs, () => { for (const attempt of this.#running.values()) attempt.stop('Draining', 2_000); });
   }
@@ -102,11 +108,17 @@ export class Harness {
 
   async #slot(): Promise<void> {
     while (!this.#draining) {
+      if (this.#turns !== undefined) await this.#turns.ready();
       const delivery = await this.#take();
       if (delivery === undefined) continue;
       const dispatch = this.#open(delivery);
       if (dispatch === undefined) continue;
+      if (this.#turns !== undefined && !await this.#turns.enter(dispatch.run)) {
+        this.#sendBeat(dispatch.shard, { attempts: [], returned: [refOf(dispatch)] });
+        continue;
+      }
       await this.#execute(dispatch);
+      this.#turns?.leave();
       if (this.#p.once) return;
     }
   }

@@ -167,7 +167,7 @@ export function startHarness(executors: Readonly<Record<string, Executor>>, chan
   const lines: string[] = [];
   const keep = (facts: object, message: string): void => { lines.push(`${message} ${JSON.stringify(facts)}`); };
   const harness = new Harness({
-    clock, bus, next: stream.next, executors, namespace: 'team', pool: 'default', runner: 'runner-0', slots: 2, once: false,
+    clock, bus, next: stream.next, executors, namespace: 'team', pool: 'default', runner: 'runner-0', slots: 2, once: false, exclusive: false,
     scratch: scratchDir(), env: POOL_ENV, random: () => 0.5, log: { info: keep, warn: keep }, ...changes,
   });
   return { harness, clock, bus, stream, lines, ended: harness.run() };

@@ -57,3 +57,35 @@ test('with reuse Never each node has a pod, and pods that ended are removed', as
     return !/Succeeded|Failed/.test(phases);
   });
 });
+
+interface Ran { readonly run: string; readonly runner: string; readonly from: Date; readonly to: Date }
+
+/** Two runs of two nodes side by side in a pool; when and where each node ran. */
+async function twoRuns(name: string): Promise<{ readonly first: readonly Ran[]; readonly second: readonly Ran[] }> {
+  const nodes = ['a', 'b'].map((node) => script(node, 'export default () => new Promise((r) => setTimeout(r, 700));', { runner: { pool: name } }));
+  const runs = [await t.startInline(nodes), await t.startInline(nodes)];
+  for (const { metadata } of runs) expect((await t.finished(metadata.name)).status?.phase).toBe('Succeeded');
+  const rows = await t.sql<Ran>('select run_id run, runner, started_at "from", finished_at "to" from attempt where run_id = any ($1::uuid[]) order by started_at', [runs.map((run) => run.metadata.uid)]);
+  const [earliest] = rows;
+  return { first: rows.filter((row) => row.run === earliest?.run), second: rows.filter((row) => row.run !== earliest?.run) };
+}
+
+const latest = (rows: readonly Ran[]): number => Math.max(...rows.map((row) => row.to.getTime()));
+const soonest = (rows: readonly Ran[]): number => Math.min(...rows.map((row) => row.from.getTime()));
+
+test('with reuse Run a pod has one run at a time: nodes of one run side by side, those of another afterwards', async () => {
+  await t.pool({ minReady: 1, max: 1, slots: 4, reuse: 'Run' }, 'alone');
+  const { first, second } = await twoRuns('alone');
+  expect([first.length, second.length]).toEqual([2, 2]);
+  expect((first[1]?.from.getTime() ?? 0)).toBeLessThan(first[0]?.to.getTime() ?? 0);
+  expect(soonest(second)).toBeGreaterThanOrEqual(latest(first));
+});
+
+test('with reuse Run and room for another pod, a second run gets one of its own', async () => {
+  await t.apply(pool('apart', { minReady: 0, max: 2, slots: 4, reuse: 'Run' }));
+  const { first, second } = await twoRuns('apart');
+  const [one, two] = [new Set(first.map((row) => row.runner)), new Set(second.map((row) => row.runner))];
+  expect([...one].filter((runner) => two.has(runner) && soonest(second) < latest(first))).toEqual([]);
+  const pods = await t.stack.kubectl.run('get', 'pods', '-l', 'rambo.dev/pool=apart', '-o', 'name');
+  expect(pods.trim().split('\n')).toHaveLength(2);
+});

@@ -11,7 +11,7 @@ const paused = new Set<number>();
 beforeAll(async () => {
   t = await TestStack.start({ controllers: 2, api: true });
   await t.sql(GUARD);
-  await t.pool({ minReady: 2, max: 2, slots: 16 });
+  await t.pool({ minReady: 2, max: 2, slots: 16, reuse: 'Shared' });
 }, 120_000);
 afterAll(async () => {
   for (const pid of paused) process.kill(pid, 'SIGCONT');
@@ -245,7 +245,7 @@ test('a third one joins and has its part; two die at once, the last one carries 
 test('NATS is killed while a small pool is full: what each replica had in the stream is sent again, whatever the others have there', async () => {
   t.stack.startController('controller-2');
   await shared('controller-0', 'controller-1', 'controller-2');
-  await t.pool({ minReady: 1, max: 1, slots: 4 }, 'small');
+  await t.pool({ minReady: 1, max: 1, slots: 4, reuse: 'Shared' }, 'small');
   const nodes = Array.from({ length: 8 }, (_, i) => script(`s${i}`, 'export default () => new Promise((r) => setTimeout(r, 400))', { runner: { pool: 'small' }, ...(i === 0 ? {} : { dependsOn: [`s${i - 1}`] }) }));
   const load: Load = { ids: await Promise.all(Array.from({ length: 24 }, () => startOverApi(nodes))), names: [] };
   await t.until('half of the runs to be on their way', async () =>
