@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/* Runs the rings of tests and ends with one line: `N passed, N failed`. Usage: test.ts all | unit | integration [pattern] */
+/* Runs the rings of tests and ends with one line: `N passed, N failed`. Usage: test.ts all | unit | integration | e2e [pattern] */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const RESULTS = path.join(ROOT, '.rambo/test-results');
@@ -27,6 +27,8 @@ async function ring(name: string, pattern: string | undefined, sum: Sum): Promis
   rmSync(output, { force: true });
   process.stderr.write(`==> ${name} tests\n`);
   const args = ['--no-warnings', '--experimental-vm-modules', path.join(ROOT, 'node_modules/jest/bin/jest.js'), '--selectProjects', name, '--json', `--outputFile=${output}`, '--testLocationInResults'];
+  // One cluster, which some tests take apart: one file after the other.
+  if (name === 'e2e') args.push('--runInBand');
   if (pattern !== undefined) args.push('--testPathPatterns', pattern, '--passWithNoTests');
   const code = await new Promise<number>((resolve) => {
     // Results go to the file; what jest prints for people goes to standard error.
@@ -47,8 +49,8 @@ async function ring(name: string, pattern: string | undefined, sum: Sum): Promis
 
 async function main(): Promise<void> {
   const [which = 'all', pattern] = process.argv.slice(2);
-  if (!['all', 'unit', 'integration'].includes(which)) {
-    process.stderr.write('usage: test.ts all | unit | integration [pattern]\n');
+  if (!['all', 'unit', 'integration', 'e2e'].includes(which)) {
+    process.stderr.write('usage: test.ts all | unit | integration | e2e [pattern]\n');
     process.exit(2);
   }
   mkdirSync(RESULTS, { recursive: true });

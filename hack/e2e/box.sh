@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Kubernetes cluster with a real kubelet and containerd, in network, mount, PID and IPC namespaces of its own: it cannot disturb
+# A Kubernetes cluster with two nodes, each a real kubelet with a containerd, in network, mount, PID and IPC namespaces of its own: it cannot disturb
 # a containerd, iptables rules or mounts of this machine, and whatever way it ends, the kernel removes all of it.
 #
 # Usage: box.sh DIR DEVCLUSTER COREDNS PAUSE-ARCHIVE. Stays in the foreground; SIGTERM stops it. What it says when it is ready comes
@@ -10,7 +10,9 @@ set -euo pipefail
 
 link=rambo-e2e
 host_address=10.243.0.1 box_address=10.243.0.2
-pod_cidr=10.244.0.0/16 bridge_address=10.244.0.1 service_cidr=10.96.0.0/16
+pod_cidr=10.244.0.0/16 service_cidr=10.96.0.0/16
+# Of each node: addresses of its pods, and its own, which is their gateway.
+node_cidrs=(10.244.0.0/17 10.244.128.0/17) node_addresses=(10.244.0.1 10.244.128.1)
 cgroup=rambo-e2e
 
 say() { printf 'box: %s\n' "$*" >&2; }
@@ -85,19 +87,22 @@ make_network() {
   nsenter --net=/proc/self/fd/9 ip route add "$service_cidr" via "$box_address"
   exec 9<&-
   ip link add cni0 type bridge
-  ip address add "$bridge_address/16" dev cni0
+  local address
+  for address in "${node_addresses[@]}"; do ip address add "$address/17" dev cni0; done
   ip link set cni0 up
   # Pods on one bridge answer each other past iptables otherwise, and a Service's address is never put back.
   echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
   echo 1 >/proc/sys/net/ipv4/ip_forward
 }
 
+# Folders and sockets of a node.
 write_cni() {
-  mkdir -p "$1/cni"
-  cat >"$1/cni/10-rambo.conflist" <<JSON
+  local dir=$1 i=$2
+  mkdir -p "$dir/cni-$i"
+  cat >"$dir/cni-$i/10-rambo.conflist" <<JSON
 { "cniVersion": "1.0.0", "name": "rambo", "plugins": [
   { "type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
-    "ipam": { "type": "host-local", "ranges": [[{ "subnet": "$pod_cidr" }]], "routes": [{ "dst": "0.0.0.0/0" }] } },
+    "ipam": { "type": "host-local", "dataDir": "$dir/cni-$i/addresses", "ranges": [[{ "subnet": "${node_cidrs[$i]}" }]], "routes": [{ "dst": "0.0.0.0/0" }] } },
   { "type": "portmap", "capabilities": { "portMappings": true } } ] }
 JSON
 }
@@ -116,16 +121,16 @@ snapshotter() {
 }
 
 write_containerd() {
-  local dir=$1 restrict=false
+  local dir=$1 i=$2 restrict=false
   # Without this capability runc cannot lower a score and dies with "can't get final child's PID from pipe".
-  grep -qi '^CapEff:.*[0-9a-f]$' /proc/self/status && (( (0x$(awk '/^CapEff/ { print $2 }' /proc/self/status) >> 24) & 1 )) || restrict=true
-  cat >"$dir/containerd.toml" <<TOML
+  (( (0x$(awk '/^CapEff/ { print $2 }' /proc/self/status) >> 24) & 1 )) || restrict=true
+  cat >"$dir/containerd-$i.toml" <<TOML
 version = 2
-root = "$dir/containerd"
-state = "/run/containerd"
+root = "$dir/containerd-$i"
+state = "/run/containerd-$i"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
 [grpc]
-  address = "/run/containerd/containerd.sock"
+  address = "/run/containerd-$i.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "rambo.dev/pause:1"
   restrict_oom_score_adj = $restrict
@@ -138,7 +143,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
         SystemdCgroup = false
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = "$dir/cni"
+    conf_dir = "$dir/cni-$i"
 TOML
 }
 
@@ -149,34 +154,48 @@ keep() {
   while :; do "$@" >>"$log" 2>&1 8>&- || true; sleep 0.5; done
 }
 
+make_cgroups() {
+  local root name file
+  for name in "$@"; do
+    cgroup_roots | while read -r root; do mkdir -p "$root/$name"; done
+    # An empty cpuset takes no process.
+    for file in cpuset.cpus cpuset.mems; do
+      [ ! -f "/sys/fs/cgroup/cpuset/$name/$file" ] || cat "/sys/fs/cgroup/cpuset/$file" >"/sys/fs/cgroup/cpuset/$name/$file"
+    done
+  done
+}
+
 inside() {
   local dir=$1 devcluster=$2 coredns=$3 pause=$4
   trap 'kill -TERM "${up:-}" 2>/dev/null || true' TERM INT HUP
   make_private "$dir"
   make_network
   mkdir -p "$dir/logs"
-  write_cni "$dir"
-  write_containerd "$dir"
-  local root
-  cgroup_roots | while read -r root; do mkdir -p "$root/$cgroup"; done
-  # An empty cpuset takes no process.
-  for file in cpuset.cpus cpuset.mems; do
-    if [ -f "/sys/fs/cgroup/cpuset/$cgroup/$file" ]; then cat "/sys/fs/cgroup/cpuset/$file" >"/sys/fs/cgroup/cpuset/$cgroup/$file"; fi
+  local i sockets=()
+  for i in "${!node_cidrs[@]}"; do
+    write_cni "$dir" "$i"
+    write_containerd "$dir" "$i"
+    make_cgroups "$cgroup" "$cgroup/$i"
+    sockets+=("/run/containerd-$i.sock")
+    keep "$dir/logs/containerd-$i.log" containerd --config "$dir/containerd-$i.toml" &
   done
-  keep "$dir/logs/containerd.log" containerd --config "$dir/containerd.toml" &
-  for _ in $(seq 200); do [ -S /run/containerd/containerd.sock ] && break; sleep 0.05; done
-  ctr --namespace k8s.io images import "$pause" >>"$dir/logs/containerd.log" 2>&1 || die "containerd does not answer; see $dir/logs/containerd.log"
+  for i in "${!sockets[@]}"; do
+    for _ in $(seq 200); do [ ! -S "${sockets[$i]}" ] || break; sleep 0.05; done
+    ctr --address "${sockets[$i]}" --namespace k8s.io images import "$pause" >>"$dir/logs/containerd-$i.log" 2>&1 || die "containerd does not answer; see $dir/logs/containerd-$i.log"
+  done
   cat >"$dir/Corefile" <<COREFILE
 .:53 {
-  bind $bridge_address
+  bind ${node_addresses[0]}
   errors
-  kubernetes cluster.local { kubeconfig $dir/cluster/kubeconfig }
+  kubernetes cluster.local {
+    kubeconfig $dir/cluster/kubeconfig
+  }
   cache 5
 }
 COREFILE
   (for _ in $(seq 600); do [ ! -f "$dir/cluster/state.json" ] || break; sleep 0.1; done; keep "$dir/logs/coredns.log" "$coredns" -conf "$dir/Corefile") &
-  "$devcluster" up --dir "$dir/cluster" --node kubelet --unsafe-no-fsync --bind-address "$box_address" --node-ip "$bridge_address" \
-    --containerd-socket /run/containerd/containerd.sock --cluster-dns "$bridge_address" --pod-cidr "$pod_cidr" --cgroup-root "/$cgroup" &
+  "$devcluster" up --dir "$dir/cluster" --node kubelet --unsafe-no-fsync --bind-address "$box_address" --node-ip "$(IFS=,; echo "${node_addresses[*]}")" \
+    --containerd-socket "$(IFS=,; echo "${sockets[*]}")" --cluster-dns "${node_addresses[0]}" --pod-cidr "$pod_cidr" --cgroup-root "/$cgroup" &
   up=$!
   local code=0
   while kill -0 "$up" 2>/dev/null; do wait "$up" && code=0 || code=$?; done

@@ -1,5 +1,5 @@
 import { execFile, type ExecFileException } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Child } from '../stack/child.ts';
@@ -21,10 +21,12 @@ export interface ImageArchive {
   readonly archive: string;
 }
 
+/** Where the containerd of each node listens, in the box. */
+const SOCKETS = ['/run/containerd-0.sock', '/run/containerd-1.sock'];
 const READY_MS = 120_000;
 
 /**
- * A Kubernetes cluster with a real kubelet, containerd, kube-proxy and CoreDNS, in namespaces of its own (hack/e2e/box.sh). Needs
+ * A Kubernetes cluster of two nodes, each with a real kubelet and containerd, kube-proxy and CoreDNS, in namespaces of its own (hack/e2e/box.sh). Needs
  * root. Pods, Services and the API server are reached from this machine; one cluster at a time on a machine.
  */
 export class KubeletCluster {
@@ -85,12 +87,26 @@ export class KubeletCluster {
     return stdout;
   }
 
-  /** Gives the node images from archives. */
+  /** Gives all nodes images from archives. */
   async load(images: readonly ImageArchive[]): Promise<void> {
-    for (const { name, archive } of images) {
-      this.#o.log(`loading image ${name}`);
-      await this.exec('ctr', '--namespace', 'k8s.io', 'images', 'import', archive);
+    this.#o.log(`loading images: ${images.map(({ name }) => name).join(', ')}`);
+    for (const { archive } of images) {
+      await Promise.all(SOCKETS.map((socket) => this.exec('ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive)));
     }
+  }
+
+  /** A persistent volume for the next claim that asks for none in particular: a folder of this machine, kept while the cluster is up. */
+  async volume(name: string): Promise<void> {
+    const folder = path.join(this.#o.dir, 'volumes', name);
+    mkdirSync(folder, { recursive: true });
+    // Volumes of a host folder are not handed to the group of the pod.
+    chownSync(folder, 65_532, 65_532);
+    const file = path.join(this.#o.dir, `${name}.json`);
+    writeFileSync(file, JSON.stringify({
+      apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name },
+      spec: { capacity: { storage: '100Gi' }, accessModes: ['ReadWriteOnce'], persistentVolumeReclaimPolicy: 'Retain', hostPath: { path: folder } },
+    }));
+    await this.kubectl.apply(file);
   }
 
   async #script(script: string, ...args: readonly string[]): Promise<string> {

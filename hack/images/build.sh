@@ -26,8 +26,10 @@ exec 9>"$cache/build.lock"
 flock 9
 node hack/images/context.mjs
 
-# A storage of our own: nothing of this machine's containers is seen or changed.
-bud() { buildah --root "$cache/storage" --runroot "/run/rambo-images" --storage-driver vfs "$@"; }
+# A storage of our own: nothing of this machine's containers is seen or changed. Overlays do not lie on overlays.
+driver=overlay
+[ "$(stat -f -c %T "$cache")" != overlayfs ] || driver=vfs
+bud() { buildah --root "$cache/storage-$driver" --runroot /run/rambo-images --storage-driver "$driver" "$@"; }
 
 # Loads a base that is not in the storage yet.
 base() {

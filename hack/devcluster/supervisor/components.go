@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,14 +29,17 @@ const tokenIssuer = "https://kubernetes.default.svc"
 // idleControllers have nothing to do on a cluster without volumes, cloud, certificate requests or autoscaling; each one left
 // out saves memory, watches and start time.
 var idleControllers = []string{
-	"node-ipam-controller", "horizontal-pod-autoscaler-controller", "persistentvolume-binder-controller",
-	"persistentvolume-attach-detach-controller", "persistentvolume-expander-controller", "persistentvolume-protection-controller",
+	"node-ipam-controller", "horizontal-pod-autoscaler-controller", "persistentvolume-attach-detach-controller", "persistentvolume-expander-controller",
 	"ephemeral-volume-controller", "certificatesigningrequest-signing-controller", "certificatesigningrequest-approving-controller",
 	"certificatesigningrequest-cleaner-controller", "podcertificaterequest-cleaner-controller", "ttl-controller",
 	"replicationcontroller-controller", "endpointslice-mirroring-controller", "storageversion-garbage-collector-controller",
 	"resourceclaim-controller", "legacy-serviceaccount-token-cleaner-controller", "selinux-warning-controller",
 	"device-taint-eviction-controller", "volumeattributesclass-protection-controller", "storage-version-migrator-controller",
 }
+
+// volumeControllers are idle on a process node, which has no persistent volumes. On a kubelet claims are bound to volumes that
+// somebody made.
+var volumeControllers = []string{"persistentvolume-binder-controller", "persistentvolume-protection-controller"}
 
 // cluster is what the components' arguments are made from.
 type cluster struct {
@@ -96,8 +100,12 @@ func (c *cluster) endpointReconciler() string {
 }
 
 func (c *cluster) controllerManager() *child {
+	idle := idleControllers
+	if c.options.Node == NodeProcess {
+		idle = slices.Concat(idle, volumeControllers)
+	}
 	args := []string{
-		"--kubeconfig=" + c.config("controller-manager.kubeconfig"), "--controllers=*,-" + strings.Join(idleControllers, ",-"),
+		"--kubeconfig=" + c.config("controller-manager.kubeconfig"), "--controllers=*,-" + strings.Join(idle, ",-"),
 		"--root-ca-file=" + c.pki("ca.crt"), "--service-account-private-key-file=" + c.pki("sa.key"),
 		"--use-service-account-credentials=false", "--leader-elect=false", "--profiling=false", "--secure-port=0",
 		"--kube-api-qps=500", "--kube-api-burst=1000",
@@ -130,7 +138,7 @@ func (c *cluster) nodeAgent() *child {
 // node lists what runs pods.
 func (c *cluster) node() []*child {
 	if c.options.Node == NodeKubelet {
-		return []*child{c.kubelet(), c.proxy()}
+		return append(c.kubelets(), c.proxy())
 	}
 	return []*child{c.nodeAgent()}
 }

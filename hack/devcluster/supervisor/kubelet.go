@@ -47,32 +47,46 @@ conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeou
 iptables: {minSyncPeriod: 100ms, syncPeriod: 30s}
 `
 
+// nodeFile names a file or folder of a node.
+func nodeFile(i int, name string) string { return fmt.Sprintf("node-%d-%s", i, name) }
+
 func (c *cluster) writeKubeletConfig() error {
-	text := strings.NewReplacer(
-		"NODE_IP", c.options.NodeIP, "NODE_PORT", itoa(c.ports["node"]), "SOCKET", c.options.ContainerdSocket,
-		"POD_LOGS", c.path("node", "pod-logs"), "TLS_CERT", c.pki("node.crt"), "TLS_KEY", c.pki("node.key"), "CLIENT_CA", c.pki("ca.crt"),
-	).Replace(kubeletConfig)
-	if dns := c.options.ClusterDNS; dns != "" {
-		text += fmt.Sprintf("clusterDNS: [%s]\n", dns)
-	}
-	if root := c.options.CgroupRoot; root != "" {
-		text += fmt.Sprintf("cgroupRoot: %s\n", root)
+	for i, ip := range c.options.NodeIPs {
+		text := strings.NewReplacer(
+			"NODE_IP", ip, "NODE_PORT", itoa(c.ports["node"]), "SOCKET", c.options.ContainerdSockets[min(i, len(c.options.ContainerdSockets)-1)],
+			"POD_LOGS", c.path("node", nodeFile(i, "logs")), "TLS_CERT", c.pki("node.crt"), "TLS_KEY", c.pki("node.key"), "CLIENT_CA", c.pki("ca.crt"),
+		).Replace(kubeletConfig)
+		if dns := c.options.ClusterDNS; dns != "" {
+			text += fmt.Sprintf("clusterDNS: [%s]\n", dns)
+		}
+		if root := c.options.CgroupRoot; root != "" {
+			text += fmt.Sprintf("cgroupRoot: %s/%d\n", root, i)
+		}
+		if err := writeFile(c.config(nodeFile(i, "kubelet.yaml")), []byte(text), 0o600); err != nil {
+			return err
+		}
 	}
 	proxy := strings.NewReplacer("KUBECONFIG", c.config("node-client.kubeconfig"), "NODE_NAME", c.options.NodeName(), "POD_CIDR", c.options.PodCIDR).
 		Replace(proxyConfig)
-	if err := writeFile(c.config("kube-proxy.yaml"), []byte(proxy), 0o600); err != nil {
-		return err
-	}
-	return writeFile(c.config("kubelet.yaml"), []byte(text), 0o600)
+	return writeFile(c.config("kube-proxy.yaml"), []byte(proxy), 0o600)
 }
 
-func (c *cluster) kubelet() *child {
-	args := []string{
-		"--config=" + c.config("kubelet.yaml"), "--kubeconfig=" + c.config("node-client.kubeconfig"),
-		"--root-dir=" + c.path("node", "kubelet"), "--cert-dir=" + c.path("node", "kubelet-pki"),
-		"--hostname-override=" + c.options.NodeName(), "--node-ip=" + c.options.NodeIP,
+// kubelets are the nodes. They share one identity: what they may do is not what this cluster is for.
+func (c *cluster) kubelets() []*child {
+	var nodes []*child
+	for i, name := range c.options.NodeNames() {
+		args := []string{
+			"--config=" + c.config(nodeFile(i, "kubelet.yaml")), "--kubeconfig=" + c.config("node-client.kubeconfig"),
+			"--root-dir=" + c.path("node", nodeFile(i, "kubelet")), "--cert-dir=" + c.path("node", nodeFile(i, "pki")),
+			"--hostname-override=" + name, "--node-ip=" + c.options.NodeIPs[i],
+		}
+		label := kubeletName
+		if i > 0 {
+			label = fmt.Sprintf("%s-%d", kubeletName, i)
+		}
+		nodes = append(nodes, &child{name: kubeletName, label: label, args: args, stopGrace: 10 * time.Second})
 	}
-	return &child{name: kubeletName, args: args, stopGrace: 10 * time.Second}
+	return nodes
 }
 
 // proxy has Services work: pods reach them, and the API server as 10.96.0.1, by rules it writes into this network namespace.

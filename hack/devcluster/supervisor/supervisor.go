@@ -152,8 +152,10 @@ func (s *supervisor) startAll(ctx context.Context, began time.Time) error {
 			return err
 		}
 	}
-	if err := s.prober.until(ctx, "the node", s.apiServerURL()+"/api/v1/nodes/"+s.options.NodeName(), nodeUsable(began)); err != nil {
-		return err
+	for _, name := range s.options.NodeNames() {
+		if err := s.prober.until(ctx, "node "+name, s.apiServerURL()+"/api/v1/nodes/"+name, nodeUsable(began)); err != nil {
+			return err
+		}
 	}
 	// Pods cannot be created before the controller manager has made the namespace's service account.
 	account := s.apiServerURL() + "/api/v1/namespaces/default/serviceaccounts/default"
@@ -173,7 +175,7 @@ func (s *supervisor) start(c *child) error {
 	s.mu.Lock()
 	s.children = append(s.children, c)
 	s.mu.Unlock()
-	return c.start(s.log(c.name), events{
+	return c.start(s.log(c.title()), events{
 		started: s.state.setPID,
 		died: func(name, how string, restartIn time.Duration) {
 			say("%s ended (%s), starting it again in %v", name, how, restartIn)
