@@ -20,7 +20,7 @@ logs: ## Follow the logs of all processes
 	@tail -n 50 -F .rambo/logs/*.log
 
 ##@ Work
-.PHONY: setup tools build build-chaos generate typecheck lint verify test test-unit test-integration bench chaos clean
+.PHONY: setup tools build build-chaos generate typecheck lint verify test test-unit test-integration bench chaos scan-secrets scan-dependencies clean
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
 tools: setup
@@ -29,9 +29,10 @@ build: setup ## Bundle our processes into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/
 	@node hack/build/bundle.mjs chaos
-generate: setup ## Write generated files anew: CRDs, admission policies, GraphQL schema, values of the chart
+generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, values of the chart, health checks for Argo CD
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings hack/gitops/argocd-cm.ts
 	@node --no-warnings hack/chart/generate.ts
 typecheck: setup ## Check types and the direction of imports between rooms
 	@tsc -b
@@ -49,6 +50,11 @@ bench: build ## Measure: SCENARIO=a,b or all, PROFILE=1 for CPU profiles, BASELI
 	@node --no-warnings bench/main.ts
 chaos: build build-chaos ## Break a running stack: SEEDS=20, SEED=17 for one again, EXHAUSTIVE=1, DEFECTS=1
 	@node --no-warnings test/chaos/main.ts
+scan-secrets: ## Look for credentials in files and history (gitleaks)
+	@"$$(hack/tools/tool.sh gitleaks)" git --no-banner --redact --config .gitleaks.toml .
+scan-dependencies: setup ## Look for known holes in what package-lock.json and the go.sum files name: npm audit, then osv-scanner (needs the network)
+	@npm audit --audit=true --audit-level=high
+	@"$$(hack/tools/tool.sh osv-scanner)" scan source --recursive .
 clean: down ## Remove build output and local data (caches stay)
 	@rm -rf dist .rambo
 

@@ -1,5 +1,5 @@
 import type { KindDefinition } from './kinds.ts';
-import { GROUP, SCHEMA_ANNOTATION, SCHEMA_VERSION, VERSION } from './names.ts';
+import { GROUP, NEVER_OBSERVED, SCHEMA_ANNOTATION, SCHEMA_VERSION, VERSION } from './names.ts';
 import { celValidation } from './rules.ts';
 import { toStructural } from './structural.ts';
 import type { StructuralSchema } from './structural.ts';
@@ -39,7 +39,7 @@ function rootSchema(definition: KindDefinition): StructuralSchema {
       kind: { type: 'string' },
       metadata: { type: 'object' },
       spec: toStructural(definition.spec, `${definition.kind}.spec`),
-      status: toStructural(definition.status, `${definition.kind}.status`),
+      status: { ...toStructural(definition.status, `${definition.kind}.status`), default: { observedGeneration: NEVER_OBSERVED } },
     },
   };
 }

@@ -48,6 +48,12 @@ export const LIMITS = {
   jsonDepth: 100,
 } as const;
 
+/**
+ * `status.observedGeneration` of an object no controller has seen: the CRDs give it as the default, so that whoever waits by
+ * kstatus (Flux, kpt) does not take an object without a status for one that is ready.
+ */
+export const NEVER_OBSERVED = -1;
+
 /** Pattern of node, input and output names. */
 export const NAME_PATTERN = '^[a-z][a-zA-Z0-9-]{0,62}$';
 /** Pattern of durations as people write them: `500ms`, `10s`, `1h30m`. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DURATION_PATTERN, LIMITS, NAME_PATTERN } from './names.ts';
+import { DURATION_PATTERN, LIMITS, NAME_PATTERN, NEVER_OBSERVED } from './names.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { exactlyOneOf, withRules } from './rules.ts';
 
@@ -100,6 +100,9 @@ export const volumeSchema = withRules(z.object({
 
 /** A time as the API server writes it (RFC 3339). */
 export const timeSchema = z.iso.datetime({ offset: true });
+
+/** Which generation the status speaks of; `NEVER_OBSERVED` until the controller has seen the object. */
+export const observedGenerationSchema = z.int().min(NEVER_OBSERVED).optional();
 
 /** A kstatus condition. */
 export const conditionSchema = z.object({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
-  byName, conditionsSchema, durationSchema, envFromSchema, nodeSelectorSchema, resourcesSchema, subdomainSchema, tolerationSchema,
+  byName, conditionsSchema, durationSchema, envFromSchema, nodeSelectorSchema, observedGenerationSchema, resourcesSchema, subdomainSchema,
+  tolerationSchema,
 } from './parts.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { withRules } from './rules.ts';
@@ -47,7 +48,7 @@ export const runnerPoolSpecSchema = withRules(z.object({
 
 /** `status` of a RunnerPool; written at most once a minute. Busy and queue depth are metrics. */
 export const runnerPoolStatusSchema = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration: observedGenerationSchema,
   ready: z.int().min(0).optional(),
   starting: z.int().min(0).optional(),
   conditions: conditionsSchema.optional(),

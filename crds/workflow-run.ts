@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMITS, NAME_PATTERN } from './names.ts';
-import { anyJson, conditionsSchema, nameSchema, objectNameSchema, subdomainSchema, timeSchema } from './parts.ts';
+import { anyJson, conditionsSchema, nameSchema, objectNameSchema, observedGenerationSchema, subdomainSchema, timeSchema } from './parts.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { withRules } from './rules.ts';
 import { workflowRunSpecRules } from './workflow-run-rules.ts';
@@ -36,7 +36,7 @@ const countSchema = z.int().min(0).optional();
 
 /** `status` of a WorkflowRun: a small summary, whatever the size of the run. */
 export const workflowRunStatusSchema = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration: observedGenerationSchema,
   phase: z.enum(RUN_PHASES).optional().describe('The last three are final.'),
   runId: z.string().max(64).optional(),
   startedAt: timeSchema.optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LIMITS, NAME_PATTERN } from './names.ts';
 import { nodeSchema, retrySchema, runnerSchema } from './node.ts';
-import { anyJson, byName, conditionsSchema, durationSchema, expressionSchema, timeSchema } from './parts.ts';
+import { anyJson, byName, conditionsSchema, durationSchema, expressionSchema, observedGenerationSchema, timeSchema } from './parts.ts';
 import type { DeepReadonly } from './readonly.ts';
 
 const nodesSchema = z
@@ -40,7 +40,7 @@ export const workflowSpecSchema = z.object({
 
 /** `status` of a Workflow. */
 export const workflowStatusSchema = z.object({
-  observedGeneration: z.int().min(0).optional(),
+  observedGeneration: observedGenerationSchema,
   phase: z.enum(['Ready', 'Invalid']).optional(),
   nodeCount: z.int().min(0).optional(),
   conditions: conditionsSchema.optional(),

@@ -7,7 +7,7 @@ import { FailingPods } from './failing.ts';
 import { poolStatus, sameConditions } from './status.ts';
 import type { Wanted } from './demand.ts';
 import { podsNeeded, poolCapacity, sizePool, type RunnerPod } from './sizing.ts';
-import { credsSecretName, runnerPod, runnerPodSpec, templateHash, type AttemptRunner, type PoolObject, type RunnerSettings } from './runner-pod.ts';
+import { credsSecretName, runnerPod, runnerPodSpec, TEMPLATE_LABEL, templateHash, type AttemptRunner, type PoolObject, type RunnerSettings } from './runner-pod.ts';
 
 /** A runner pod as the watch shows it. */
 export interface RunnerPodObject {
@@ -224,7 +224,8 @@ export class Pools {
   /** A runner pod ends when it drains, after its one node, or because something is wrong: nobody needs it any more. */
   async #removeEnded(pool: PoolObject, memory: Memory, now: number): Promise<void> {
     const seen = this.#p.pods(pool.namespace, pool.name);
-    memory.failing.alive(seen.filter((pod) => !leaving(pod)));
+    // Pods of an older definition prove nothing: with them a broken new one would be started in a hot loop, and in silence.
+    memory.failing.alive(this.#currentPods(pool));
     const ended = seen.filter((pod) => leaving(pod) && !pod.deleting && !memory.removed.has(pod.uid));
     memory.failing.ended(ended.map((pod) => ({ name: pod.name, failed: pod.phase === 'Failed', problem: pod.problem })), now);
     for (const pod of ended) {
@@ -244,6 +245,12 @@ export class Pools {
     memory.failing.refused(result.message, now);
   }
 
+  /** Pods that are there and were made from the pool as it is now. */
+  #currentPods(pool: PoolObject): readonly RunnerPodObject[] {
+    const template = templateHash(pool, this.#p.settings);
+    return this.#p.pods(pool.namespace, pool.name).filter((pod) => !leaving(pod) && pod.labels[TEMPLATE_LABEL] === template);
+  }
+
   /** Pods of the watch, and those it has not shown yet: a stale cache must not make the pool grow twice. */
   #pods(pool: PoolObject, memory: Memory, now: number): readonly RunnerPod[] {
     const template = templateHash(pool, this.#p.settings);
@@ -252,7 +259,7 @@ export class Pools {
     for (const [name, at] of memory.expected) if (now - at > EXPECT_MS) memory.expected.delete(name);
     const known = seen.map((pod) => ({
       name: pod.name, uid: pod.uid, ready: pod.ready, leaving: leaving(pod), createdAt: pod.createdAt,
-      busy: this.#p.busy(pool.namespace, pool.name, pod.name), template: pod.labels['rambo.dev/template'] ?? '',
+      busy: this.#p.busy(pool.namespace, pool.name, pod.name), template: pod.labels[TEMPLATE_LABEL] ?? '',
     }));
     const expected = [...memory.expected].map(([name, at]) => ({ name, uid: '', ready: false, leaving: false, createdAt: at, busy: 0, template }));
     return [...known, ...expected];
@@ -261,10 +268,11 @@ export class Pools {
   /** Conditions are told at once, numbers alone at most once a minute. Returns when to look again where they have to wait. */
   async #report(pool: PoolObject, memory: Memory): Promise<number | undefined> {
     const { ready, starting } = this.counts(pool.namespace, pool.name);
+    const current = this.#currentPods(pool).filter((pod) => pod.ready).length;
     const now = this.#p.clock.now();
     const last = memory.status;
     const before = last?.value.conditions ?? pool.conditions;
-    const status = poolStatus({ generation: pool.generation, minReady: pool.spec.minReady, ready, starting, trouble: memory.failing.trouble }, before, now);
+    const status = poolStatus({ generation: pool.generation, minReady: pool.spec.minReady, ready, starting, current, trouble: memory.failing.trouble }, before, now);
     const news = last === undefined || !sameConditions(before, status.conditions ?? []);
     if (!news && last.value.ready === ready && last.value.starting === starting) return undefined;
     if (!news && now - last.at < STATUS_MS) return last.at + STATUS_MS - now;

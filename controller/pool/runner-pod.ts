@@ -35,6 +35,9 @@ export function credsSecretName(pool: string): string {
   return `rambo-pool-${pool}-nats`;
 }
 
+/** Label of a runner pod: hash of the definition it was made from. */
+export const TEMPLATE_LABEL = 'rambo.dev/template';
+
 /** Changes whenever a pod made from the pool now would differ from one made before. */
 export function templateHash(pool: PoolObject, settings: RunnerSettings): string {
   const { minReady: _m, max: _x, idleTTL: _i, networkPolicy: _n, ...rest } = pool.spec;
@@ -61,7 +64,7 @@ export function runnerPod(pool: PoolObject, settings: RunnerSettings, suffix: st
     metadata: {
       name: `${pool.name.slice(0, 50)}-${suffix}`,
       namespace: pool.namespace,
-      labels: { [LABELS.managedBy]: MANAGED_BY, [LABELS.pool]: pool.name, 'rambo.dev/template': templateHash(pool, settings) },
+      labels: { [LABELS.managedBy]: MANAGED_BY, [LABELS.pool]: pool.name, [TEMPLATE_LABEL]: templateHash(pool, settings) },
       ownerReferences: [{ apiVersion: API_VERSION, kind: 'RunnerPool', name: pool.name, uid: pool.uid, controller: true, blockOwnerDeletion: false }],
     },
     spec: runnerPodSpec(pool, settings),

@@ -1,7 +1,7 @@
 import { poolStatus, sameConditions, type PoolFacts } from './status.ts';
 
 const trouble = { reason: 'PodsFailing', message: 'pod p failed' } as const;
-const facts = (over: Partial<PoolFacts>): PoolFacts => ({ generation: 3, minReady: 2, ready: 0, starting: 0, ...over });
+const facts = (over: Partial<PoolFacts>): PoolFacts => ({ generation: 3, minReady: 2, ready: 0, starting: 0, current: over.ready ?? 0, ...over });
 
 function conditions(over: Partial<PoolFacts>): Record<string, string> {
   return Object.fromEntries((poolStatus(facts(over), [], 0).conditions ?? []).map((c) => [c.type, `${c.status}/${c.reason}`]));
@@ -12,9 +12,22 @@ test.each<[string, Partial<PoolFacts>, Record<string, string>]>([
   ['none wanted', { minReady: 0 }, { Ready: 'True/PoolReady', Reconciling: 'False/PoolReady', Stalled: 'False/PoolReady' }],
   ['starting', { ready: 1, starting: 1 }, { Ready: 'False/ScalingUp', Reconciling: 'True/ScalingUp', Stalled: 'False/ScalingUp' }],
   ['failing', { trouble }, { Ready: 'False/PodsFailing', Reconciling: 'False/PodsFailing', Stalled: 'True/PodsFailing' }],
-  ['enough, yet further ones fail', { ready: 2, trouble }, { Ready: 'True/PoolReady', Reconciling: 'False/PoolReady', Stalled: 'True/PodsFailing' }],
+  ['enough, yet further ones fail', { ready: 2, trouble }, { Ready: 'True/PodsFailing', Reconciling: 'False/PodsFailing', Stalled: 'False/PodsFailing' }],
+  ['none wanted, and those that were asked for fail', { minReady: 0, trouble }, { Ready: 'False/PodsFailing', Reconciling: 'False/PodsFailing', Stalled: 'True/PodsFailing' }],
+  ['enough, of an older definition', { ready: 2, current: 1 }, { Ready: 'True/ScalingUp', Reconciling: 'True/ScalingUp', Stalled: 'False/ScalingUp' }],
+  ['enough, and the new definition fails', { ready: 2, current: 0, trouble }, { Ready: 'False/PodsFailing', Reconciling: 'False/PodsFailing', Stalled: 'True/PodsFailing' }],
 ])('%s', (_, over, expected) => {
   expect(conditions(over)).toEqual(expected);
+});
+
+const COMBINATIONS = [0, 1, 3].flatMap((minReady) => [0, 1, 3].flatMap((ready) => [0, 1, 3].filter((current) => current <= ready)
+  .flatMap((current) => [{}, { trouble }].map((over) => ({ minReady, ready, current, ...over })))));
+
+test.each(COMBINATIONS)('never Stalled beside Ready or Reconciling: %j', (over) => {
+  const on = Object.entries(conditions(over)).filter(([, value]) => value.startsWith('True')).map(([type]) => type);
+  expect(on).not.toEqual(expect.arrayContaining(['Stalled', 'Ready']));
+  expect(on).not.toEqual(expect.arrayContaining(['Stalled', 'Reconciling']));
+  expect(on.length).toBeGreaterThan(0);
 });
 
 test('transition times change with the status only', () => {

@@ -8,6 +8,8 @@ export interface PoolFacts {
   readonly minReady: number;
   readonly ready: number;
   readonly starting: number;
+  /** Ready pods of the present definition; the others wait to be replaced. */
+  readonly current: number;
   /** Why pods do not become ready, or cannot be made; absent when nothing is wrong. */
   readonly trouble?: PoolTrouble | undefined;
 }
@@ -31,14 +33,25 @@ export function sameConditions(a: readonly Condition[], b: readonly Condition[])
   return text(a) === text(b);
 }
 
-function conditionsOf({ minReady, ready, trouble }: PoolFacts): readonly NewCondition[] {
-  const enough = ready >= minReady;
-  const { reason, message } = enough
-    ? { reason: REASONS.poolReady, message: 'the pool has the pods it keeps ready' }
-    : trouble ?? { reason: REASONS.scalingUp, message: 'pods are starting' };
+/**
+ * Stalled is told apart from trouble: a pool that has the pods it promises and cannot grow is ready, and says in the same
+ * condition what hinders it. One without any pod of its present definition is not, whatever it promises.
+ */
+function conditionsOf({ minReady, ready, current, trouble }: PoolFacts): readonly NewCondition[] {
+  const stalled = trouble !== undefined && current < Math.max(1, minReady);
+  const rolling = !stalled && current < minReady;
+  const { reason, message } = words({ stalled, rolling, enough: ready >= minReady, trouble });
   return [
-    { type: CONDITIONS.ready, status: enough ? 'True' : 'False', reason, message },
-    { type: CONDITIONS.reconciling, status: enough || trouble !== undefined ? 'False' : 'True', reason, message },
-    { type: CONDITIONS.stalled, status: trouble === undefined ? 'False' : 'True', reason: trouble?.reason ?? reason, message: trouble?.message ?? message },
+    { type: CONDITIONS.ready, status: ready >= minReady && !stalled ? 'True' : 'False', reason, message },
+    { type: CONDITIONS.reconciling, status: rolling ? 'True' : 'False', reason, message },
+    { type: CONDITIONS.stalled, status: stalled ? 'True' : 'False', reason, message },
   ];
+}
+
+function words(facts: { readonly stalled: boolean; readonly rolling: boolean; readonly enough: boolean; readonly trouble: PoolTrouble | undefined }): Pick<NewCondition, 'reason' | 'message'> {
+  const { stalled, rolling, enough, trouble } = facts;
+  if (stalled && trouble !== undefined) return trouble;
+  if (rolling) return { reason: REASONS.scalingUp, message: enough ? 'pods of the present definition replace the older ones' : 'pods are starting' };
+  if (trouble !== undefined) return { reason: trouble.reason, message: `the pool has the pods it keeps ready and gets no more: ${trouble.message}` };
+  return { reason: REASONS.poolReady, message: 'the pool has the pods it keeps ready' };
 }

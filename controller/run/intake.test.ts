@@ -150,3 +150,14 @@ test('a status that is behind is written again', async () => {
   await world.intake.reconcile(KEY);
   expect(world.projected).toEqual([`${UID} Running`]);
 });
+
+test('a change that comes after the end asks only for a status that has seen it', async () => {
+  const world = new World();
+  world.show(INLINE, { phase: 'Succeeded', observedGeneration: 1 });
+  await world.intake.reconcile(KEY);
+  expect(world.projected).toEqual([]);
+  world.show({ ...INLINE, cancel: 'Now' }, { generation: 2, phase: 'Succeeded', observedGeneration: 1 });
+  await world.intake.reconcile(KEY);
+  expect(world.projected).toEqual([`${UID} Succeeded`]);
+  expect(world.works).toEqual([]);
+});

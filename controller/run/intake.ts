@@ -75,7 +75,10 @@ export class Intake {
   async reconcile(key: string): Promise<Outcome> {
     const cr = this.#p.cached(key);
     if (cr === undefined || !this.#p.owns(shardOf(cr.uid))) return 'done';
-    if (cr.phase !== undefined && FINAL_PHASES.includes(cr.phase)) return 'done';
+    if (cr.phase !== undefined && FINAL_PHASES.includes(cr.phase)) {
+      if (cr.generation !== cr.observedGeneration) this.#p.project(cr.uid, ref(cr), cr.phase);
+      return 'done';
+    }
     const phase = await this.#p.phaseOf(cr.uid);
     if (phase === undefined) return withSpan('rambo.run.accept', undefined, { run: cr.uid, namespace: cr.namespace }, (traceparent) => this.#accept(key, cr, traceparent));
     const steered = await this.#steer(cr);

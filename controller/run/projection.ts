@@ -75,14 +75,17 @@ function conditions(input: ProjectionInput, failures: readonly FailureSummary[])
   const final = FINAL_PHASES.includes(row.phase);
   const refused = row.error?.class === 'Invalid';
   const failed = row.phase === 'Failed';
+  // A run that was cancelled did not do its work: whoever waits for it (Flux, Argo CD) must not go on as if it had.
+  const stalled = failed || row.phase === 'Cancelled';
   const why = failures[0];
   const detail = failed && why !== undefined ? `${why.node === '' ? '' : `node ${why.node}: `}${why.reason}: ${why.message}` : undefined;
   const reason = refused && row.error !== undefined ? row.error.reason : row.phase;
+  const ended = detail ?? FINISHED_MESSAGE[row.phase] ?? 'the run has not ended';
   return [
     condition(input, 'Accepted', !(refused && row.startedAt === undefined), refused ? reason : 'Accepted', refused ? (row.error?.message ?? '') : 'the run has a row of its own'),
     condition(input, 'Reconciling', !final, row.phase, final ? 'nothing is left to do' : 'the run is under way'),
-    condition(input, 'Completed', final, reason, detail ?? FINISHED_MESSAGE[row.phase] ?? 'the run has not ended'),
-    condition(input, 'Stalled', failed, failed ? reason : 'NotStalled', detail ?? 'the run is not stalled'),
+    condition(input, 'Completed', final, reason, ended),
+    condition(input, 'Stalled', stalled, stalled ? reason : 'NotStalled', stalled ? ended : 'the run is not stalled'),
   ];
 }
 
@@ -91,6 +94,14 @@ function condition(input: ProjectionInput, type: string, on: boolean, reason: st
   const before = input.conditions.find((c) => c.type === type);
   const lastTransitionTime = before?.status === status ? before.lastTransitionTime : iso(input.now);
   return { type, status, observedGeneration: input.generation, lastTransitionTime, reason, message: message.slice(0, 1_024) };
+}
+
+/**
+ * The status of a run that has ended and whose spec was changed afterwards (`suspend`, `cancel`, too late to matter): all it
+ * needs to say is that this generation was seen, else kstatus takes the object for one that is being worked on, for ever.
+ */
+export function seenStatus(generation: number, phase: RunPhase, conditions: readonly Condition[]): WorkflowRunStatus {
+  return { observedGeneration: generation, phase, conditions: conditions.map((condition) => ({ ...condition, observedGeneration: generation })) };
 }
 
 /** Whether a phase is one a person has to see at once. */

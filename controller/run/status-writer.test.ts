@@ -11,19 +11,21 @@ interface World {
   object: RunObject | undefined;
   phase: RunPhase;
   answer: PatchResult | undefined;
+  patched: (status: WorkflowRunStatus) => void;
   wait(ms: number): Promise<void>;
 }
 
 function world(): World {
   const clock = new ManualClock();
   const w: World = {
-    clock, writes: [], object: { uid: 'u', resourceVersion: '1', generation: 1, conditions: [] }, phase: 'Running', answer: undefined,
+    clock, writes: [], object: { uid: 'u', resourceVersion: '1', generation: 1, conditions: [] }, phase: 'Running', answer: undefined, patched: () => undefined,
     writer: new StatusWriter({
       clock, log: { warn: () => undefined },
       project: () => Promise.resolve({ phase: w.phase } satisfies WorkflowRunStatus),
       port: {
         read: () => Promise.resolve(w.object),
         patch: (_, version, status) => {
+          w.patched(status);
           const answer = w.answer ?? { kind: 'Written' as const, resourceVersion: `${Number(version) + 1}` };
           w.writes.push(`${status.phase}@${version}${answer.kind === 'Written' ? '' : `!${answer.kind}`}`);
           if (answer.kind === 'Written' && w.object !== undefined) w.object = { ...w.object, resourceVersion: answer.resourceVersion, phase: status.phase };
@@ -81,12 +83,25 @@ test('a conflict reads again and repeats', async () => {
 test.each<[string, RunObject | undefined]>([
   ['gone', undefined],
   ['made anew under the same name', { uid: 'other', resourceVersion: '1', generation: 1, conditions: [] }],
-  ['final already', { uid: 'u', resourceVersion: '1', generation: 1, conditions: [], phase: 'Succeeded' }],
+  ['final already', { uid: 'u', resourceVersion: '1', generation: 1, observedGeneration: 1, conditions: [], phase: 'Succeeded' }],
 ])('an object that is %s is left alone', async (_, object) => {
   const w = world();
   w.object = object;
   w.writer.changed('u', cr, 'Failed');
   await w.wait(100);
   expect(w.writes).toEqual([]);
+  expect(w.writer.pending).toBe(0);
+});
+
+test('a spec that changes after the end is noted once, without a second Event', async () => {
+  const w = world();
+  const completed = { type: 'Completed', status: 'True', reason: 'Failed', message: 'no luck', lastTransitionTime: '2026-01-01T00:00:00Z', observedGeneration: 1 } as const;
+  w.object = { uid: 'u', resourceVersion: '4', generation: 2, observedGeneration: 1, conditions: [completed], phase: 'Failed' };
+  const written: WorkflowRunStatus[] = [];
+  w.patched = (status) => { written.push(status); };
+  w.writer.changed('u', cr, 'Failed');
+  await w.wait(0);
+  expect(w.writes).toEqual(['Failed@4']);
+  expect(written).toEqual([{ observedGeneration: 2, phase: 'Failed', conditions: [{ ...completed, observedGeneration: 2 }] }]);
   expect(w.writer.pending).toBe(0);
 });

@@ -5,12 +5,14 @@ import type { Condition } from '../../crds/parts.ts';
 import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { CrRef } from './live-run.ts';
+import { seenStatus } from './projection.ts';
 
 /** What the writer knows of the object it writes to. */
 export interface RunObject {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly generation: number;
+  readonly observedGeneration?: number | undefined;
   readonly phase?: RunPhase | undefined;
   readonly conditions: readonly Condition[];
 }
@@ -158,11 +160,12 @@ export class StatusWriter {
   async #attempt(entry: Entry): Promise<boolean> {
     // Our own last write may not have come back through the watch yet: its version is the newer one.
     const object = await this.#p.port.read(entry.cr, entry.failures > 0);
-    if (object === undefined || object.uid !== entry.cr.uid || (object.phase !== undefined && FINAL_PHASES.includes(object.phase))) {
+    const ended = object?.phase !== undefined && FINAL_PHASES.includes(object.phase) ? object.phase : undefined;
+    if (object === undefined || object.uid !== entry.cr.uid || (ended !== undefined && object.observedGeneration === object.generation)) {
       this.forget(entry.run);
       return true;
     }
-    const status = await this.#p.project(entry.run, object);
+    const status = ended === undefined ? await this.#p.project(entry.run, object) : seenStatus(object.generation, ended, object.conditions);
     if (status === undefined) {
       this.forget(entry.run);
       return true;
@@ -170,7 +173,8 @@ export class StatusWriter {
     const version = entry.failures === 0 && entry.writtenVersion !== undefined ? entry.writtenVersion : object.resourceVersion;
     const result = await this.#p.port.patch(entry.cr, version, status);
     if (result.kind === 'Written') {
-      await this.#written(entry, status, result.resourceVersion);
+      // The Event of a failed run was written with its end.
+      await this.#written(entry, status, result.resourceVersion, ended === undefined);
       return true;
     }
     entry.writtenVersion = undefined;
@@ -178,12 +182,12 @@ export class StatusWriter {
     return result.kind === 'Gone';
   }
 
-  async #written(entry: Entry, status: WorkflowRunStatus, resourceVersion: string): Promise<void> {
+  async #written(entry: Entry, status: WorkflowRunStatus, resourceVersion: string, news: boolean): Promise<void> {
     entry.writtenVersion = resourceVersion;
     entry.patches++;
     if (status.phase === undefined) return;
     entry.written = status.phase;
-    if (status.phase !== 'Failed') return;
+    if (status.phase !== 'Failed' || !news) return;
     const why = status.conditions?.find((c) => c.type === 'Completed')?.message ?? 'the run failed';
     await this.#p.port.failedEvent(entry.cr, why).catch((error: unknown) => {
       this.#p.log.warn({ run: entry.run, err: errorMessage(error) }, 'could not record the Event of a failed run');

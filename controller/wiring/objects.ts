@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { parseRunnerPool, parseWorkflow, parseWorkflowRun, type FieldProblem } from '../../crds/parse.ts';
+import { workflowStatusSchema } from '../../crds/workflow.ts';
 import type { PodObject } from '../run/pods.ts';
 import type { KnownWorkflow } from '../run/commands.ts';
 import type { RunCr } from '../run/intake.ts';
@@ -49,7 +50,7 @@ export function toRunObject(object: KubeObject | undefined): RunObject | undefin
   const generation = z.number().safeParse(z.looseObject({ generation: z.unknown() }).parse(object.metadata).generation);
   return {
     uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion, generation: generation.success ? generation.data : 1,
-    phase: status?.phase, conditions: status?.conditions ?? [],
+    phase: status?.phase, observedGeneration: status?.observedGeneration, conditions: status?.conditions ?? [],
   };
 }
 
@@ -62,7 +63,9 @@ export function toWorkflow(object: KubeObject | undefined): WorkflowObject | und
   return {
     namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, generation: metadata.generation ?? 1,
     resourceVersion: metadata.resourceVersion ?? '', labels: metadata.labels ?? {},
-    ...(parsed.ok ? { spec: parsed.value.spec, status: parsed.value.status } : { problem: problemText(parsed.problems) }),
+    ...(parsed.ok ? { spec: parsed.value.spec } : { problem: problemText(parsed.problems) }),
+    // Read apart: a status that seems to be missing would be written again with each look at an unreadable definition.
+    status: workflowStatusSchema.safeParse(object['status']).data,
   };
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds a pinned command-line tool from its Go module once, keeps it under the user's cache directory and prints its path as the
-# only line on stdout. Usage: tool.sh helm | kubeconform | k6 | coredns, or a folder of hack/tools with a go.mod of its own: for
-# modules whose directives `go install` refuses.
+# only line on stdout. Usage: tool.sh helm | kubeconform | k6 | coredns | actionlint | gitleaks | osv-scanner, or a folder of hack/tools
+# with a go.mod of its own: for modules whose directives `go install` refuses, and for programs of ours.
 set -euo pipefail
 
 declare -A module=(
@@ -9,6 +9,9 @@ declare -A module=(
   [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
   [k6]=go.k6.io/k6@v1.8.1
   [coredns]=github.com/coredns/coredns@v1.14.7
+  [actionlint]=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+  [gitleaks]=github.com/zricethezav/gitleaks/v8@v8.30.1
+  [osv-scanner]=github.com/google/osv-scanner/v2/cmd/osv-scanner@v2.5.0
 )
 
 say() { printf '%s\n' "tool: $*" >&2; }
@@ -23,7 +26,7 @@ if [ -n "${module[$name]:-}" ]; then
 elif [ -n "$name" ] && [ -f "$here/$name/go.mod" ]; then
   # The tool is what the module requires first: `tool PATH` of its go.mod.
   package=$(awk '$1 == "tool" { print $2 }' "$here/$name/go.mod")
-  version=$(cat "$here/$name/go.mod" "$here/$name/go.sum" | sha256sum | cut -c1-16)
+  version=$(find "$here/$name" -maxdepth 1 -name 'go.*' -o -maxdepth 1 -name '*.go' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)
 else
   die "unknown tool '$name': one of $(printf '%s\n' "${!module[@]}" | sort | paste -sd' '), or a folder of hack/tools with a go.mod"
 fi

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, trackedFiles } from './files.ts';
+import { brokenLinks } from './links.ts';
+import { PENDING } from './pending.ts';
 
 /** Text that must stand in no file: paths of one machine, hosts of package registries. Assembled, so that this file does not hold it. */
 const FORBIDDEN: readonly (readonly [string, RegExp])[] = [
@@ -16,13 +18,7 @@ export function hygiene(): readonly string[] {
     const text = readFileSync(path.join(ROOT, file), 'utf8');
     for (const [what, pattern] of FORBIDDEN) if (pattern.test(text)) problems.push(`${file} holds ${what}: ${pattern.exec(text)?.[0] ?? ''}`);
     if (file === 'package-lock.json' && text.includes('"resolved"')) problems.push('package-lock.json holds "resolved" addresses');
-    if (file.endsWith('.md')) problems.push(...brokenLinks(file, text));
+    if (file.endsWith('.md')) problems.push(...brokenLinks(file, text, { exists: (place) => PENDING.has(place) || existsSync(path.join(ROOT, place)), read: (place) => readFileSync(path.join(ROOT, place), 'utf8') }));
   }
   return problems;
-}
-
-function brokenLinks(file: string, text: string): readonly string[] {
-  return [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map((match) => match[1] ?? '')
-    .filter((link) => !/^[a-z]+:/.test(link) && !existsSync(path.join(ROOT, path.dirname(file), link)))
-    .map((link) => `${file} links to ${link}, which does not exist`);
 }
