@@ -86,10 +86,12 @@ make_network() {
   nsenter --net=/proc/self/fd/9 ip route add "$pod_cidr" via "$box_address"
   nsenter --net=/proc/self/fd/9 ip route add "$service_cidr" via "$box_address"
   exec 9<&-
-  ip link add cni0 type bridge
-  local address
-  for address in "${node_addresses[@]}"; do ip address add "$address/17" dev cni0; done
-  ip link set cni0 up
+  local i
+  for i in "${!node_addresses[@]}"; do
+    ip link add "cni$i" type bridge
+    ip address add "${node_addresses[$i]}/17" dev "cni$i"
+    ip link set "cni$i" up
+  done
   # Pods on one bridge answer each other past iptables otherwise, and a Service's address is never put back.
   echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
   echo 1 >/proc/sys/net/ipv4/ip_forward
@@ -101,7 +103,7 @@ write_cni() {
   mkdir -p "$dir/cni-$i"
   cat >"$dir/cni-$i/10-rambo.conflist" <<JSON
 { "cniVersion": "1.0.0", "name": "rambo", "plugins": [
-  { "type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true,
+  { "type": "bridge", "bridge": "cni$i", "isGateway": true, "hairpinMode": true,
     "ipam": { "type": "host-local", "dataDir": "$dir/cni-$i/addresses", "ranges": [[{ "subnet": "${node_cidrs[$i]}" }]], "routes": [{ "dst": "0.0.0.0/0" }] } },
   { "type": "portmap", "capabilities": { "portMappings": true } } ] }
 JSON

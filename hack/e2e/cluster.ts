@@ -15,12 +15,6 @@ export interface ClusterOptions {
   readonly log: (line: string) => void;
 }
 
-/** An image as hack/images/build.sh names it. */
-export interface ImageArchive {
-  readonly name: string;
-  readonly archive: string;
-}
-
 /** Where the containerd of each node listens, in the box. */
 const SOCKETS = ['/run/containerd-0.sock', '/run/containerd-1.sock'];
 const READY_MS = 120_000;
@@ -87,12 +81,13 @@ export class KubeletCluster {
     return stdout;
   }
 
-  /** Gives all nodes images from archives. */
-  async load(images: readonly ImageArchive[]): Promise<void> {
-    this.#o.log(`loading images: ${images.map(({ name }) => name).join(', ')}`);
-    for (const { archive } of images) {
-      await Promise.all(SOCKETS.map((socket) => this.exec('ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive)));
-    }
+  /** Gives all nodes the images of an archive, unless they have them. */
+  async load(archive: string): Promise<void> {
+    const loaded = path.join(this.#o.dir, 'loaded');
+    if (existsSync(loaded) && readFileSync(loaded, 'utf8') === archive) return;
+    this.#o.log('loading the images');
+    await Promise.all(SOCKETS.map((socket) => this.exec('ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive)));
+    writeFileSync(loaded, archive);
   }
 
   /** A persistent volume for the next claim that asks for none in particular: a folder of this machine, kept while the cluster is up. */
@@ -130,13 +125,9 @@ export async function runScript(log: (line: string) => void, script: string, ...
   }
 }
 
-/** Builds the images of this checkout where they changed. */
-export async function buildImages(log: (line: string) => void, ...names: readonly string[]): Promise<readonly ImageArchive[]> {
-  const lines = (await runScript(log, 'hack/images/build.sh', ...names)).split('\n');
-  return lines.map((line) => {
-    const [name = '', archive = ''] = line.split(' ');
-    return { name, archive };
-  });
+/** Builds the images of this checkout where they changed. Returns the archive with all of them. */
+export function buildImages(log: (line: string) => void): Promise<string> {
+  return runScript(log, 'hack/images/build.sh');
 }
 
 function tail(file: string): string {
