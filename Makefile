@@ -24,16 +24,19 @@ logs: ## Follow the logs of all processes
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
 tools: setup
-	@hack/tools/tool.sh helm >/dev/null
+	@hack/tools/tool.sh helm >/dev/null; hack/tools/tool.sh kubeconform >/dev/null; hack/tools/tool.sh prometheus >/dev/null
 build: setup ## Bundle our processes into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/
 	@node hack/build/bundle.mjs chaos
-generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, values of the chart, health checks for Argo CD
+generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, values of the chart, health checks for Argo CD, pages of metrics and logs
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings cli/print-docs.ts
 	@node --no-warnings hack/gitops/argocd-cm.ts
 	@node --no-warnings hack/chart/generate.ts
+	@node --no-warnings hack/docs/metrics.ts
+	@node --no-warnings hack/docs/logs.ts
 typecheck: setup ## Check types and the direction of imports between rooms
 	@tsc -b
 lint: setup ## ESLint with the rules of the house

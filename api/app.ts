@@ -8,13 +8,12 @@ import { KubeClient } from '../platform/kube/client.ts';
 import { loadKubeConfig } from '../platform/kube/config.ts';
 import { ownPod, podWarnings } from '../platform/kube/pod-event.ts';
 import type { Log } from '../platform/log/index.ts';
-import { apiMetrics, createRegistry } from '../platform/metrics/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
 import { openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import type { ApiConfig } from './config.ts';
-import type { ApiMetrics } from './ports.ts';
+import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
@@ -39,13 +38,11 @@ export interface ApiApp {
  * Serves once Postgres with our schema and NATS are there; until then the process is alive and not ready, and says what it
  * waits for. Throws ConfigError or KubeConfig where waiting cannot help, StoppedWaiting at `signal`.
  */
-export async function startApp(config: ApiConfig, log: Log, signal: AbortSignal): Promise<ApiApp> {
-  const kube = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG));
-  const registry = createRegistry('api');
-  const metrics = async (): Promise<{ type: string; text: string }> => ({ type: registry.contentType, text: await registry.metrics() });
+export async function startApp(config: ApiConfig, log: Log, counters: ApiCounters, signal: AbortSignal): Promise<ApiApp> {
+  const kube = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), (verb, resource, code) => { counters.request(verb, resource, code); });
   const waiting = new Waiting({ clock: systemClock, log, signal, missing: podWarnings(kube, ownPod(config), 'rambo-api', () => systemClock.now()) });
   const health = await serveHealth({
-    host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_METRICS_PORT, metrics, checks: { started: () => waiting.problem() ?? 'still starting' },
+    host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_METRICS_PORT, metrics: () => counters.waiting((name) => waiting.misses(name)), checks: { started: () => waiting.problem() ?? 'still starting' },
   });
   const back = { reconnected: (): void => undefined };
   const [db, bus] = await Promise.all([
@@ -56,16 +53,19 @@ export async function startApp(config: ApiConfig, log: Log, signal: AbortSignal)
     })),
   ]);
   const notices = new BusNotices(bus);
-  back.reconnected = () => { notices.reconnected(); };
+  back.reconnected = () => {
+    counters.reconnected();
+    notices.reconnected();
+  };
   const server = await startApi({
-    clock: systemClock, ids: systemIds, log, metrics: countersOf(apiMetrics(registry)), tracing: apiTracing(),
+    clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
       authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices,
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return running({ config, health, server, db, bus, kube }, metrics);
+  return running({ config, health, server, db, bus, kube }, () => counters.page(db, bus));
 }
 
 interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly bus: Bus; readonly kube: KubeClient }
@@ -97,16 +97,4 @@ async function stopAll({ health, server, bus, db, kube }: Running): Promise<void
   await db.close();
   kube.close();
   await health.close();
-}
-
-function countersOf(counters: ReturnType<typeof apiMetrics>): ApiMetrics {
-  return {
-    operation: (field, type, code, seconds) => {
-      counters.requests.inc({ field, type, code });
-      if (type !== 'subscription') counters.seconds.observe({ type }, seconds);
-    },
-    refused: (code) => { counters.requests.inc({ field: 'none', type: 'none', code }); },
-    review: (kind, result) => { counters.reviews.inc({ kind, result }); },
-    streams: (open) => { counters.subscriptions.set(open); },
-  };
 }

@@ -16,6 +16,8 @@ export const apiConfigSchema = z.object({
   RAMBO_GRAPHQL_INTROSPECTION: flag(false).describe('Whether the schema may be read through the API.'),
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),
+  RAMBO_SENTRY_DSN: text().optional().describe('Project in Sentry that faults are reported to; nothing is loaded and nothing leaves when absent.'),
+  RAMBO_SENTRY_ENVIRONMENT: text().optional().describe('Environment under which Sentry shows them; `production` when absent.'),
 });
 
 /** Configuration of the API process. */

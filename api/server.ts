@@ -4,6 +4,7 @@ import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
+import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
 import { createCan } from './auth/can.ts';
 import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
@@ -51,7 +52,7 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     // A connection is kept alive after its answer: while stopping it must not be.
     response.once('close', () => { if (stopping) void nextTurn().then(() => { server.closeIdleConnections(); }); });
   });
-  const listening = await listen(server, host, port);
+  const listening = await listenOn(server, host, port);
   return {
     port: listening,
     get streams() { return streams.size; },
@@ -93,16 +94,6 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, mask, clock, ids, log, metrics, tracing,
     graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
 }
 
 async function stop(server: Server, streams: Streams, clock: Clock, graceMs: number): Promise<void> {

@@ -12,9 +12,9 @@ export async function baseline(t: TestStack): Promise<Report['baseline']> {
   const commitMs = await median(() => t.sql('insert into bench_baseline values (1)'));
   await t.sql('drop table bench_baseline');
   const { natsUrl, natsCreds } = t.addresses;
-  const bus = await connectBus({ url: natsUrl, name: 'bench', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined } });
+  const bus = await connectBus({ url: natsUrl, name: 'bench', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined, error: () => undefined } });
   const echo = bus.respond('bench.echo', (_, payload) => Promise.resolve(payload));
-  const peer = await connectBus({ url: natsUrl, name: 'bench-peer', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined } });
+  const peer = await connectBus({ url: natsUrl, name: 'bench-peer', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined, error: () => undefined } });
   await bus.flush();
   const natsRoundTripMs = await median(() => peer.request('bench.echo', new Uint8Array(64), 2_000));
   echo.stop();

@@ -53,6 +53,8 @@ export const REASONS = {
   cancelled: 'Cancelled',
   /** The run's own `timeout` passed. */
   timeout: 'Timeout',
+  /** The database was restored and may be older than what the run has done: resume or cancel the run. */
+  needsReview: 'NeedsReview',
   /** RunnerPool: enough pods are ready. */
   poolReady: 'PoolReady',
   /** RunnerPool: pods are starting. */

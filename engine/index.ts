@@ -6,6 +6,7 @@ export { compileSchemas, validateInput } from './schema/prepare.ts';
 export { advance } from './run/advance.ts';
 export { createRun, type RunState } from './run/state.ts';
 export { restoreRun } from './run/restore.ts';
+export { isDecision, isHeld } from './run/review.ts';
 export {
   attemptInFlight, counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
 } from './run/views.ts';

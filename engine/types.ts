@@ -67,6 +67,8 @@ export interface RunRow {
   readonly outputs?: Readonly<Record<string, Json>>;
   /** Why the run as a whole failed where no node did: Invalid, Timeout, an output that cannot be evaluated. */
   readonly error?: NodeError;
+  /** Why nothing may happen to the run before a person decides: its rows may be older than its effects. */
+  readonly review?: string;
 }
 
 /** Something that happened to a run. A repeated, late or unknown event changes nothing. */
@@ -79,6 +81,8 @@ export type RunEvent =
   | { readonly type: 'Cancel'; readonly mode: CancelMode }
   | { readonly type: 'Suspend' }
   | { readonly type: 'Resume' }
+  /** The rows may be older than what the run has done: nothing but Resume and Cancel is heard from now on. */
+  | { readonly type: 'Hold'; readonly why: string }
   /** The run cannot go on at all (Invalid definition, missing workflow): it fails at once. */
   | { readonly type: 'Reject'; readonly error: NodeError };
 

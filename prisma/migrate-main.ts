@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { stayAlive } from '../platform/clock/index.ts';
 import { databaseVariables, duration, logLevel, readConfig, readDatabaseUrl } from '../platform/config/index.ts';
 import { errorMessage } from '../platform/errors/index.ts';
 import { createLog } from '../platform/log/index.ts';
@@ -15,7 +16,9 @@ const migrateConfigSchema = z.object({
 async function main(): Promise<void> {
   const config = readConfig(migrateConfigSchema);
   const log = createLog('migrate', config.RAMBO_LOG_LEVEL);
+  const alive = stayAlive();
   await migrate(readDatabaseUrl(config), (line) => { log.info({ step: line }, 'migrating'); }, { waitMs: config.RAMBO_MIGRATE_WAIT });
+  alive.cancel();
 }
 
 main().catch((error: unknown) => {

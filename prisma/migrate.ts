@@ -59,6 +59,7 @@ export async function migrate(databaseUrl: string, log: MigrationLog, options: M
     }
     log(`applying ${missing.length} migration(s): ${missing.map(({ name }) => name).join(', ')}`);
     await client.query(BOOK);
+    await tellLeftOver(client, log);
     for (const migration of missing) {
       await patiently(clock, waitMs, log, migration.name, () => (standsAlone(migration) ? applyAlone(client, migration) : applyWhole(client, migration)));
       log(`applied ${migration.name}`);
@@ -134,6 +135,19 @@ function migrationsIn(folder: string): readonly Migration[] {
   });
 }
 
+/**
+ * Entries that were begun and never finished: the Prisma CLI refuses to go on from them (P3009). What we apply commits
+ * together with its entry, so they mean that nothing was applied: each goes when its migration is applied now.
+ */
+async function tellLeftOver(client: pg.Client, log: MigrationLog): Promise<void> {
+  const { rows } = await client.query<{ name: string; at: Date; logs: string | null }>(
+    'SELECT migration_name AS name, started_at AS at, logs FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at');
+  for (const { name, at, logs } of rows) {
+    const why = logs === null || logs === '' ? 'whoever ran it died' : `it failed: ${logs.replaceAll(/\s+/g, ' ').slice(0, 300)}`;
+    log(`migration ${name} was begun at ${at.toISOString()} and never finished (P3009; ${why}): it is applied again`);
+  }
+}
+
 /** What Postgres runs in no transaction has a migration to itself, as with the Prisma CLI. */
 function standsAlone({ sql }: Migration): boolean {
   return /\bconcurrently\b/i.test(sql.replaceAll(/--.*$/gm, ''));
@@ -156,11 +170,13 @@ async function applyWhole(client: pg.Client, { name, sql, checksum }: Migration)
   }
 }
 
-/** One statement without a transaction. A killed one leaves an invalid index behind, which goes first. */
+/** One statement without a transaction. A killed one leaves an invalid index behind, which goes first; or a valid one and no entry. */
 async function applyAlone(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
   const { rows } = await client.query<{ name: string }>('SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid');
   for (const index of rows) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${index.name}`);
-  await client.query(sql);
+  const made = /\bindex\s+concurrently\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?/i.exec(sql)?.[1];
+  const { rows: there } = await client.query('SELECT 1 FROM pg_index WHERE indexrelid = to_regclass($1)', [pg.escapeIdentifier(made ?? '')]);
+  if (there.length === 0 || !/\bcreate\b/i.test(sql)) await client.query(sql);
   await client.query('DELETE FROM _prisma_migrations WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL', [name]);
   await client.query(BEGIN_ENTRY, [checksum, name]);
   await client.query(FINISH_ENTRY, [name]);

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { z } from 'zod';
 import { duration, logLevel, readConfig, readSecretFile, text } from '../platform/config/index.ts';
 import { systemClock } from '../platform/clock/index.ts';
-import { errorMessage } from '../platform/errors/index.ts';
 import { systemIds } from '../platform/ids/index.ts';
-import { createLog, type Log } from '../platform/log/index.ts';
+import type { Log } from '../platform/log/index.ts';
+import { begin, cannotStart } from '../platform/process/index.ts';
 import { startTracing } from '../platform/tracing/index.ts';
 import { poolInboxPrefix } from '../platform/messages/subjects.ts';
 import { connectBus, type Bus } from '../platform/nats/bus.ts';
@@ -58,7 +58,8 @@ async function source(config: RunnerConfig, bus: Bus, nothing: (reason: string) 
 
 async function main(): Promise<void> {
   const config = readConfig(runnerConfigSchema);
-  const log = createLog('runner', config.RAMBO_LOG_LEVEL);
+  // Faults of a runner stay in its log: its pod runs other people's code, which must not find where reports go.
+  const { log } = await begin({ process: 'runner', level: config.RAMBO_LOG_LEVEL, dsn: undefined, environment: undefined, counted: () => undefined });
   const stopTracing = await startTracing('runner', config.OTEL_EXPORTER_OTLP_ENDPOINT);
   const scratch = `${tmpdir()}/rambo-${process.pid}`;
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
@@ -91,7 +92,4 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${errorMessage(error)}\n${error instanceof Error && error.cause !== undefined ? `${errorMessage(error.cause)}\n` : ""}`);
-  process.exit(1);
-});
+main().catch((error: unknown) => { cannotStart('runner', error); });

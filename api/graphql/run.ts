@@ -77,6 +77,7 @@ RunRef.implement({
     principal: t.exposeString('principal', { description: 'Who started it.' }),
     priority: t.exposeInt('priority', { description: 'Higher goes first where pools are short.' }),
     phase: t.expose('phase', { type: RunPhaseEnum, description: 'Where it stands.' }),
+    review: t.exposeString('review', { nullable: true, description: 'Why it waits for a person: the database was restored and may be older than the run. resumeRun and cancelRun decide.' }),
     suspended: t.exposeBoolean('suspended', { description: 'Whether it starts no more nodes until resumed.' }),
     version: t.exposeInt('version', { description: 'Rises with every change: keep the answer with the highest.' }),
     progress: t.field({ type: ProgressRef, description: 'How far it is.', resolve: ({ done, total }) => ({ done, total }) }),

@@ -22,7 +22,7 @@ export function runRow(id: string, over: Partial<RunRecord> = {}): RunRecord {
     id, shard: shardOf(id), namespace: 'team-a', name: `run-${id.slice(-4)}`, uid: null, source: 'api', workflow: 'build', definitionHash: 'h', specHash: null,
     input: bytes({ n: 1 }), workflowLabels: null, priority: 0, principal: 'alice', traceparent: null, createdAt: AT, phase: 'Running', startedAt: AT + 1,
     finishedAt: null, cancel: null, suspended: false, exitPhase: null, outputs: null, error: null, seq: 3, total: 2, done: 1,
-    counts: '{"Succeeded":1,"Running":1}', failures: null, version: 1, projectedVersion: null, ...over,
+    counts: '{"Succeeded":1,"Running":1}', failures: null, review: null, version: 1, projectedVersion: null, ...over,
   };
 }
 

@@ -53,6 +53,8 @@ export interface PoolParts {
   readonly demand: (namespace: string, pool: string) => Wanted;
   /** A pool has more room than before: look at what waits. */
   readonly grown: (namespace: string, pool: string) => void;
+  /** When the database was last restored, epoch milliseconds; undefined when it never was. */
+  readonly restoredAt: () => Promise<number | undefined>;
   readonly suffix: () => string;
   readonly log: { warn(facts: object, message: string): void };
 }
@@ -129,6 +131,22 @@ export class Pools {
     this.#remember(key).mirrored = { uid, version: '' };
   }
 
+  /** Ready runners that have work; for metrics. */
+  busy(namespace: string, name: string): number {
+    return this.#p.pods(namespace, name).filter((pod) => pod.ready && !leaving(pod) && this.#p.busy(namespace, name, pod.name) > 0).length;
+  }
+
+  /** Most pods a pool may have; for metrics. */
+  max(namespace: string, name: string): number {
+    const spec = this.#p.pool(`${namespace}/${name}`)?.spec;
+    return spec === undefined ? 0 : Math.max(spec.max, spec.minReady);
+  }
+
+  /** Why a pool does not get its pods, by the reason of its condition; undefined when nothing is wrong, or another replica sizes it. */
+  trouble(namespace: string, name: string): string | undefined {
+    return this.#memory.get(`${namespace}/${name}`)?.failing.trouble?.reason;
+  }
+
   /** Pods the pool has, for metrics. */
   counts(namespace: string, name: string): { ready: number; starting: number } {
     const pods = this.#p.pods(namespace, name).filter((pod) => !leaving(pod));
@@ -155,6 +173,7 @@ export class Pools {
     const memory = this.#remember(key);
     await this.#mirror(pool, memory);
     await this.#connect(pool, memory);
+    await this.#removeOutlived(pool, memory);
     const again = await this.#size(pool, memory);
     const report = await this.#report(pool, memory);
     const renew = memory.credsUntil - this.#p.clock.now();
@@ -219,6 +238,20 @@ export class Pools {
     if (plan.create === 0 && alive === 0) memory.failing.rest(now);
     const wait = plan.create > 0 ? memory.failing.wait(now) : 0;
     return wait > 0 ? Math.min(wait, plan.againMs ?? wait) : plan.againMs;
+  }
+
+  /**
+   * Runners that outlived their database remember attempts which it does not know: they would take new attempts of the
+   * same number for repeats, and not run them. Creation times are whole seconds.
+   */
+  async #removeOutlived(pool: PoolObject, memory: Memory): Promise<void> {
+    const restored = await this.#p.restoredAt();
+    if (restored === undefined) return;
+    const outlived = this.#p.pods(pool.namespace, pool.name).filter((pod) => !leaving(pod) && pod.createdAt < Math.floor(restored / 1_000) * 1_000 && !memory.removed.has(pod.uid));
+    for (const pod of outlived) {
+      memory.removed.add(pod.uid);
+      await this.#p.port.deletePod(pool.namespace, pod.name, pod.uid);
+    }
   }
 
   /** A runner pod ends when it drains, after its one node, or because something is wrong: nobody needs it any more. */

@@ -2,7 +2,7 @@ import { redispatch } from '../../engine/index.ts';
 import { fetchSchema, type FetchMessage, type FetchReply } from '../../platform/messages/payloads.ts';
 import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
-import type { LiveRun } from './live-run.ts';
+import { rests, type LiveRun } from './live-run.ts';
 import type { AttemptSecrets } from './secrets.ts';
 
 /** What answering a fetch needs of the rest of the room. */
@@ -26,6 +26,7 @@ export function takeFetch(parts: FetchParts, subject: string, payload: Uint8Arra
     return refused('not your attempt');
   }
   const live = parts.live(message.run);
+  if (live !== undefined && rests(live)) return refused('this run waits for a person');
   return live === undefined ? refused('this run has ended') : answer(parts, live, message, subject);
 }
 

@@ -1,3 +1,5 @@
+import { advance, createRun } from '../../engine/index.ts';
+import { compiled, META, script } from '../../engine/test-kit.ts';
 import { ManualClock } from '../../platform/clock/manual.ts';
 import type { RunPhase } from '../../crds/workflow-run.ts';
 import { workflowSpecSchema } from '../../crds/workflow.ts';
@@ -5,6 +7,7 @@ import { workflowRunSpecSchema } from '../../crds/workflow-run.ts';
 import { shardOf } from '../../platform/messages/subjects.ts';
 import { Definitions } from './definitions.ts';
 import { Intake, WORKFLOW_WAIT_MS, type RunCr, type WorkflowCr } from './intake.ts';
+import type { LiveRun } from './live-run.ts';
 import type { Work } from './ports.ts';
 
 const UID = '00000000-0000-4000-8000-000000000001';
@@ -19,9 +22,11 @@ class World {
   readonly projected: string[] = [];
   cr: RunCr | undefined;
   owned = true;
+  live: LiveRun | undefined;
+  restoredAt: number | undefined;
   answer: 'Committed' | 'Retry' = 'Committed';
   readonly intake = new Intake({
-    clock: this.clock, definitions: new Definitions(), owns: () => this.owned, live: () => undefined, cached: () => this.cr,
+    clock: this.clock, definitions: new Definitions(), owns: () => this.owned, live: () => this.live, restoredAt: () => Promise.resolve(this.restoredAt), cached: () => this.cr,
     workflow: (_, name) => Promise.resolve(this.workflows.get(name)), phaseOf: (run) => Promise.resolve(this.phases.get(run)),
     project: (run, _, phase) => { this.projected.push(`${run} ${phase}`); },
     submit: (work) => {
@@ -160,4 +165,87 @@ test('a change that comes after the end asks only for a status that has seen it'
   await world.intake.reconcile(KEY);
   expect(world.projected).toEqual([`${UID} Succeeded`]);
   expect(world.works).toEqual([]);
+});
+
+describe('a database that was restored', () => {
+  /** A run as its owner has it, held or not. */
+  function liveOf(held: boolean): LiveRun {
+    const definition = compiled([script('a')]);
+    const state = createRun(definition, { ...META, id: UID });
+    advance(state, { type: 'Start' }, 1);
+    if (held) advance(state, { type: 'Hold', why: 'old rows' }, 2);
+    return { id: UID, shard: shardOf(UID), meta: META, compiled: definition, state, source: 'cr', version: 1, sends: new Map() };
+  }
+
+  function heldWorld(): World {
+    const world = new World();
+    world.phases.set(UID, 'Running');
+    world.live = liveOf(true);
+    return world;
+  }
+
+  test.each<[string, Partial<RunCr>, number | undefined]>([
+    ['was accepted before, by its status', { phase: 'Running' }, undefined],
+    ['is older than the restore', {}, 10_000_000_000_000],
+  ])('an object without a row that %s is stored and held, not started', async (_, more, restoredAt) => {
+    const world = new World();
+    world.restoredAt = restoredAt;
+    world.show({ ...INLINE, cancel: 'Now' }, more);
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([{ type: 'Hold', why: expect.stringContaining('the database') as string }]);
+    expect(world.works[0]?.create?.live.id).toBe(UID);
+  });
+
+  test('an object that came after the restore is started', async () => {
+    const world = new World();
+    world.restoredAt = 5;
+    world.show(INLINE, { createdAt: 6_000 });
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([{ type: 'Start' }]);
+  });
+
+  test('what the object asked for before it said NeedsReview decides nothing', async () => {
+    const world = heldWorld();
+    world.show({ ...INLINE, suspend: false, cancel: 'Graceful' }, { generation: 3, observedGeneration: 2, phase: 'Running' });
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([]);
+    expect(world.projected).toEqual([`${UID} Running`]);
+  });
+
+  test.each<[string, object, object]>([
+    ['suspend: false', { suspend: false }, { type: 'Resume' }],
+    ['cancel', { cancel: 'Now' }, { type: 'Cancel', mode: 'Now' }],
+  ])('a person decides by %s, whether the controller saw the change or was started after it', async (_, change, event) => {
+    const seen = heldWorld();
+    seen.show(INLINE, { generation: 1, observedGeneration: 1, phase: 'Running', needsReview: true });
+    await seen.intake.reconcile(KEY);
+    seen.show({ ...INLINE, ...change }, { generation: 2, observedGeneration: 1, phase: 'Running', needsReview: true });
+    await seen.intake.reconcile(KEY);
+    expect(seen.events()).toEqual([event]);
+    const later = heldWorld();
+    later.show({ ...INLINE, ...change }, { generation: 2, observedGeneration: 1, phase: 'Running', needsReview: true });
+    await later.intake.reconcile(KEY);
+    expect(later.events()).toEqual([event]);
+  });
+
+  test('to suspend decides nothing; a run whose object was cancelled already is cancelled when it is resumed', async () => {
+    const world = heldWorld();
+    world.show({ ...INLINE, cancel: 'Graceful' }, { generation: 2, observedGeneration: 2, phase: 'Running', needsReview: true });
+    await world.intake.reconcile(KEY);
+    world.show({ ...INLINE, cancel: 'Graceful', suspend: true }, { generation: 3, observedGeneration: 2, phase: 'Running', needsReview: true });
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([]);
+    world.show({ ...INLINE, cancel: 'Graceful', suspend: false }, { generation: 4, observedGeneration: 3, phase: 'Running', needsReview: true });
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([{ type: 'Cancel', mode: 'Graceful' }]);
+  });
+
+  test('a final object of a run that is held can still decide about it', async () => {
+    const world = heldWorld();
+    world.show(INLINE, { generation: 1, observedGeneration: 1, phase: 'Succeeded', needsReview: true });
+    await world.intake.reconcile(KEY);
+    world.show({ ...INLINE, cancel: 'Now' }, { generation: 2, observedGeneration: 1, phase: 'Succeeded', needsReview: true });
+    await world.intake.reconcile(KEY);
+    expect(world.events()).toEqual([{ type: 'Cancel', mode: 'Now' }]);
+  });
 });

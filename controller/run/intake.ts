@@ -8,11 +8,13 @@ import type { Clock } from '../../platform/clock/index.ts';
 import type { Json, NodeError, RunEvent } from '../../engine/types.ts';
 import { shardOf } from '../../platform/messages/subjects.ts';
 import { withSpan } from '../../platform/tracing/index.ts';
+import { doubtful } from './ahead.ts';
 import type { Definitions } from './definitions.ts';
 import { creation, NO_DEFINITION, refusal, type Acceptance } from './new-run.ts';
-import type { CrRef, LiveRun } from './live-run.ts';
+import { rests, type CrRef, type LiveRun } from './live-run.ts';
 import type { Work } from './ports.ts';
 import type { Settled } from './draft.ts';
+import { decision, seenOf, wishes, type Seen } from './steering.ts';
 
 /** A WorkflowRun as the cache holds it, parsed; `problems` when it cannot be. */
 export interface RunCr {
@@ -25,6 +27,8 @@ export interface RunCr {
   readonly problem?: string;
   readonly phase?: RunPhase | undefined;
   readonly observedGeneration?: number | undefined;
+  /** Its status says that it waits for a person. */
+  readonly needsReview?: boolean;
 }
 
 /** A Workflow as the API server has it now. */
@@ -45,6 +49,8 @@ export interface IntakeParts {
   readonly workflow: (namespace: string, name: string) => Promise<WorkflowCr | undefined>;
   /** Phase of a run's row, wherever it is. */
   readonly phaseOf: (run: string) => Promise<RunPhase | undefined>;
+  /** When this database was last restored, epoch milliseconds; undefined when it never was. */
+  readonly restoredAt: () => Promise<number | undefined>;
   readonly project: (run: string, cr: CrRef, phase: RunPhase) => void;
 }
 
@@ -53,12 +59,6 @@ export type Outcome = 'done' | { readonly afterMs: number; readonly reason: stri
 
 /** A run whose workflow does not exist (yet) waits so long: manifests of one commit arrive in any order. */
 export const WORKFLOW_WAIT_MS = 60_000;
-
-interface Seen {
-  readonly generation: number;
-  readonly suspend: boolean;
-  readonly cancel: string | undefined;
-}
 
 /** Turns WorkflowRun objects into runs and their changes into events. The run's id is the object's uid. */
 export class Intake {
@@ -75,15 +75,18 @@ export class Intake {
   async reconcile(key: string): Promise<Outcome> {
     const cr = this.#p.cached(key);
     if (cr === undefined || !this.#p.owns(shardOf(cr.uid))) return 'done';
-    if (cr.phase !== undefined && FINAL_PHASES.includes(cr.phase)) {
+    const live = this.#p.live(cr.uid);
+    // A final object of a run that lives outlived its database: a person may still decide about the run through it.
+    if (cr.phase !== undefined && FINAL_PHASES.includes(cr.phase) && live === undefined) {
       if (cr.generation !== cr.observedGeneration) this.#p.project(cr.uid, ref(cr), cr.phase);
       return 'done';
     }
     const phase = await this.#p.phaseOf(cr.uid);
     if (phase === undefined) return withSpan('rambo.run.accept', undefined, { run: cr.uid, namespace: cr.namespace }, (traceparent) => this.#accept(key, cr, traceparent));
-    const steered = await this.#steer(cr);
+    const held = live !== undefined && rests(live);
+    const steered = await this.#steer(cr, held);
     if (steered !== undefined) return steered;
-    if (phase !== cr.phase || cr.generation !== cr.observedGeneration) this.#p.project(cr.uid, ref(cr), phase);
+    if (phase !== cr.phase || cr.generation !== cr.observedGeneration || held !== (cr.needsReview ?? false)) this.#p.project(cr.uid, ref(cr), phase);
     return 'done';
   }
 
@@ -116,11 +119,12 @@ export class Intake {
     const definition = await this.#p.definitions.get(bytes);
     const refused = refusal(definition, json(spec.input));
     if (refused !== undefined || !definition.ok) return this.#refuse(cr, bytes, refused ?? invalid('the workflow is invalid'), spec);
-    const accepted = { ...acceptance(cr, bytes, spec), priority: spec.priority ?? workflow.spec.priority ?? 0, workflowLabels: workflow.labels, ...(traceparent === undefined ? {} : { traceparent }) };
+    const hold = doubtful(cr, await this.#p.restoredAt());
+    const accepted = { ...acceptance(cr, bytes, spec), ...(hold === undefined ? {} : { hold }), priority: spec.priority ?? workflow.spec.priority ?? 0, workflowLabels: workflow.labels, ...(traceparent === undefined ? {} : { traceparent }) };
     const settled = await this.#create({ ...accepted, suspended: spec.suspend === true || workflow.spec.suspend === true }, definition.compiled, undefined);
     if (settled.status === 'Retry') return { afterMs: 200, reason: settled.message };
     this.#remember(cr);
-    if (spec.cancel !== undefined) await this.#submit(cr.uid, { type: 'Cancel', mode: spec.cancel });
+    if (spec.cancel !== undefined && hold === undefined) await this.#submit(cr.uid, { type: 'Cancel', mode: spec.cancel });
     return 'done';
   }
 
@@ -154,20 +158,15 @@ export class Intake {
     });
   }
 
-  /** `suspend` and `cancel` act when their value changes. After a restart the observed generation tells whether they did. */
-  async #steer(cr: RunCr): Promise<Outcome | undefined> {
-    const spec = cr.spec;
+  /** After a restart the observed generation tells whether the spec was heeded. */
+  async #steer(cr: RunCr, held: boolean): Promise<Outcome | undefined> {
     const seen = this.#seen.get(cr.uid);
-    if (spec === undefined || seen?.generation === cr.generation) return undefined;
+    if (cr.spec === undefined || seen?.generation === cr.generation) return undefined;
     if (seen === undefined && cr.observedGeneration === cr.generation) {
       this.#remember(cr);
       return undefined;
     }
-    const suspend = spec.suspend === true;
-    const events: RunEvent[] = [];
-    if (seen === undefined ? suspend : suspend !== seen.suspend) events.push({ type: suspend ? 'Suspend' : 'Resume' });
-    if (spec.cancel !== undefined && spec.cancel !== seen?.cancel) events.push({ type: 'Cancel', mode: spec.cancel });
-    for (const event of events) {
+    for (const event of held ? decision(cr, seen) : wishes(cr, seen)) {
       const settled = await this.#submit(cr.uid, event);
       if (settled.status === 'Retry') return { afterMs: 200, reason: settled.message };
     }
@@ -176,7 +175,7 @@ export class Intake {
   }
 
   #remember(cr: RunCr): void {
-    this.#seen.set(cr.uid, { generation: cr.generation, suspend: cr.spec?.suspend === true, cancel: cr.spec?.cancel });
+    this.#seen.set(cr.uid, seenOf(cr));
   }
 
   #submit(run: string, event: RunEvent): Promise<Settled> {

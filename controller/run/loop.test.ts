@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createRun, advance } from '../../engine/index.ts';
+import { createRun, advance, runRow } from '../../engine/index.ts';
 import { compiled, META, script } from '../../engine/test-kit.ts';
 import type { RunEvent } from '../../engine/types.ts';
 import { ManualClock } from '../../platform/clock/manual.ts';
@@ -33,10 +33,10 @@ function world() {
   const dispatcher = new Dispatcher(leases, () => 100);
   const submit = (work: Work): void => { loop.submit(work); };
   const wheel = new TimerWheel(clock, (run, timer) => { submit({ run, event: { type: 'Timer', timer } }); });
-  const runs = new LiveRuns(wheel, leases, dispatcher);
+  const runs = new LiveRuns(wheel, leases, dispatcher, (run) => { submit({ run, event: { type: 'Hold', why: 'old rows' } }); });
   const w = {
     outcomes: [] as Outcome[], commits: [] as { runs: string[]; published: readonly string[] }[], sent: [] as string[], lost: [] as number[], again: [] as string[], outbox: [] as OutboxRow[],
-    owned: (_shard: number): boolean => true, loads: 0, readable: true, stored: new Set<string>(), ended: new Set<string>(),
+    owned: (_shard: number): boolean => true, read: undefined as (() => LiveRun) | undefined, loads: 0, readable: true, failures: [] as string[], stored: new Set<string>(), ended: new Set<string>(),
     /** Whether a commit is under way: nothing may leave then. */
     committing: false, early: [] as string[],
   };
@@ -45,7 +45,7 @@ function world() {
     w.sent.push(what);
   };
   const loop = new RunLoop({
-    clock, leases, dispatcher, wheel, runs, metrics: { batch: () => undefined, advance: () => undefined }, owns: (shard) => w.owned(shard), shardOf: (run) => Number(run.slice(-1)),
+    clock, leases, dispatcher, wheel, runs, metrics: { batch: () => undefined, advance: () => undefined, failed: (reason) => { w.failures.push(reason); } }, owns: (shard) => w.owned(shard), shardOf: (run) => Number(run.slice(-1)),
     sendAgain: (row) => { w.again.push(row.id); }, lost: (shards) => { w.lost.push(...shards); }, log: { warn: () => undefined, error: () => undefined },
     persistence: {
       persist: async (drafts, published) => {
@@ -64,6 +64,7 @@ function world() {
         w.loads++;
         if (!w.readable) return Promise.reject(new UnavailableError('Postgres'));
         return Promise.resolve(ids.filter((id) => w.stored.has(id) && !w.ended.has(id)).map((id) => {
+          if (w.read !== undefined) return w.read();
           const live = liveRun(id);
           advance(live.state, { type: 'Start' }, clock.now());
           return live;
@@ -95,7 +96,7 @@ function world() {
   /** Until nothing moves any more. */
   const quiet = async (): Promise<void> => { for (let i = 0; i < 12; i++) await turn(); };
   const of = (name: string): readonly string[] => (settled.get(name) ?? []).map((value) => value.status);
-  return { w, clock, loop, runs, settled, start, event, quiet, of, note };
+  return { w, clock, loop, runs, leases, settled, start, event, quiet, of, note };
 }
 
 const succeeded = (node: string, attempt = 1): RunEvent => ({ type: 'Succeeded', node, item: -1, attempt, output: 1 });
@@ -147,7 +148,7 @@ test.each<[Outcome, boolean]>([['fails', false], ['answer lost', true]])('a comm
   x.start('run-1');
   await x.quiet();
   expect(x.of('start run-1')).toEqual(['Retry']);
-  expect([x.w.sent, x.runs.size]).toEqual([[], 0]);
+  expect([x.w.sent, x.runs.size, x.w.failures]).toEqual([[], 0, ['unavailable']]);
   x.clock.advance(250);
   await x.quiet();
   expect(x.runs.get('run-1') !== undefined).toBe(stored);
@@ -190,7 +191,7 @@ test('a batch of a shard that moved is nobody\'s: all are told that it moved, th
   x.start('run-2');
   await x.quiet();
   expect(x.settled.get('start run-1')?.[0]).toMatchObject({ status: 'Retry', moved: true });
-  expect([x.w.sent, x.w.lost]).toEqual([[], [1]]);
+  expect([x.w.sent, x.w.lost, x.w.failures]).toEqual([[], [1], ['fenced', 'fenced']]);
 });
 
 test('one run that changed meanwhile, one that cannot be written: the others of the batch are not touched', async () => {
@@ -200,6 +201,7 @@ test('one run that changed meanwhile, one that cannot be written: the others of 
   await x.quiet();
   expect([x.of('start run-1'), x.of('start run-2'), x.of('start run-3')]).toEqual([['Retry'], ['Poisoned'], ['Committed']]);
   expect(x.w.sent.filter((what) => what.startsWith('dispatch'))).toEqual(['dispatch run-3/a']);
+  expect(x.w.failures).toEqual(['conflict', 'poison']);
 });
 
 test('an event of a run nobody knows, of one that is elsewhere, of one that cannot be read', async () => {
@@ -266,3 +268,74 @@ test('property: whatever the database does, everyone is answered exactly once, n
     }
   }), { numRuns: 60 });
 }, 60_000);
+
+describe('a run that waits for a person', () => {
+  test('hears no result, sends nothing again, and gets its lease back with the decision', async () => {
+    const x = world();
+    x.start('run-1');
+    await x.quiet();
+    x.event('run-1', { type: 'Hold', why: 'old rows' }, 'hold');
+    await x.quiet();
+    expect(x.of('hold')).toEqual(['Committed']);
+    expect(x.leases.size).toBe(0);
+    const before = x.w.sent.length;
+    x.event('run-1', succeeded('a'), 'result');
+    x.loop.requestResend('run-1', 'a', -1, 1);
+    await x.quiet();
+    expect(x.of('result')).toEqual(['Unchanged']);
+    expect(x.w.sent).toHaveLength(before);
+    x.event('run-1', { type: 'Resume' }, 'resume');
+    await x.quiet();
+    expect(x.of('resume')).toEqual(['Committed']);
+    expect(x.leases.get('run-1', 'a', -1)).toMatchObject({ attempt: 1 });
+    x.event('run-1', succeeded('a'), 'late');
+    await x.quiet();
+    expect(x.w.sent).toContain('dispatch run-1/b');
+  });
+
+  test('whose rows were found to be old is held before anything else, and durably, whatever becomes of the first commit', async () => {
+    const x = world();
+    const old = (): LiveRun => {
+      const live = liveRun('run-1');
+      advance(live.state, { type: 'Start' }, 1);
+      return Object.assign(live, { suspect: 'its object says more' });
+    };
+    x.w.stored.add('run-1');
+    x.w.read = old;
+    x.w.outcomes.push('fails');
+    x.runs.restore(old());
+    expect(x.leases.size).toBe(0);
+    await x.quiet();
+    expect(x.w.commits).toEqual([]);
+    x.clock.advance(250);
+    await x.quiet();
+    expect(x.w.commits.map((commit) => commit.runs)).toEqual([['run-1']]);
+    const held = x.runs.get('run-1');
+    expect(held === undefined ? undefined : runRow(held.state)).toMatchObject({ review: 'its object says more' });
+    expect(x.w.sent.filter((what) => what.startsWith('dispatch'))).toEqual([]);
+  });
+
+  test('that is cancelled ends in the commit that hears it', async () => {
+    const x = world();
+    x.start('run-1');
+    await x.quiet();
+    x.event('run-1', { type: 'Hold', why: 'old rows' }, 'hold');
+    await x.quiet();
+    x.event('run-1', { type: 'Cancel', mode: 'Now' }, 'cancel');
+    await x.quiet();
+    expect(x.w.sent).toContain('finished run-1');
+    expect([x.leases.size, x.runs.size]).toEqual([0, 0]);
+  });
+
+  test('what the status may say is what was committed, not what is on its way', async () => {
+    const x = world();
+    const live = Object.assign(liveRun('run-1'), { cr: { namespace: 'n', name: 'r', uid: 'run-1' } });
+    x.loop.submit({ run: 'run-1', event: { type: 'Start' }, create: { live, record: RECORD } });
+    await x.quiet();
+    x.event('run-1', succeeded('a'), 'a');
+    while (!x.w.committing) await turn();
+    expect(live.shown).toMatchObject({ counts: { done: 0 } });
+    await x.quiet();
+    expect(live.shown).toMatchObject({ counts: { done: 1 } });
+  });
+});

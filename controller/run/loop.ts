@@ -1,4 +1,4 @@
-import { advance, attemptInFlight, nodeRow, runRow } from '../../engine/index.ts';
+import { advance, attemptInFlight, isDecision, nodeRow, runRow } from '../../engine/index.ts';
 import { nextTurn, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { Command, NodeRow } from '../../engine/types.ts';
@@ -6,8 +6,9 @@ import type { OutboxRow } from '../../prisma/store/types.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { Draft, type OutboxEntry, type Settled } from './draft.ts';
 import { placeKey, type Leases } from './leases.ts';
-import type { LiveRun } from './live-run.ts';
+import { rests, type LiveRun } from './live-run.ts';
 import { isFinal, type LiveRuns } from './live-runs.ts';
+import { shownOf } from './shown.ts';
 import type { AfterCommit, PersistResult, RunPersistence, Work } from './ports.ts';
 import type { TimerWheel } from './wheel.ts';
 
@@ -28,6 +29,8 @@ interface Doubtful {
 export interface LoopMetrics {
   batch(events: number, runs: number, seconds: number): void;
   advance(seconds: number): void;
+  /** A commit, or the part of one run in it, was not written. */
+  failed(reason: 'unavailable' | 'fenced' | 'conflict' | 'poison'): void;
 }
 
 /** What the loop is made of. */
@@ -135,7 +138,7 @@ export class RunLoop {
         await this.#under;
       } catch (error) {
         // Only a bug comes here: expected failures are settled inside. Nobody may wait for an answer for ever.
-        this.#p.log.error({ err: errorMessage(error) }, 'run loop round failed');
+        this.#p.log.error({ err: error }, 'run loop round failed');
         for (const work of works) this.#postpone(work, 'internal error');
       }
     }
@@ -216,16 +219,28 @@ export class RunLoop {
       work.settle?.(this.#p.owns(this.#p.shardOf(work.run)) ? { status: 'Unknown' } : { status: 'Retry', message: 'not the owner of this run', moved: true });
       return;
     }
+    this.#heed(draft, work);
     const before = this.#p.clock.monotonic();
     const step = advance(draft.live.state, work.event, this.#p.clock.now());
     this.#p.metrics.advance((this.#p.clock.monotonic() - before) / 1_000);
     const changed = draft.add(step) || work.create !== undefined;
+    if (work.event.type === 'Hold') this.#p.runs.rest(draft.live);
     for (const command of step.commands) this.#before(draft, command);
     this.#closeLeases(draft, step.nodes);
     if (work.settle === undefined) return;
     if (changed) draft.settles.push(work.settle);
     else if (draft.dirty) draft.settles.push((settled) => work.settle?.(settled.status === 'Committed' ? { status: 'Unchanged' } : settled));
     else work.settle({ status: 'Unchanged' });
+  }
+
+  /** A run whose rows are in doubt is held before anything else; one that was held gets its timers and leases back for a decision. */
+  #heed(draft: Draft, { event }: Work): void {
+    const { live } = draft;
+    if (live.suspect !== undefined) {
+      draft.add(advance(live.state, { type: 'Hold', why: live.suspect }, this.#p.clock.now()));
+      delete live.suspect;
+    }
+    if (rests(live) && isDecision(event)) this.#p.runs.wake(live);
   }
 
   #draftFor(work: Work, drafts: Map<string, Draft>): Draft | undefined {
@@ -280,7 +295,7 @@ export class RunLoop {
     this.#resends = [];
     for (const { run, node, item, attempt } of resends) {
       const live = this.#p.runs.get(run);
-      const row = live === undefined ? undefined : nodeRow(live.state, node, item);
+      const row = live === undefined || rests(live) ? undefined : nodeRow(live.state, node, item);
       if (live !== undefined && row?.status === 'Queued' && row.attempt === attempt) this.#sendRow(live, row, drafts);
     }
   }
@@ -311,6 +326,7 @@ export class RunLoop {
       this.#settleAll(drafts, result);
     } catch (error) {
       this.#published.push(...published);
+      this.#p.metrics.failed('unavailable');
       this.#p.log.warn({ err: errorMessage(error), runs: drafts.length }, 'commit failed; the runs are read again');
       for (const draft of drafts) this.#forget(draft, { status: 'Retry', message: 'the database is not available' });
     }
@@ -321,12 +337,17 @@ export class RunLoop {
     const conflicts = new Set(result.conflicts);
     for (const draft of drafts) {
       const poison = result.poisoned.get(draft.live.id);
-      if (lost.size > 0) this.#forget(draft, { status: 'Retry', message: 'the shard of this run moved', moved: true });
-      else if (poison !== undefined) this.#forget(draft, { status: 'Poisoned', message: poison });
-      else if (conflicts.has(draft.live.id)) this.#forget(draft, { status: 'Retry', message: 'the run changed meanwhile' });
+      if (lost.size > 0) this.#leftOut(draft, 'fenced', { status: 'Retry', message: 'the shard of this run moved', moved: true });
+      else if (poison !== undefined) this.#leftOut(draft, 'poison', { status: 'Poisoned', message: poison });
+      else if (conflicts.has(draft.live.id)) this.#leftOut(draft, 'conflict', { status: 'Retry', message: 'the run changed meanwhile' });
       else this.#committed(draft, result.outboxIds.get(draft.live.id) ?? []);
     }
     if (lost.size > 0) this.#p.lost([...lost]);
+  }
+
+  #leftOut(draft: Draft, reason: Parameters<LoopMetrics['failed']>[0], settled: Settled): void {
+    this.#p.metrics.failed(reason);
+    this.#forget(draft, settled);
   }
 
   /** Memory ran ahead of a commit that did not happen: the rows are the truth, so the run is read again when next asked for. */
@@ -368,6 +389,7 @@ export class RunLoop {
   #committed(draft: Draft, outboxIds: readonly string[]): void {
     const { live } = draft;
     live.version++;
+    if (live.cr !== undefined) live.shown = shownOf(live.state);
     draft.settle({ status: 'Committed', version: live.version });
     for (const [i, entry] of draft.outbox.entries()) this.#send(live, entry, outboxIds[i]);
     for (const command of draft.commands) this.#effect(live, command);

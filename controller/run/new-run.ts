@@ -25,6 +25,8 @@ export interface Acceptance {
   readonly input: Json;
   readonly priority: number;
   readonly suspended: boolean;
+  /** Why it waits for a person before it starts: it may have run already. */
+  readonly hold?: string;
   readonly idempotency?: { readonly key: string; readonly bodyHash: string };
   readonly traceparent?: string;
 }
@@ -42,9 +44,9 @@ export function refusal(definition: Definition, input: Json): NodeError | undefi
 /** The works that make a run exist: its creation with Start, or with Reject when it is refused; Suspend before Start. */
 export function creation(accepted: Acceptance, compiled: Compiled, refused: NodeError | undefined, settle: Work['settle']): readonly Work[] {
   const create = { live: newLive(accepted, compiled), record: record(accepted) };
-  const first: RunEvent = refused === undefined ? { type: 'Start' } : { type: 'Reject', error: refused };
+  const first: RunEvent = refused !== undefined ? { type: 'Reject', error: refused } : accepted.hold === undefined ? { type: 'Start' } : { type: 'Hold', why: accepted.hold };
   const told = settle === undefined ? {} : { settle };
-  if (!accepted.suspended || refused !== undefined) return [{ run: accepted.id, event: first, create, ...told }];
+  if (!accepted.suspended || refused !== undefined || accepted.hold !== undefined) return [{ run: accepted.id, event: first, create, ...told }];
   return [{ run: accepted.id, event: { type: 'Suspend' }, create }, { run: accepted.id, event: first, ...told }];
 }
 

@@ -16,6 +16,9 @@ export interface StoreFunctions {
   loadOutbox(shards: readonly number[]): Promise<readonly OutboxRow[]>;
 }
 
+/** Why a run that was read must not go on by itself, because its object says more than its row; undefined when it may. */
+export type Suspicion = (run: LoadedRun['run']) => string | undefined;
+
 /** Writes and reads runs through `prisma/store`, fenced by the epochs of this replica's shards. */
 export function runPersistence(parts: {
   readonly store: StoreFunctions;
@@ -23,6 +26,7 @@ export function runPersistence(parts: {
   readonly epoch: (shard: number) => bigint | undefined;
   readonly clock: Clock;
   readonly definitions: Definitions;
+  readonly suspicion: Suspicion;
   readonly log: { error(facts: object, message: string): void };
 }): RunPersistence {
   return {
@@ -58,10 +62,14 @@ async function persist(parts: Parts, drafts: readonly Draft[], published: readon
 }
 
 /** A run whose stored definition no longer compiles stays where it is and says so: it is ours to mend, not the user's to lose. */
-export async function restore(parts: Pick<Parts, 'definitions' | 'log'>, loaded: LoadedRun): Promise<LiveRun | undefined> {
+export async function restore(parts: Pick<Parts, 'definitions' | 'suspicion' | 'log'>, loaded: LoadedRun): Promise<LiveRun | undefined> {
   if (FINAL_PHASES.includes(loaded.run.phase)) return undefined;
   const definition = await parts.definitions.get(loaded.definition);
-  if (definition.ok) return fromRows(loaded, definition.compiled);
+  if (definition.ok) {
+    const live = fromRows(loaded, definition.compiled);
+    const suspect = loaded.run.review === null ? parts.suspicion(loaded.run) : undefined;
+    return suspect === undefined ? live : Object.assign(live, { suspect });
+  }
   parts.log.error({ run: loaded.run.id, problems: definition.problems.slice(0, 3) }, 'the stored definition of a live run does not compile');
   return undefined;
 }

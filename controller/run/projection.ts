@@ -1,3 +1,4 @@
+import { REASONS } from '../../crds/conditions.ts';
 import { LIMITS } from '../../crds/names.ts';
 import type { Condition } from '../../crds/parts.ts';
 import type { RunPhase, WorkflowRunStatus } from '../../crds/workflow-run.ts';
@@ -37,7 +38,7 @@ export function projectStatus(input: ProjectionInput): WorkflowRunStatus {
     counts: countsByStatus(counts),
     ...(failures.length === 0 ? {} : { failures }),
     ...outputs(input.runId, row.outputs),
-    conditions: conditions(input, failures),
+    conditions: row.review === undefined ? conditions(input, failures) : reviewConditions(input, row.review),
   };
 }
 
@@ -87,6 +88,33 @@ function conditions(input: ProjectionInput, failures: readonly FailureSummary[])
     condition(input, 'Completed', final, reason, ended),
     condition(input, 'Stalled', stalled, stalled ? reason : 'NotStalled', stalled ? ended : 'the run is not stalled'),
   ];
+}
+
+/** The way out, in every message of a run that waits for a person. */
+const DECIDE = 'resume it (spec.suspend: false) to run again what the database does not know to have ended, or cancel it (spec.cancel)';
+
+function reviewConditions(input: ProjectionInput, why: string): Condition[] {
+  const reason = REASONS.needsReview;
+  return [
+    condition(input, 'Accepted', true, 'Accepted', 'the run has a row of its own'),
+    condition(input, 'Reconciling', false, reason, 'the run waits for a person'),
+    condition(input, 'Completed', false, reason, 'the run has not ended'),
+    condition(input, 'Stalled', true, reason, `${why}; ${DECIDE}`),
+  ];
+}
+
+/**
+ * What a run that lives changes in an object that has ended, which outlived its database: only whether it waits for a
+ * person. Phase and outputs stay as they are. Undefined when nothing has to change.
+ */
+export function projectReview(input: ProjectionInput): WorkflowRunStatus | undefined {
+  const { review } = input.row;
+  const before = input.conditions.find((c) => c.type === 'Stalled');
+  if (review === undefined && before?.reason !== REASONS.needsReview) return undefined;
+  const stalled = review === undefined
+    ? condition(input, 'Stalled', false, 'NotStalled', 'a person has decided about the run that the restored database still had')
+    : condition(input, 'Stalled', true, REASONS.needsReview, `${review}; ${DECIDE}`);
+  return { observedGeneration: input.generation, conditions: [...input.conditions.filter((c) => c.type !== 'Stalled'), stalled] };
 }
 
 function condition(input: ProjectionInput, type: string, on: boolean, reason: string, message: string): Condition {

@@ -108,3 +108,16 @@ test('a cancel reaches the pool, and the pod where there is one', () => {
   expect(JSON.parse(w.told[0]?.split(' ')[1] ?? '')).toEqual({ v: 1, attempts: [{ run: META.id, node: 'warm', item: -1, attempt: 1, graceMs: 500 }] });
   expect(w.cancelled).toEqual(['team-a own 2 0', 'team-a box 1 0']);
 });
+
+test('the age of the outbox is that of the oldest dispatch that has not left', async () => {
+  const { w, relay, send, pass } = world();
+  expect(relay.oldestMs).toBe(0);
+  w.failures = 1;
+  send('warm');
+  await pass(70);
+  expect([relay.pending, relay.oldestMs]).toEqual([1, 70]);
+  await pass(30);
+  expect(relay.oldestMs).toBe(100);
+  await pass(200);
+  expect([relay.pending, relay.oldestMs]).toEqual([0, 0]);
+});

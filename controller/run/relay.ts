@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
 import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
 import type { LiveRun } from './live-run.ts';
 import type { AttemptPods } from './pods.ts';
@@ -45,20 +46,28 @@ const RETRY_MS = [100, 200, 500, 1_000, 2_000];
  */
 export class Relay {
   readonly #p: RelayParts;
-  #pending = 0;
+  /** Since when each is on its way, the oldest first. */
+  readonly #leaving = new Set<{ readonly since: number }>();
 
   constructor(parts: RelayParts) {
     this.#p = parts;
   }
 
   /** Dispatches that have not certainly left. */
-  get pending(): number { return this.#pending; }
+  get pending(): number { return this.#leaving.size; }
+
+  /** How long the oldest of them has been on its way; 0 without any. */
+  get oldestMs(): number {
+    const [oldest] = this.#leaving;
+    return oldest === undefined ? 0 : this.#p.clock.monotonic() - oldest.since;
+  }
 
   /** Sends one; `done` is called once it has left, or has become pointless. */
   send(out: Outgoing, done: () => void): void {
-    this.#pending++;
+    const leaving = { since: this.#p.clock.monotonic() };
+    this.#leaving.add(leaving);
     void this.#attempt(out, 0).then((finished) => {
-      this.#pending--;
+      this.#leaving.delete(leaving);
       if (finished) done();
     });
   }
@@ -80,8 +89,10 @@ export class Relay {
 
   /** Resolves to whether its outbox row may go: it has left, or is pointless; not where the run has another owner now. */
   async #attempt(out: Outgoing, tries: number): Promise<boolean> {
+    const { live: { id: run, traceparent }, node, item, attempt } = out;
     try {
-      await this.#once(out);
+      // Most runs are not traced: they pay for no span.
+      await (traceparent === undefined ? this.#once(out) : withSpan('rambo.dispatch', traceparent, { run, node, item, attempt }, () => this.#once(out)));
       return true;
     } catch (error) {
       if (tries > 3) this.#p.log.warn({ run: out.live.id, node: out.node, item: out.item, attempt: out.attempt, err: errorMessage(error) }, 'a dispatch has not left yet');

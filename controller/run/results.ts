@@ -1,6 +1,7 @@
 import { LIMITS } from '../../crds/names.ts';
 import type { Json, RunEvent } from '../../engine/types.ts';
 import { resultSchema, type ResultMessage, type ResultReply } from '../../platform/messages/payloads.ts';
+import { withSpan } from '../../platform/tracing/index.ts';
 import type { Settled } from './draft.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
 import { firstSign, type Leases } from './leases.ts';
@@ -36,9 +37,12 @@ export function takeResult(parts: ResultParts, subject: string, payload: Uint8Ar
     const waited = firstSign(lease, message.startedAt);
     if (waited !== undefined) parts.dispatched(waited);
   }
-  return new Promise((resolve) => {
+  const recorded = (): Promise<ResultReply> => new Promise((resolve) => {
     parts.submit({ run: message.run, event: resultEvent(message), settle: (settled) => { resolve(resultReply(settled, parts, subject, payload)); } });
   });
+  const { run, node, item, attempt, traceparent } = message;
+  // Most runs are not traced: they pay for no span.
+  return traceparent === undefined ? recorded() : withSpan('rambo.result', traceparent, { run, node, item, attempt }, recorded);
 }
 
 /** The secret proves the dispatch; the subject proves the pool. A run of another namespace is not this pool's business. */

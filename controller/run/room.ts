@@ -15,11 +15,11 @@ import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
 import { Leases, placeKey } from './leases.ts';
-import type { LiveRun } from './live-run.ts';
+import { rests, type LiveRun } from './live-run.ts';
 import { LiveRuns } from './live-runs.ts';
 import type { LogStore } from './log-files.ts';
 import { RunLoop, type LoopMetrics } from './loop.ts';
-import { runPersistence, type StoreFunctions } from './persistence.ts';
+import { runPersistence, type StoreFunctions, type Suspicion } from './persistence.ts';
 import type { RunPersistence } from './ports.ts';
 import { takeFetch, type FetchParts } from './fetch.ts';
 import { AttemptPods, type PodPort, type RunnerSpecOf } from './pods.ts';
@@ -68,6 +68,7 @@ export interface RoomParts {
   readonly podOwner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly runnerSpec: RunnerSpecOf;
   readonly httpAllow: HttpAllow;
+  readonly suspicion: Suspicion;
   readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists' | 'watched'>;
   readonly observer: RunObserver;
   readonly metrics: LoopMetrics;
@@ -106,13 +107,14 @@ export class RunRoom {
     this.#wheel = new TimerWheel(parts.clock, (run, timer) => { submit({ run, event: { type: 'Timer', timer } }); });
     this.leases = new Leases(parts.clock);
     this.dispatcher = new Dispatcher(this.leases, parts.capacity);
-    this.runs = new LiveRuns(this.#wheel, this.leases, this.dispatcher);
+    this.runs = new LiveRuns(this.#wheel, this.leases, this.dispatcher, (run) => { this.#hold(run); });
     this.shards = new ShardKeeper({
       store: parts.shardStore, listener: this, clock: parts.clock, owner: parts.owner, log: parts.log,
       notify: () => { parts.bus.publish(REPLICAS_SUBJECT, json({ v: 1 })); },
     });
     this.#persistence = runPersistence({
-      store: parts.store, owner: parts.owner, epoch: (shard) => this.shards.epoch(shard), clock: parts.clock, definitions: this.definitions, log: parts.log,
+      store: parts.store, owner: parts.owner, epoch: (shard) => this.shards.epoch(shard), clock: parts.clock, definitions: this.definitions,
+      suspicion: parts.suspicion, log: parts.log,
     });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
@@ -138,7 +140,7 @@ export class RunRoom {
       clock: parts.clock, leases: this.leases, submit, log: parts.log, progress: (ns, pool) => parts.bus.progress(ns, pool), stream: () => this.#stream,
       resend: (run, node, item, attempt) => { this.resend(run, node, item, attempt); },
     });
-    this.#takeover = new Takeover({ store: parts.store, runs: this.runs, relay: this.relay, loop: this.loop, definitions: this.definitions, log: parts.log });
+    this.#takeover = new Takeover({ store: parts.store, runs: this.runs, relay: this.relay, loop: this.loop, definitions: this.definitions, suspicion: parts.suspicion, log: parts.log });
   }
 
   /** Takes shards, loads their runs, and begins to listen. */
@@ -194,6 +196,20 @@ export class RunRoom {
   /** Cancels a run; used when its object vanished. */
   cancel(run: string, mode: CancelMode): void {
     this.loop.submit({ run, event: { type: 'Cancel', mode } });
+  }
+
+  /** Its object says more than its rows: makes that durable. Until it is, the run rests all the same. */
+  #hold(run: string): void {
+    const why = this.runs.get(run)?.suspect ?? '';
+    this.#p.log.warn({ run, reason: why }, 'a run waits for a person: the database is older than its object');
+    this.loop.submit({ run, event: { type: 'Hold', why } });
+  }
+
+  /** Live runs that wait for a person, for metrics. */
+  get held(): number {
+    let n = 0;
+    for (const live of this.runs.values()) if (rests(live)) n++;
+    return n;
   }
 
   /** ShardListener: load the runs of new shards, then listen for them. */

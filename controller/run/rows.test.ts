@@ -78,7 +78,7 @@ function view(live: LiveRun): object {
   };
 }
 
-type Choice = { readonly kind: 'ok' | 'fail' | 'infra' | 'timer' | 'suspend' | 'resume' | 'cancel' | 'take'; readonly pick: number; readonly wait: number };
+type Choice = { readonly kind: 'ok' | 'fail' | 'infra' | 'timer' | 'suspend' | 'resume' | 'cancel' | 'take' | 'hold'; readonly pick: number; readonly wait: number };
 
 /** Turns a choice into an event that makes sense now, if there is one. */
 function eventOf(world: World, { kind, pick }: Choice): RunEvent | undefined {
@@ -88,6 +88,7 @@ function eventOf(world: World, { kind, pick }: Choice): RunEvent | undefined {
   const timer = timers[pick % Math.max(1, timers.length)];
   if (kind === 'suspend') return { type: 'Suspend' };
   if (kind === 'resume') return { type: 'Resume' };
+  if (kind === 'hold') return pick % 5 === 0 ? { type: 'Hold', why: 'old rows' } : undefined;
   if (kind === 'cancel') return pick % 5 === 0 ? { type: 'Cancel', mode: 'Graceful' } : undefined;
   if (kind === 'timer') {
     if (timer === undefined) return undefined;
@@ -101,7 +102,7 @@ function eventOf(world: World, { kind, pick }: Choice): RunEvent | undefined {
   return { type: 'Failed', ...place, error: { class: kind === 'fail' ? 'User' : 'Infra', reason: 'No', message: 'no' } };
 }
 
-const choice = fc.record<Choice>({ kind: fc.constantFrom('ok', 'ok', 'ok', 'fail', 'infra', 'timer', 'timer', 'suspend', 'resume', 'cancel', 'take'), pick: fc.nat(50), wait: fc.nat(500) });
+const choice = fc.record<Choice>({ kind: fc.constantFrom('ok', 'ok', 'ok', 'fail', 'infra', 'timer', 'timer', 'suspend', 'resume', 'cancel', 'take', 'hold'), pick: fc.nat(50), wait: fc.nat(500) });
 
 test('property: a run read back from its rows after any step is the run that was in memory', () => {
   fc.assert(fc.property(fc.array(choice, { maxLength: 40 }), (choices) => {

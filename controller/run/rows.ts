@@ -70,7 +70,7 @@ function toProgress(live: LiveRun): RunProgress {
     suspended: row.suspended, exitPhase: row.exitPhase ?? null,
     outputs: row.outputs === undefined ? null : encode(row.outputs), error: row.error === undefined ? null : encode(row.error),
     seq: lastSeq(live.state), total: n.total, done: n.done, counts: JSON.stringify(n.byStatus),
-    failures: failed.length === 0 ? null : encode(failed),
+    failures: failed.length === 0 ? null : encode(failed), review: row.review ?? null,
   };
 }
 
@@ -127,6 +127,7 @@ export function fromProgress(p: RunProgress): RunRow {
     ...optional('startedAt', p.startedAt ?? undefined), ...optional('finishedAt', p.finishedAt ?? undefined), ...optional('cancel', p.cancel ?? undefined),
     ...optional('exitPhase', p.exitPhase ?? undefined),
     ...optional('outputs', decode<Readonly<Record<string, Json>>>(p.outputs)), ...optional('error', decode<NodeError>(p.error)),
+    ...optional('review', p.review ?? undefined),
   };
 }
 

@@ -12,23 +12,24 @@ interface World {
   phase: RunPhase;
   answer: PatchResult | undefined;
   patched: (status: WorkflowRunStatus) => void;
+  status(): WorkflowRunStatus;
   wait(ms: number): Promise<void>;
 }
 
 function world(): World {
   const clock = new ManualClock();
   const w: World = {
-    clock, writes: [], object: { uid: 'u', resourceVersion: '1', generation: 1, conditions: [] }, phase: 'Running', answer: undefined, patched: () => undefined,
+    clock, writes: [], object: { uid: 'u', resourceVersion: '1', generation: 1, conditions: [] }, phase: 'Running', answer: undefined, patched: () => undefined, status: () => ({ phase: w.phase }),
     writer: new StatusWriter({
       clock, log: { warn: () => undefined },
-      project: () => Promise.resolve({ phase: w.phase } satisfies WorkflowRunStatus),
+      project: () => Promise.resolve(w.status()),
       port: {
         read: () => Promise.resolve(w.object),
         patch: (_, version, status) => {
           w.patched(status);
           const answer = w.answer ?? { kind: 'Written' as const, resourceVersion: `${Number(version) + 1}` };
           w.writes.push(`${status.phase}@${version}${answer.kind === 'Written' ? '' : `!${answer.kind}`}`);
-          if (answer.kind === 'Written' && w.object !== undefined) w.object = { ...w.object, resourceVersion: answer.resourceVersion, phase: status.phase };
+          if (answer.kind === 'Written' && w.object !== undefined) w.object = { ...w.object, resourceVersion: answer.resourceVersion, phase: status.phase ?? w.object.phase };
           return Promise.resolve(answer);
         },
         failedEvent: () => { w.writes.push('event'); return Promise.resolve(); },
@@ -104,4 +105,34 @@ test('a spec that changes after the end is noted once, without a second Event', 
   expect(w.writes).toEqual(['Failed@4']);
   expect(written).toEqual([{ observedGeneration: 2, phase: 'Failed', conditions: [{ ...completed, observedGeneration: 2 }] }]);
   expect(w.writer.pending).toBe(0);
+});
+
+test('a run that is held is shown soon, and so is that it is not any more', async () => {
+  const w = world();
+  w.writer.changed('u', cr, 'Running');
+  await w.wait(100);
+  w.writer.changed('u', cr, 'Running', true);
+  await w.wait(100);
+  w.writer.changed('u', cr, 'Running', false);
+  await w.wait(100);
+  expect(w.writes).toEqual(['Running@1', 'Running@2', 'Running@3']);
+});
+
+test('an object that has ended gets a note that its run is held, and that it is not any more, and keeps its phase', async () => {
+  const w = world();
+  const notes: unknown[] = [];
+  w.object = { uid: 'u', resourceVersion: '1', generation: 1, conditions: [], phase: 'Succeeded' };
+  w.status = () => {
+    notes.push('note');
+    return { observedGeneration: 1 };
+  };
+  w.writer.changed('u', cr, 'Running', true);
+  await w.wait(100);
+  expect(w.writes).toEqual(['undefined@1']);
+  expect(w.writer.pending).toBe(0);
+  w.object = { uid: 'u', resourceVersion: '2', generation: 1, conditions: [], phase: 'Succeeded', needsReview: true };
+  w.writer.changed('u', cr, 'Cancelled');
+  await w.wait(100);
+  expect(w.writes).toEqual(['undefined@1', 'undefined@2']);
+  expect(notes).toHaveLength(2);
 });

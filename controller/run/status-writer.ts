@@ -14,6 +14,8 @@ export interface RunObject {
   readonly generation: number;
   readonly observedGeneration?: number | undefined;
   readonly phase?: RunPhase | undefined;
+  /** Its status says that it waits for a person. */
+  readonly needsReview?: boolean;
   readonly conditions: readonly Condition[];
 }
 
@@ -29,7 +31,7 @@ export interface StatusPort {
   failedEvent(cr: CrRef, message: string): Promise<void>;
 }
 
-/** Builds the status anew, from memory or from the rows; undefined when the run is not ours any more. */
+/** Builds the status anew, from memory or from the rows; undefined when the run is not ours any more, or nothing has to change. */
 export type Project = (run: string, object: RunObject) => Promise<WorkflowRunStatus | undefined>;
 
 /** A running run shows after this; runs that end sooner cost one patch less. */
@@ -44,7 +46,10 @@ interface Entry {
   readonly run: string;
   readonly cr: CrRef;
   phase: RunPhase;
+  /** The run waits for a person. */
+  held: boolean;
   written?: RunPhase;
+  writtenHeld?: boolean;
   patches: number;
   failures: number;
   writtenVersion: string | undefined;
@@ -79,14 +84,15 @@ export class StatusWriter {
   /** Statuses not yet written. */
   get pending(): number { return this.#entries.size; }
 
-  /** The run has changed. A change of phase is written soon, progress when its time has come. */
-  changed(run: string, cr: CrRef, phase: RunPhase): void {
+  /** The run has changed. A change of phase, or of whether it waits for a person, is written soon, progress when its time has come. */
+  changed(run: string, cr: CrRef, phase: RunPhase, held = false): void {
     let entry = this.#entries.get(run);
     if (entry === undefined) {
-      entry = { run, cr, phase, patches: 0, failures: 0, writtenVersion: undefined, dirty: true, busy: false, timer: undefined };
+      entry = { run, cr, phase, held, patches: 0, failures: 0, writtenVersion: undefined, dirty: true, busy: false, timer: undefined };
       this.#entries.set(run, entry);
     }
     entry.phase = phase;
+    entry.held = held;
     entry.dirty = true;
     if (!entry.busy) this.#schedule(entry);
   }
@@ -107,8 +113,8 @@ export class StatusWriter {
 
   #schedule(entry: Entry): void {
     const final = FINAL_PHASES.includes(entry.phase);
-    const urgent = entry.phase !== entry.written;
-    if (entry.timer !== undefined && !(urgent && final)) return;
+    const urgent = entry.phase !== entry.written || entry.held !== (entry.writtenHeld ?? entry.held);
+    if (entry.timer !== undefined && !(urgent && (final || entry.written !== undefined))) return;
     entry.timer?.cancel();
     const wait = final ? 0 : urgent ? FIRST_MS : PROGRESS_MS[Math.min(entry.patches, PROGRESS_MS.length) - 1] ?? FIRST_MS;
     this.#later(entry, wait);
@@ -160,13 +166,8 @@ export class StatusWriter {
   async #attempt(entry: Entry): Promise<boolean> {
     // Our own last write may not have come back through the watch yet: its version is the newer one.
     const object = await this.#p.port.read(entry.cr, entry.failures > 0);
-    const ended = object?.phase !== undefined && FINAL_PHASES.includes(object.phase) ? object.phase : undefined;
-    if (object === undefined || object.uid !== entry.cr.uid || (ended !== undefined && object.observedGeneration === object.generation)) {
-      this.forget(entry.run);
-      return true;
-    }
-    const status = ended === undefined ? await this.#p.project(entry.run, object) : seenStatus(object.generation, ended, object.conditions);
-    if (status === undefined) {
+    const status = object === undefined || object.uid !== entry.cr.uid ? undefined : await this.#statusFor(entry, object);
+    if (object === undefined || status === undefined) {
       this.forget(entry.run);
       return true;
     }
@@ -174,7 +175,7 @@ export class StatusWriter {
     const result = await this.#p.port.patch(entry.cr, version, status);
     if (result.kind === 'Written') {
       // The Event of a failed run was written with its end.
-      await this.#written(entry, status, result.resourceVersion, ended === undefined);
+      await this.#written(entry, status, result.resourceVersion, endOf(object) === undefined);
       return true;
     }
     entry.writtenVersion = undefined;
@@ -182,9 +183,19 @@ export class StatusWriter {
     return result.kind === 'Gone';
   }
 
+  /** Undefined when there is nothing to write. An object that has ended gets no more than that its last spec was seen, or that its run waits for a person. */
+  async #statusFor(entry: Entry, object: RunObject): Promise<WorkflowRunStatus | undefined> {
+    const ended = endOf(object);
+    if (ended === undefined || entry.held || object.needsReview === true) return this.#p.project(entry.run, object);
+    return object.observedGeneration === object.generation ? undefined : seenStatus(object.generation, ended, object.conditions);
+  }
+
   async #written(entry: Entry, status: WorkflowRunStatus, resourceVersion: string, news: boolean): Promise<void> {
     entry.writtenVersion = resourceVersion;
     entry.patches++;
+    entry.writtenHeld = entry.held;
+    // Only a note on an object that has ended: nothing will follow.
+    if (status.phase === undefined) this.forget(entry.run);
     if (status.phase === undefined) return;
     entry.written = status.phase;
     if (status.phase !== 'Failed' || !news) return;
@@ -193,4 +204,9 @@ export class StatusWriter {
       this.#p.log.warn({ run: entry.run, err: errorMessage(error) }, 'could not record the Event of a failed run');
     });
   }
+}
+
+/** The final phase of an object that has ended. */
+function endOf(object: RunObject): RunPhase | undefined {
+  return object.phase !== undefined && FINAL_PHASES.includes(object.phase) ? object.phase : undefined;
 }

@@ -1,9 +1,10 @@
 import { nodeRow } from '../../engine/index.ts';
 import type { LoadedRun, OutboxRow } from '../../prisma/store/types.ts';
 import type { Definitions } from './definitions.ts';
+import { rests } from './live-run.ts';
 import type { LiveRuns } from './live-runs.ts';
 import type { RunLoop } from './loop.ts';
-import { restore } from './persistence.ts';
+import { restore, type Suspicion } from './persistence.ts';
 import type { Relay } from './relay.ts';
 
 /** What a new owner reads. */
@@ -22,6 +23,7 @@ export interface TakeoverParts {
   readonly relay: Relay;
   readonly loop: RunLoop;
   readonly definitions: Definitions;
+  readonly suspicion: Suspicion;
   readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void };
 }
 
@@ -57,12 +59,12 @@ export class Takeover {
     this.#p.loop.kick();
   }
 
-  /** Sends what a row of the outbox stands for, once more under its message id. A row whose attempt is over is only in the way. */
+  /** Sends what a row of the outbox stands for, once more under its message id. A row whose attempt is over, or whose run waits for a person, is only in the way. */
   send(row: OutboxRow): void {
     const live = this.#p.runs.get(row.runId);
     const current = live === undefined ? undefined : nodeRow(live.state, row.node, row.item);
     const left = (): void => { this.#p.loop.left(row.id); };
-    if (live === undefined || current?.attempt !== row.attempt || current.status !== 'Queued') left();
+    if (live === undefined || rests(live) || current?.attempt !== row.attempt || current.status !== 'Queued') left();
     else this.#p.relay.send({ outboxId: row.id, live, node: row.node, item: row.item, attempt: row.attempt, send: row.send }, left);
   }
 }

@@ -179,3 +179,12 @@ test('whatever is added in whatever order: never two workers on a key, and every
     for (const [key, at] of added) expect(seen.get(key)).toBeGreaterThan(at);
   }), { numRuns: 100 });
 });
+
+test('a pass that fails by a fault of ours is told as one, even where errors are quiet; it is repeated all the same', async () => {
+  const { queue, began, warned, clock, end } = rig({ quiet: () => true });
+  queue.add('a');
+  await end('a', new TypeError('x is undefined'));
+  expect(warned).toEqual(['a pass failed by a fault of ours; it is repeated']);
+  clock.advance(50);
+  expect(began).toEqual(['a', 'a']);
+});

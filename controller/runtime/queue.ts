@@ -1,5 +1,5 @@
 import { doubling, type Clock, type TimerHandle } from '../../platform/clock/index.ts';
-import { errorMessage, TerminalError } from '../../platform/errors/index.ts';
+import { isBug, TerminalError } from '../../platform/errors/index.ts';
 
 /** How a pass over a key ended: done, or again after a time for a reason. It may also throw. */
 export type Outcome = 'done' | { readonly afterMs: number; readonly reason: string };
@@ -103,7 +103,7 @@ export class WorkQueue {
   }
 
   #failed(key: string, error: unknown): void {
-    const facts = { queue: this.#p.name, key, err: errorMessage(error) };
+    const facts = { queue: this.#p.name, key, err: error };
     if (error instanceof TerminalError) {
       this.#failures.delete(key);
       this.#p.log.error(facts, 'gave up on this object');
@@ -111,7 +111,8 @@ export class WorkQueue {
     }
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
-    if (this.#p.quiet?.(error) !== true) this.#p.log.warn({ ...facts, failures }, 'a pass failed; it is repeated');
+    if (isBug(error)) this.#p.log.error({ ...facts, failures }, 'a pass failed by a fault of ours; it is repeated');
+    else if (this.#p.quiet?.(error) !== true) this.#p.log.warn({ ...facts, failures }, 'a pass failed; it is repeated');
     this.addAfter(key, doubling(BACKOFF_MIN_MS, BACKOFF_MAX_MS, failures - 1));
   }
 }

@@ -86,7 +86,7 @@ async function start(objects: KubeObject[] = [], more: { fail?: Server['fail']; 
     if (more.explode?.(name) === true) throw new Error('poison');
   };
   const reflector = new Reflector({
-    client: server, path: '/things', resource: 'things', clock, random: () => 0.5, log: { info: () => undefined, warn: () => undefined },
+    client: server, path: '/things', resource: 'things', clock, random: () => 0.5, log: { info: () => undefined, warn: () => undefined, error: () => undefined },
     handler: {
       changed: (o, before) => { tell(`${before === undefined ? '+' : '~'}${o.metadata.name}@${o.metadata.resourceVersion}`, o.metadata.name); },
       deleted: (o) => { tell(`-${o.metadata.name}/${o.metadata.uid}`, o.metadata.name); },

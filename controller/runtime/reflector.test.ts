@@ -7,7 +7,7 @@ import { Reflector, type KubeObject } from './reflector.ts';
 
 const META = { namespace: 'a', resourceVersion: '1' };
 const object = (name: string, uid: string, version: number): KubeObject => ({ metadata: { ...META, name, uid, resourceVersion: String(version) } });
-const silent = { info: () => undefined, warn: () => undefined };
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** A watch as the server holds it. */
 interface Open { readonly stream: PassThrough; readonly from: string; readonly signal: AbortSignal }

@@ -44,7 +44,7 @@ export interface ReflectorParts {
   readonly clock: Clock;
   /** 0 to 1, for jitter. */
   readonly random: () => number;
-  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
+  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void; error(facts: object, message: string): void };
   readonly observe?: { event(): void; relist(): void; stall(): void };
   /** Without any event or bookmark for so long the watch is opened anew, from where it was. */
   readonly stallMs?: number;
@@ -247,7 +247,7 @@ export class Reflector {
     try {
       tell();
     } catch (error) {
-      this.#p.log.warn({ resource: this.#p.resource, key, err: errorMessage(error) }, 'a handler failed on an object');
+      this.#p.log.error({ resource: this.#p.resource, key, err: error }, 'a handler failed on an object');
     }
   }
 

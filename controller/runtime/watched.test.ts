@@ -33,7 +33,7 @@ class World {
       changed: (now: KubeObject) => { this.told.push(now.metadata.uid); }, deleted: (last: KubeObject) => { this.told.push(`-${last.metadata.uid}`); },
       synced: () => { this.told.push('synced'); },
     };
-    const log = { info: () => undefined, warn: () => undefined };
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
     return watch({ client, resource: 'things', handler, clock: this.clock, random: () => 0.5, log }, (namespace) => (namespace === undefined ? '/all' : `/in/${namespace}`), namespaces);
   }
 }

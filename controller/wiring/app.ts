@@ -1,5 +1,7 @@
-import { LABELS, LIMITS } from '../../crds/names.ts';
-import { counts, failures, runRow } from '../../engine/index.ts';
+import { LABELS } from '../../crds/names.ts';
+import { FINAL_PHASES } from '../../crds/workflow-run.ts';
+import { runRow } from '../../engine/index.ts';
+import type { AttemptRecord } from '../../engine/types.ts';
 import { sleep, systemClock } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import type { HealthServer } from '../../platform/health/index.ts';
@@ -8,15 +10,17 @@ import type { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict } from '../../platform/kube/errors.ts';
 import type { Log } from '../../platform/log/index.ts';
 import { shardOf, SINGLETON_SHARD } from '../../platform/messages/subjects.ts';
-import { createRegistry, runMetrics, runtimeMetrics, type RunMetrics, type RuntimeMetrics } from '../../platform/metrics/index.ts';
+import type { QUEUES } from '../../platform/metrics/index.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
 import { ping, type Db } from '../../prisma/store/index.ts';
 import type { Pools } from '../pool/pools.ts';
-import { projectStatus } from '../run/projection.ts';
+import { ahead } from '../run/ahead.ts';
+import { projectReview, projectStatus } from '../run/projection.ts';
 import { Intake } from '../run/intake.ts';
 import { LogFiles } from '../run/log-files.ts';
-import type { LiveRun } from '../run/live-run.ts';
+import { rests, type LiveRun } from '../run/live-run.ts';
 import { RunRoom } from '../run/room.ts';
+import { shownOf } from '../run/shown.ts';
 import { AttemptSecrets } from '../run/secrets.ts';
 import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
@@ -28,11 +32,11 @@ import type { ControllerConfig } from './config.ts';
 import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
-import { publishGauges } from './gauges.ts';
-import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toWorkflow } from './objects.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toStatusSays, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
 import { wirePools } from './pool-wiring.ts';
-import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, runStore, shardStore } from './store-ports.ts';
+import { commandStore, keepDeadLetter, mirrorStore, phaseOfRow, removeOrphanMirrors, restoredAt, runStore, shardStore } from './store-ports.ts';
 import { projectRow } from './project-row.ts';
 
 /** How often gauges are read and the demand of pools is looked at although nothing woke it. */
@@ -57,10 +61,10 @@ export class ControllerApp {
   readonly #clock = globalThis.RAMBO_CHAOS === true ? chaosClock(systemClock) : systemClock;
   readonly #outside: Outside;
   readonly #db: Db;
+  readonly #restoredAt: () => Promise<number | undefined>;
   readonly #client: KubeClient;
   readonly #bus: Bus;
-  readonly #metrics: RunMetrics & RuntimeMetrics;
-  readonly #registry = createRegistry('controller');
+  readonly #metrics: ControllerMetrics;
   readonly #room: RunRoom;
   readonly #status: StatusWriter;
   readonly #intake: Intake;
@@ -76,25 +80,27 @@ export class ControllerApp {
   #started = false;
 
   /** Waits, not ready, until everything outside is there; see connect.ts. */
-  static async connect(config: ControllerConfig, log: Log, signal: AbortSignal): Promise<ControllerApp> {
+  static async connect(config: ControllerConfig, log: Log, metrics: ControllerMetrics, signal: AbortSignal): Promise<ControllerApp> {
     const app: { it?: ControllerApp } = {};
     const outside = await connectOutside(config, log, signal, {
       reconnected: () => { if (app.it !== undefined) app.it.#reconnected(); },
-      kube: (verb, resource, code) => { if (app.it !== undefined) app.it.#observeKube(verb, resource, code); },
+      kube: (verb, resource, code) => { metrics.request(verb, resource, code); },
+      metrics: (misses) => metrics.waiting(misses),
     });
-    app.it = new ControllerApp(config, log, outside);
+    app.it = new ControllerApp(config, log, metrics, outside);
     return app.it;
   }
 
-  private constructor(config: ControllerConfig, log: Log, outside: Outside) {
+  private constructor(config: ControllerConfig, log: Log, metrics: ControllerMetrics, outside: Outside) {
     const { db, client, bus, seed } = outside;
     this.#config = config;
     this.#log = log;
     this.#outside = outside;
     this.#health = outside.health;
     this.#bus = globalThis.RAMBO_CHAOS === true ? chaosBus(bus) : bus;
-    this.#metrics = { ...runMetrics(this.#registry), ...runtimeMetrics(this.#registry) };
+    this.#metrics = metrics;
     this.#db = globalThis.RAMBO_CHAOS === true ? chaosDb(db) : db;
+    this.#restoredAt = restoredAt(this.#db);
     this.#client = globalThis.RAMBO_CHAOS === true ? chaosKube(client) : client;
     this.#queues = {
       runs: this.#queue('runs', 16, (key) => this.#intake.reconcile(key)),
@@ -129,10 +135,7 @@ export class ControllerApp {
         // A replica for which no shard is left is as ready as the others.
         shards: () => (this.#room.shards.current ? undefined : 'no lease is renewed'),
       },
-      metrics: async () => {
-        this.#gauges();
-        return { type: this.#registry.contentType, text: await this.#registry.metrics() };
-      },
+      metrics: () => this.#metrics.page({ room: this.#room, pools: this.#pools, poolKeys: () => [...this.#reflectors.pools.values()].map(keyOf), db: this.#db, bus: this.#bus }),
     });
     this.#stream = await this.#bus.ensureDispatchStream();
     this.#room.streamIs(this.#stream);
@@ -165,24 +168,16 @@ export class ControllerApp {
     await this.#health.close();
   }
 
-  #queue(name: string, concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
+  #queue(name: (typeof QUEUES)[number], concurrency: number, worker: (key: string) => Promise<Outcome>): WorkQueue {
     return new WorkQueue({
-      name, concurrency, clock: this.#clock, log: this.#log, quiet: isConflict, worker,
-      observe: {
-        depth: (depth) => { this.#metrics.queueDepth.set({ queue: name }, depth); },
-        done: (seconds, outcome) => { this.#metrics.queueSeconds.observe({ queue: name, outcome }, seconds); },
-      },
+      name, concurrency, clock: this.#clock, log: this.#log, quiet: isConflict, worker, observe: this.#metrics.queue(name),
     });
   }
 
   #watch(resource: string, path: (plural: string, namespace?: string) => string, handler: ReflectorHandler, labelSelector?: string): Watched {
     return watch({
       client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
-      observe: {
-        event: () => { this.#metrics.reflectorEvents.inc({ resource }); },
-        relist: () => { this.#metrics.reflectorRelists.inc({ resource }); },
-        stall: () => { this.#metrics.reflectorStalls.inc({ resource }); },
-      },
+      observe: this.#metrics.reflector(resource),
       ...(labelSelector === undefined ? {} : { labelSelector }),
     }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
   }
@@ -248,6 +243,7 @@ export class ControllerApp {
 
   /** What the caches told of before these shards were ours was passed over. */
   #gained(shards: ReadonlySet<number>): void {
+    this.#metrics.shardsMoved('gained', shards.size);
     const { runs, workflows, pools } = this.#reflectors;
     for (const object of runs.values()) if (shards.has(shardOf(object.metadata.uid))) this.#queues.runs.add(keyOf(object));
     for (const object of this.#reflectors.pods.values()) {
@@ -265,6 +261,7 @@ export class ControllerApp {
 
   /** Another replica acts for these from now on: what was remembered of them is not true any more when they return. */
   #lost(shards: ReadonlySet<number>): void {
+    this.#metrics.shardsMoved('lost', shards.size);
     this.#intake.forget(shards);
     for (const live of this.#finishedStates.values()) if (shards.has(live.shard)) this.#finishedStates.delete(live.id);
     if (shards.has(SINGLETON_SHARD)) this.#pools.forget();
@@ -283,7 +280,7 @@ export class ControllerApp {
   #makePools(seed: string): Pools {
     const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
     return wirePools({
-      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, log: this.#log,
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, restoredAt: this.#restoredAt, log: this.#log,
     });
   }
 
@@ -301,18 +298,19 @@ export class ControllerApp {
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
+      suspicion: (run) => {
+        const object = run.uid === null ? undefined : this.#reflectors.runs.get(`${run.namespace}/${run.name}`);
+        return object?.metadata.uid === run.uid ? ahead(toStatusSays(object), run) : undefined;
+      },
       commands: {
         ...commandStore(this.#db, (namespace, name) => Promise.resolve(toKnownWorkflow(this.#reflectors.workflows.get(`${namespace}/${name}`)))),
         watched: this.#config.RAMBO_WATCH_NAMESPACES,
       },
-      metrics: {
-        advance: (seconds) => { this.#metrics.advance.observe(seconds); },
-        batch: (events, _runs, seconds) => { this.#metrics.batch.observe(events); this.#metrics.commit.observe(seconds); },
-      },
+      metrics: this.#metrics.loop,
       log: this.#log,
       observer: {
         changed: (live, draft, finished) => { this.#runChanged(live, draft.attempts, finished); },
-        dispatched: (seconds) => { this.#metrics.dispatch.observe(seconds); },
+        dispatched: (seconds) => { this.#metrics.dispatched(seconds); },
         gained: (shards) => { this.#gained(new Set(shards)); }, lost: (shards) => { this.#lost(new Set(shards)); },
         peers: (names) => { this.#shared.peers(names); },
         deadLetter: (subject, reason, payload) => { this.#deadLetter(subject, reason, payload); },
@@ -336,23 +334,29 @@ export class ControllerApp {
         const live = this.#room.runs.get(run);
         return live === undefined ? phaseOfRow(this.#db, run) : runRow(live.state).phase;
       },
-      project: (run, cr, phase) => { this.#status.changed(run, cr, phase); },
+      restoredAt: this.#restoredAt,
+      project: (run, cr, phase) => { this.#status.changed(run, cr, phase, this.#held(run)); },
     });
   }
 
-  #runChanged(live: LiveRun, attempts: readonly { readonly status: string }[], finished: boolean): void {
+  #runChanged(live: LiveRun, attempts: readonly AttemptRecord[], finished: boolean): void {
     const { phase } = runRow(live.state);
-    for (const attempt of attempts) this.#metrics.nodesFinished.inc({ status: attempt.status });
-    if (finished) this.#metrics.runsFinished.inc({ phase });
+    this.#metrics.changed(live, attempts, finished);
     if (live.cr !== undefined) {
       if (finished) this.#finishedStates.set(live.id, live);
-      this.#status.changed(live.id, live.cr, phase);
+      this.#status.changed(live.id, live.cr, phase, rests(live));
     }
     this.#wakeSoon ??= this.#clock.after(WAKE_MS, () => {
       this.#wakeSoon = undefined;
       this.#wakePools();
       this.#shared.changed();
     });
+  }
+
+  /** Whether a run waits for a person. */
+  #held(run: string): boolean {
+    const live = this.#room.runs.get(run);
+    return live !== undefined && rests(live);
   }
 
   #wakeSoon: { cancel(): void } | undefined;
@@ -364,9 +368,10 @@ export class ControllerApp {
     const live = this.#room.runs.get(run) ?? this.#finishedStates.get(run);
     this.#finishedStates.delete(run);
     if (!this.#room.owns(run)) return undefined;
-    const facts = live === undefined ? await projectRow(this.#db, run) : liveFacts(live);
+    const facts = live === undefined ? await projectRow(this.#db, run) : live.shown ?? shownOf(live.state);
     if (facts === undefined) return undefined;
-    return projectStatus({ runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts });
+    const input = { runId: run, generation: object.generation, conditions: object.conditions, now: this.#clock.now(), ...facts };
+    return object.phase !== undefined && FINAL_PHASES.includes(object.phase) ? projectReview(input) : projectStatus(input);
   }
 
   /** Pools are looked at when demand may exceed what they have; steady demand wakes nobody. */
@@ -379,14 +384,14 @@ export class ControllerApp {
   }
 
   #deadLetter(subject: string, reason: string, payload: Uint8Array): void {
-    this.#metrics.deadLetters.inc({ verb: subject.split('.')[1] ?? 'unknown' });
+    this.#metrics.deadLetter(subject);
     keepDeadLetter(this.#db, subject, reason, payload).catch((error: unknown) => {
       this.#log.warn({ subject, err: errorMessage(error) }, 'could not keep a dead letter');
     });
   }
 
   #reconnected(): void {
-    this.#metrics.natsReconnects.inc();
+    this.#metrics.reconnected();
     this.#room.streamIs(undefined);
     void this.#checkStream();
   }
@@ -408,11 +413,6 @@ export class ControllerApp {
     }
   }
 
-  #observeKube(verb: string, resource: string, code: number): void {
-    this.#metrics.kubeRequests.inc({ verb, resource, code: String(code) });
-    if (verb !== 'get' && verb !== 'list' && verb !== 'watch') this.#metrics.kubeWrites.inc({ verb, resource });
-  }
-
   #tick(): void {
     this.#ticking = this.#clock.after(GAUGES_MS, () => {
       this.#wakePools();
@@ -420,14 +420,4 @@ export class ControllerApp {
       this.#tick();
     });
   }
-
-  #gauges(): void {
-    // Pods are everybody's: told once, by whoever sizes the pools.
-    const pools = this.#room.shards.owns(SINGLETON_SHARD) ? [...this.#reflectors.pools.values()].map(keyOf) : [];
-    publishGauges(this.#metrics, this.#room, (namespace, pool) => this.#pools.counts(namespace, pool), pools);
-  }
-}
-
-function liveFacts(live: LiveRun): Pick<Parameters<typeof projectStatus>[0], 'row' | 'counts' | 'failures'> {
-  return { row: runRow(live.state), counts: counts(live.state), failures: failures(live.state, LIMITS.statusFailures) };
 }

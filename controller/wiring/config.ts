@@ -16,6 +16,8 @@ export const controllerConfigSchema = z.object({
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),
   RAMBO_RUNNER_OTLP_ENDPOINT: text().optional().describe('Where spans of runners go, as their pods reach it; that of OTEL_EXPORTER_OTLP_ENDPOINT when absent.'),
+  RAMBO_SENTRY_DSN: text().optional().describe('Project in Sentry that faults are reported to; nothing is loaded and nothing leaves when absent.'),
+  RAMBO_SENTRY_ENVIRONMENT: text().optional().describe('Environment under which Sentry shows them; `production` when absent.'),
   ...podVariables,
   RAMBO_WATCH_NAMESPACES: list().describe('Namespaces whose workflows are run, separated by commas; all when empty.'),
   RAMBO_DEFAULT_POOL_FILE: text().optional().describe('Spec of the pools `default` that the controller makes where they are missing, as JSON; minReady is 0 whatever it says.'),

@@ -13,6 +13,7 @@ import { loadKubeConfig } from '../../platform/kube/config.ts';
 import { checkDefinitions } from '../../platform/kube/definitions.ts';
 import { ownPod, podWarnings } from '../../platform/kube/pod-event.ts';
 import type { Log } from '../../platform/log/index.ts';
+import type { MetricsPage } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
 import { openReadyStore, type Db } from '../../prisma/store/index.ts';
 import type { ControllerConfig } from './config.ts';
@@ -35,6 +36,8 @@ export interface Outside {
 export interface OutsideEvents {
   reconnected(): void;
   readonly kube: KubeObserver;
+  /** The page of /metrics while there is nothing to work with yet. */
+  metrics(misses: (name: string) => boolean): Promise<MetricsPage>;
 }
 
 /**
@@ -49,7 +52,7 @@ export async function connectOutside(config: ControllerConfig, log: Log, signal:
   const waiting = new Waiting({ clock: systemClock, log, signal, missing: warn });
   const health = await serveHealth({
     host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT,
-    checks: { started: () => waiting.problem() ?? 'still starting' }, metrics: () => Promise.resolve({ type: 'text/plain', text: '' }),
+    checks: { started: () => waiting.problem() ?? 'still starting' }, metrics: () => events.metrics((name) => waiting.misses(name)),
   });
   try {
     const [db, bus, seed] = await Promise.all([
@@ -68,8 +71,8 @@ export async function connectOutside(config: ControllerConfig, log: Log, signal:
   }
 }
 
-/** Spec of a default pool: with `minReady: 0`, because nobody asked for it by name. Throws ConfigError naming file and field. */
-function readDefaultPool(file: string | undefined): Readonly<Record<string, unknown>> {
+/** Spec of the pools that the controller makes itself, from a file or the kind's own defaults: with `minReady: 0`, because nobody asked for it by name. Throws ConfigError naming file and field. */
+export function readDefaultPool(file: string | undefined): Readonly<Record<string, unknown>> {
   if (file === undefined) return { minReady: 0 };
   try {
     const spec: unknown = { ...JSON.parse(readFileSync(file, 'utf8')) as object, minReady: 0 };

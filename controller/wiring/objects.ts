@@ -1,7 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { z } from 'zod';
+import { CONDITIONS, REASONS } from '../../crds/conditions.ts';
+import type { Condition } from '../../crds/parts.ts';
+import { RUN_PHASES } from '../../crds/workflow-run.ts';
 import { parseRunnerPool, parseWorkflow, parseWorkflowRun, type FieldProblem } from '../../crds/parse.ts';
 import { workflowStatusSchema } from '../../crds/workflow.ts';
+import type { StatusSays } from '../run/ahead.ts';
 import type { PodObject } from '../run/pods.ts';
 import type { KnownWorkflow } from '../run/commands.ts';
 import type { RunCr } from '../run/intake.ts';
@@ -39,7 +43,19 @@ function readRunCr(object: KubeObject): RunCr | undefined {
     createdAt: Date.parse(metadata.creationTimestamp ?? '') || 0,
     ...(parsed.ok ? { spec: parsed.value.spec } : { problem: problemText(parsed.problems) }),
     phase: status?.phase, observedGeneration: status?.observedGeneration,
+    needsReview: waitsForPerson(status?.conditions),
   };
+}
+
+function waitsForPerson(conditions: readonly Condition[] | undefined): boolean {
+  return conditions?.some((c) => c.type === CONDITIONS.stalled && c.status === 'True' && c.reason === REASONS.needsReview) ?? false;
+}
+
+const saysSchema = z.looseObject({ status: z.looseObject({ phase: z.enum(RUN_PHASES).optional().catch(undefined), progress: z.string().optional().catch(undefined) }).optional().catch(undefined) });
+
+/** What the status of a WorkflowRun says of its run; cheap, because a takeover asks for every live run. */
+export function toStatusSays(object: KubeObject | undefined): StatusSays {
+  return object === undefined ? {} : saysSchema.parse(object).status ?? {};
 }
 
 /** A WorkflowRun for the status writer. */
@@ -50,7 +66,7 @@ export function toRunObject(object: KubeObject | undefined): RunObject | undefin
   const generation = z.number().safeParse(z.looseObject({ generation: z.unknown() }).parse(object.metadata).generation);
   return {
     uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion, generation: generation.success ? generation.data : 1,
-    phase: status?.phase, observedGeneration: status?.observedGeneration, conditions: status?.conditions ?? [],
+    phase: status?.phase, observedGeneration: status?.observedGeneration, needsReview: waitsForPerson(status?.conditions), conditions: status?.conditions ?? [],
   };
 }
 

@@ -26,6 +26,7 @@ export interface PoolWiring {
   readonly reflectors: { readonly pools: Watched; readonly runners: Watched };
   readonly shared: SharedPools;
   readonly grown: (namespace: string, pool: string) => void;
+  readonly restoredAt: () => Promise<number | undefined>;
   /** Seed of the NATS account. */
   readonly seed: string;
   /** Spec of pools that the controller makes itself. */
@@ -43,7 +44,7 @@ export function wirePools(w: PoolWiring): Pools {
   const signPoolUser = (namespace: string, pool: string, seconds: number): Promise<string> =>
     signUser({ name: `${namespace}/${pool}`, accountSeed: w.seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: w.clock.now() });
   return new Pools({
-    clock: w.clock, log: w.log, grown: w.grown, suffix: () => systemIds.secret().slice(0, 6),
+    clock: w.clock, log: w.log, grown: w.grown, restoredAt: w.restoredAt, suffix: () => systemIds.secret().slice(0, 6),
     settings: runnerSettings(w),
     pool: (key) => toPool(w.reflectors.pools.get(key)),
     pods: (namespace, pool) => runnerPods(w.reflectors.runners, namespace, pool),

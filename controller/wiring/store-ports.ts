@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { RunPhase } from '../../crds/workflow-run.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import {
-  acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, FIRST_OUTBOX_ID, getRun, getWorkflow, leaveShards, loadLiveRuns, loadOutbox,
+  acquireShards, commitBatch, commitHalving, deadLetter, deletePool, deleteWorkflow, findIdempotent, FIRST_OUTBOX_ID, getRun, getWorkflow, lastRestored, leaveShards, loadLiveRuns, loadOutbox,
   loadRuns, poolKeys, releaseShards, renewShards, succeedShards, upsertPool, upsertWorkflow, workflowKeys, type Db,
 } from '../../prisma/store/index.ts';
 import type { PoolPort } from '../pool/pools.ts';
@@ -72,6 +72,15 @@ export function commandStore(db: Db, cached: CommandParts['workflow']): Pick<Com
 /** Phase of a run's row. */
 export async function phaseOfRow(db: Db, run: string): Promise<RunPhase | undefined> {
   return (await getRun(db, run))?.phase;
+}
+
+/** When this database was last restored. Read once: controllers do not run while it is. */
+export function restoredAt(db: Db): () => Promise<number | undefined> {
+  let known: { readonly at: number | undefined } | undefined;
+  return async () => {
+    known ??= { at: await lastRestored(db) };
+    return known.at;
+  };
 }
 
 /** Mirrors of Workflows. */

@@ -4,6 +4,7 @@ import { NO_ITEM, type NodeError, type NodeRow, type RunEvent, type RunRow, type
 import { endBackoff, failAttempt, GRACE_MS, queueAttempt, succeedAttempt, takeAttempt, timeOutAttempt, timeOutPending } from './attempt.ts';
 import { decide, nextItem, runInline } from './decide.ts';
 import { beginExit, finishRun } from './finish.ts';
+import { hold, isDecision, isHeld, release } from './review.ts';
 import { finishFan, offerFan, planNamed, settle } from './settle.ts';
 import { fanAt, indexOfKey, isFinal, isLeaf, itemOfKey, keyOf, planAt, rowAt, type RunState } from './state.ts';
 import { drain, endNow, halt, isStopping } from './stop.ts';
@@ -23,9 +24,13 @@ const EARLY_MS = 1_000;
  */
 export function advance(state: RunState, event: RunEvent, now: number): Step {
   if (isFinal(state.run)) return EMPTY_STEP;
+  const held = isHeld(state.run);
+  if (held && !isDecision(event)) return EMPTY_STEP;
   const b = new StepBuilder(state, now);
-  if (!apply(b, event)) return EMPTY_STEP;
-  pump(b);
+  if (held) release(b);
+  if (!apply(b, event) && !held) return EMPTY_STEP;
+  if (held && event.type === 'Resume' && state.run.startedAt === undefined) start(b);
+  if (!isHeld(state.run)) pump(b);
   return b.build();
 }
 
@@ -38,6 +43,7 @@ function apply(b: StepBuilder, event: RunEvent): boolean {
     case 'Cancel': return cancel(b, event.mode);
     case 'Suspend': return suspend(b, true);
     case 'Resume': return suspend(b, false);
+    case 'Hold': return hold(b, event.why);
     case 'Reject': return reject(b, event.error);
   }
 }

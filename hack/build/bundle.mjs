@@ -2,11 +2,24 @@
 import { build } from 'esbuild';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { readMigrations } from '../../prisma/backup/known.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ENTRIES = {
-  controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts',
+  controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
 };
+// What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
+const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry' };
+const lazy = {
+  name: 'lazy',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^\.\/(sdk|sentry)\.ts$/ }, ({ path, resolveDir, kind }) => {
+      const name = LAZY[`${resolveDir.slice(root.length)}/${path.slice(2)}`];
+      return name === undefined || kind !== 'dynamic-import' ? undefined : { path: `./${name}.mjs`, external: true };
+    });
+  },
+};
+const lazyEntries = Object.fromEntries(Object.entries(LAZY).map(([entry, name]) => [name, entry]));
 // Some packages are CommonJS and call require; a module has none of its own.
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
@@ -14,15 +27,16 @@ const banner = "import { createRequire as __createRequire } from 'node:module'; 
 const chaos = process.argv[2] === 'chaos';
 const out = chaos ? 'dist/chaos' : 'dist';
 mkdirSync(`${root}${out}`, { recursive: true });
-for (const [name, entry] of Object.entries(ENTRIES)) {
+for (const [name, entry] of Object.entries({ ...ENTRIES, ...lazyEntries })) {
   if (!existsSync(`${root}${entry}`)) continue;
   const started = process.hrtime.bigint();
   await build({
     absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, minifyWhitespace: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
-    define: { 'globalThis.RAMBO_CHAOS': String(chaos) },
-    // The SDK is loaded only where an endpoint is configured.
-    external: ['pg-native', '@opentelemetry/sdk-node', '@opentelemetry/exporter-trace-otlp-http'],
+    // A bundle has no folder of migrations beside it.
+    define: { 'globalThis.RAMBO_CHAOS': String(chaos), 'globalThis.RAMBO_MIGRATIONS': JSON.stringify(readMigrations(`${root}prisma/migrations`)) },
+    plugins: [lazy],
+    external: ['pg-native'],
   });
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
   console.error(`bundled ${chaos ? 'chaos/' : ''}${name}: ${(statSync(`${root}${out}/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);

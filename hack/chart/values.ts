@@ -84,6 +84,11 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     endpoint: text('', 'Where spans go, OTLP over HTTP, such as `http://collector.observability:4318`; none are made when empty.'),
     runnerEndpoint: text('', 'Where runners send theirs; `otlp.endpoint` when empty.'),
   }),
+  sentry: group('Reports of faults of RamBo itself; see docs/tracing.md for what they hold.', {
+    existingSecret: name('', 'Secret with the DSN of a project in Sentry; nothing is reported when empty.'),
+    key: z.string().min(1).default('dsn').describe('Key of the DSN.'),
+    environment: text('', 'Name under which Sentry shows this installation; `production` when empty.'),
+  }),
   postgres: group('The state of record.', {
     existingSecret: name('', 'Secret with the URL of an external Postgres. Needed unless `postgres.trial`.'),
     urlKey: z.string().min(1).default('url').describe('Key of the URL that controller and API use.'),
@@ -182,6 +187,7 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     natsPort: port(4_222, 'Port of an external NATS.'),
     natsCidrs: strings(['0.0.0.0/0', '::/0'], 'Addresses of an external NATS.'),
     otlpPorts: z.array(z.int().min(1).max(65_535)).default([4_318]).describe('Ports of the OTLP endpoint; used when `otlp.endpoint` is set.'),
+    sentryPorts: z.array(z.int().min(1).max(65_535)).default([443]).describe('Ports of Sentry; used when `sentry.existingSecret` is set.'),
     monitoringNamespace: text('', 'Namespace that may read metrics; any when empty.'),
     apiFrom: objects('Who may call the API, as `from` of a NetworkPolicy; anybody when empty.'),
     runners: group('Pods of runners, in the namespaces of the default pool.', {

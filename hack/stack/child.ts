@@ -33,6 +33,9 @@ export class Child {
 
   get pid(): number | undefined { return this.#process?.pid; }
 
+  /** Whether it is meant to run: not yet told to stop. */
+  get wanted(): boolean { return !this.#stopping; }
+
   start(): void {
     const { command, args, env, logFile, name } = this.#spec;
     const file = openSync(logFile, 'a', 0o600);

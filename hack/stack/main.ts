@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { demo } from './demo.ts';
@@ -73,7 +73,8 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   }
   try {
     const addresses = await stack.start();
-    writeEnv(addresses);
+    writeEnv(addresses, stack.healthUrls());
+    writeCli();
     writeFileSync(STATE, JSON.stringify({ ...addresses, supervisor: process.pid }), { mode: 0o600 });
     say('up: `. .rambo/env` sets PATH and addresses for this shell');
   } catch (error) {
@@ -82,14 +83,28 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   }
 }
 
-function writeEnv(a: StackAddresses): void {
+function writeEnv(a: StackAddresses, health: Readonly<Record<string, string>>): void {
   const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
   const lines = {
     KUBECONFIG: a.kubeconfig, RAMBO_API_URL: a.apiUrl, RAMBO_TOKEN: a.token, DATABASE_URL: a.databaseUrl, NATS_URL: a.natsUrl, NATS_CREDS: a.natsCreds,
-    RAMBO_CONTROLLER_METRICS: a.controllerMetrics,
+    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
   };
   const text = [`export PATH=${quote(path.join(DIR, 'bin'))}:"$PATH"`, ...Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`), ''].join('\n');
   writeFileSync(path.join(DIR, 'env'), text, { mode: 0o600 });
+}
+
+/** `rambo` and `kubectl rambo` of this checkout, for shells that read .rambo/env. */
+function writeCli(): void {
+  const file = path.join(DIR, 'bin/rambo');
+  const alias = path.join(DIR, 'bin/kubectl-rambo');
+  writeFileSync(file, [
+    '#!/bin/sh', '# The command line of this checkout; called as kubectl-rambo it is the plugin.',
+    `case "$0" in *kubectl-rambo) RAMBO_CLI_AS='kubectl rambo'; export RAMBO_CLI_AS ;; esac`,
+    `exec '${path.join(ROOT, 'node_modules/.bin/node')}' --no-warnings '${path.join(ROOT, 'dist/cli.mjs')}' "$@"`, '',
+  ].join('\n'));
+  chmodSync(file, 0o755);
+  rmSync(alias, { force: true });
+  symlinkSync('rambo', alias);
 }
 
 /** Starts the supervisor in the background and shows its progress until it is up. */

@@ -139,6 +139,11 @@ export class Stack {
     return child;
   }
 
+  /** Whether a program of that name was started and has not been stopped. */
+  runs(name: string): boolean {
+    return this.#children.get(name)?.wanted === true;
+  }
+
   get postgres(): PostgresServer {
     if (this.#postgres === undefined) throw new Error('Postgres is not started');
     return this.#postgres;
@@ -162,6 +167,12 @@ export class Stack {
   /** Where /metrics, /healthz and /readyz of the API are. */
   apiHealthUrl(): string {
     return `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`;
+  }
+
+  /** Health ports of our processes by name, as far as they listen. */
+  healthUrls(): Readonly<Record<string, string>> {
+    const controllers = [...this.#controllerPorts.keys()].map((name) => [name, this.controllerUrl(name)] as const);
+    return Object.fromEntries([...controllers, ...(this.#o.api ? [['api', this.apiHealthUrl()] as const] : [])]);
   }
 
   addresses(): StackAddresses {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds a pinned command-line tool from its Go module once, keeps it under the user's cache directory and prints its path as the
 # only line on stdout. Usage: tool.sh helm | kubeconform | k6 | coredns | actionlint | gitleaks | osv-scanner, or a folder of hack/tools
-# with a go.mod of its own: for modules whose directives `go install` refuses, and for programs of ours.
+# with a go.mod of its own: for modules whose directives `go install` refuses, and for programs of ours. All `tool`s of its go.mod
+# are built, side by side; a line `// build tags: a,b` adds tags.
 set -euo pipefail
 
 declare -A module=(
@@ -24,8 +25,9 @@ if [ -n "${module[$name]:-}" ]; then
   package=${module[$name]}
   version=${package##*@}
 elif [ -n "$name" ] && [ -f "$here/$name/go.mod" ]; then
-  # The tool is what the module requires first: `tool PATH` of its go.mod.
-  package=$(awk '$1 == "tool" { print $2 }' "$here/$name/go.mod")
+  # `tool PATH`, or a block of them.
+  package=$(awk '/^tool \(/ { block = 1; next } /^\)/ { block = 0 } block { print $1 } /^tool [^(]/ { print $2 }' "$here/$name/go.mod" | paste -sd' ')
+  tags=$(sed -n 's#^// build tags: ##p' "$here/$name/go.mod")
   version=$(find "$here/$name" -maxdepth 1 -name 'go.*' -o -maxdepth 1 -name '*.go' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)
 else
   die "unknown tool '$name': one of $(printf '%s\n' "${!module[@]}" | sort | paste -sd' '), or a folder of hack/tools with a go.mod"
@@ -35,7 +37,12 @@ dir=${XDG_CACHE_HOME:-$HOME/.cache}/rambo/tools/$name-$version-$(cd / && go env 
 build() {
   local flags=(-trimpath -buildvcs=false -p "${RAMBO_BUILD_JOBS:-2}" -ldflags '-s -w')
   export CGO_ENABLED=0
-  if [ -n "${module[$name]:-}" ]; then cd / && GOBIN="$dir/new" go install "${flags[@]}" "$package"; else cd "$here/$name" && go build "${flags[@]}" -o "$dir/new/$name" "$package"; fi
+  if [ -n "${module[$name]:-}" ]; then
+    cd / && GOBIN="$dir/new" go install "${flags[@]}" "$package"
+  else
+    # shellcheck disable=SC2086 # a list of packages
+    mkdir -p "$dir/new" && cd "$here/$name" && go build "${flags[@]}" ${tags:+-tags "$tags"} -o "$dir/new/" $package
+  fi
 }
 if [ ! -x "$dir/$name" ]; then
   mkdir -p "$dir"
@@ -55,6 +62,8 @@ if [ ! -x "$dir/$name" ]; then
   done
   trap - EXIT
   wait "$job" || die "building $package failed; see above"
+  # The one that is looked for comes last: where it is, all are.
+  find "$dir/new" -type f ! -name "$name" -exec mv {} "$dir/" \;
   mv "$dir/new/$name" "$dir/$name"
   rmdir "$dir/new"
   say "built $name in $((SECONDS - began)) s"

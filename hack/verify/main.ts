@@ -4,6 +4,7 @@ import { houseCounters } from './counters.ts';
 import { hygiene } from './hygiene.ts';
 import { ROOT, trackedFiles } from './files.ts';
 import { installScriptProblems } from './install-scripts.ts';
+import { migrationProblems, migrationsInFolder } from './migrations.ts';
 import { packageProblems, type Declared } from './packages.ts';
 import { PENDING } from './pending.ts';
 import { makeTargets, pipelineProblems } from './pipeline.ts';
@@ -36,8 +37,11 @@ function checkOutputEmpty(what: string, command: string, args: readonly string[]
 
 check('generated kinds and policies are fresh', 'node', ['--no-warnings', 'crds/generate.ts', '--check']);
 check('generated GraphQL schema is fresh', 'node', ['--no-warnings', 'api/print-schema.ts', '--check']);
+check('docs/cli.md is fresh', 'node', ['--no-warnings', 'cli/print-docs.ts', '--check']);
 check('health checks for Argo CD are fresh', 'node', ['--no-warnings', 'hack/gitops/argocd-cm.ts', '--check']);
 check('values, schema and CRDs of the chart are fresh', 'node', ['--no-warnings', 'hack/chart/generate.ts', '--check']);
+check('generated page of metrics is fresh', 'node', ['--no-warnings', 'hack/docs/metrics.ts', '--check']);
+check('generated page of logs is fresh, every field has its meaning', 'node', ['--no-warnings', 'hack/docs/logs.ts', '--check']);
 check('migrations and schema agree', 'node', ['--no-warnings', 'hack/prisma/check.mjs']);
 check('types and the direction of imports between rooms', 'tsc', ['-b']);
 if (existsSync(`${ROOT}/eslint.config.mjs`)) check('lint', 'eslint', ['--cache', '--cache-location', '.rambo/eslintcache', '.']);
@@ -60,6 +64,9 @@ for (const name of PENDING) say(`pending: ${name} ${present(name) || (name.start
 const pipelines = trackedFiles().filter((file) => /^\.github\/workflows\/.*\.ya?ml$/.test(file));
 for (const file of pipelines) failures.push(...pipelineProblems(file, readFileSync(`${ROOT}/${file}`, 'utf8'), around));
 check('actionlint (built once, about 10 s)', 'bash', ['-c', '"$(hack/tools/tool.sh actionlint)" -shellcheck= -pyflakes= "$@"', 'actionlint', ...pipelines]);
+say('migrations expand before they contract');
+const { version }: { version: string } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+failures.push(...migrationProblems(migrationsInFolder(), version));
 say('house counters');
 failures.push(...houseCounters());
 

@@ -31,3 +31,16 @@ export function errorMessage(error: unknown): string {
 export function assertNever(value: never): never {
   throw new RamboError('Bug', `unexpected value ${JSON.stringify(value)}`);
 }
+
+const COMPLAINTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError, URIError];
+
+/**
+ * Whether only a bug explains an error. What a server, a network or a person may cause is a RamboError or an error of the
+ * system with a code; what remains are the language's own complaints.
+ */
+export function isBug(error: unknown): boolean {
+  if (error instanceof RamboError) return error.code === 'Bug';
+  // `fetch` wraps what the network did into a TypeError.
+  if (!(error instanceof Error) || 'code' in error || (error.cause instanceof Error && 'code' in error.cause)) return false;
+  return COMPLAINTS.some((kind) => error instanceof kind);
+}

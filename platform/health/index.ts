@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { errorMessage } from '../errors/index.ts';
+import { listenOn } from './listen.ts';
 
 /** A named check of readiness; says what is wrong, or nothing. */
 export type Check = () => string | undefined | Promise<string | undefined>;
@@ -20,21 +20,18 @@ export interface HealthServer {
 }
 
 /** Serves `/healthz`, `/readyz` (failing checks by name) and `/metrics`. Port 0: the system chooses. */
-export function serveHealth(options: Telling & { readonly host: string; readonly port: number }): Promise<HealthServer> {
+export async function serveHealth(options: Telling & { readonly host: string; readonly port: number }): Promise<HealthServer> {
   let telling: Telling = options;
   const server = createServer((request, response) => {
     void answer(telling, request.url ?? '/').then(({ status, type, text }) => {
       response.writeHead(status, { 'content-type': type }).end(text);
     });
   });
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, () => {
-      const address: AddressInfo | string | null = server.address();
-      const port = address !== null && typeof address === 'object' ? address.port : options.port;
-      resolve({ port, tell: (next) => { telling = next; }, close: () => new Promise((done) => { server.closeAllConnections(); server.close(() => { done(); }); }) });
-    });
-  });
+  const port = await listenOn(server, options.host, options.port);
+  return {
+    port, tell: (next) => { telling = next; },
+    close: () => new Promise((done) => { server.closeAllConnections(); server.close(() => { done(); }); }),
+  };
 }
 
 interface Answer {

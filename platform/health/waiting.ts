@@ -41,6 +41,9 @@ export class Waiting {
     return this.#missing.size === 0 ? undefined : [...this.#missing].map(([name, message]) => `waiting for ${name}: ${message}`).join('; ');
   }
 
+  /** Whether something is missing right now. */
+  misses(name: string): boolean { return this.#missing.has(name); }
+
   /** Tries until it succeeds. Throws StoppedWaiting when the process is to stop meanwhile. */
   async until<T>(name: string, attempt: () => T | Promise<T>): Promise<T> {
     for (let tries = 0, saidAt = -AGAIN_MS; ; tries++) {

@@ -6,7 +6,7 @@ import {
 import { connect, credsAuthenticator, nanos, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { systemClock, type Clock } from '../clock/index.ts';
-import { errorMessage, UnavailableError } from '../errors/index.ts';
+import { errorMessage, isBug, UnavailableError } from '../errors/index.ts';
 import { DISPATCH_STREAM, DISPATCH_SUBJECTS, dispatchConsumer, dispatchSubject } from '../messages/subjects.ts';
 import { Puller } from './puller.ts';
 import { Requests } from './requests.ts';
@@ -19,7 +19,7 @@ export interface BusOptions {
   readonly creds: () => string;
   readonly name: string;
   readonly inboxPrefix?: string;
-  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void };
+  readonly log: { info(facts: object, message: string): void; warn(facts: object, message: string): void; error(facts: object, message: string): void };
   readonly onReconnect?: () => void;
   readonly clock?: Clock;
 }
@@ -231,7 +231,8 @@ export class Bus {
   }
 
   #failed(subject: string, error: unknown): void {
-    this.#options.log.warn({ subject, err: errorMessage(error) }, 'a message could not be handled');
+    if (isBug(error)) this.#options.log.error({ subject, err: error }, 'a message could not be handled by a fault of ours');
+    else this.#options.log.warn({ subject, err: errorMessage(error) }, 'a message could not be handled');
   }
 
   async #followStatus(): Promise<void> {

@@ -9,10 +9,8 @@ export type SpanFacts = Readonly<Partial<Record<'run' | 'node' | 'item' | 'attem
  */
 export async function startTracing(service: string, endpoint: string | undefined): Promise<() => Promise<void>> {
   if (endpoint === undefined) return () => Promise.resolve();
-  const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([import('@opentelemetry/sdk-node'), import('@opentelemetry/exporter-trace-otlp-http')]);
-  const sdk = new NodeSDK({ serviceName: `rambo-${service}`, traceExporter: new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` }), instrumentations: [] });
-  sdk.start();
-  return () => sdk.shutdown();
+  const { startSdk } = await import('./sdk.ts');
+  return startSdk(`rambo-${service}`, `${endpoint.replace(/\/$/, '')}/v1/traces`);
 }
 
 /**

@@ -39,4 +39,5 @@ test('with an endpoint a span continues its parent and arrives at the receiver',
   server.close();
   expect(received.join()).toContain('rambo.node');
   expect(received.join()).toContain('0af7651916cd43dd8448eb211c80319c');
+  for (const attribute of ['process.', 'host.']) expect(received.join()).not.toContain(attribute);
 });

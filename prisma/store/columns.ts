@@ -4,7 +4,7 @@
 export const RUN_SUMMARY = `r.id, r.shard, r.namespace, r.name, r.uid, r.source, r.workflow, r.definition_hash AS "definitionHash",
   r.spec_hash AS "specHash", r.priority, r.principal, r.traceparent, r.created_at AS "createdAt", r.phase, r.started_at AS "startedAt",
   r.finished_at AS "finishedAt", r.cancel, r.suspended, r.exit_phase AS "exitPhase", r.error, r.seq, r.total, r.done, r.counts,
-  r.failures, r.version, r.projected_version AS "projectedVersion"`;
+  r.failures, r.review, r.version, r.projected_version AS "projectedVersion"`;
 
 /** RunRecord. */
 export const RUN_RECORD = `${RUN_SUMMARY}, r.input, r.outputs, r.workflow_labels AS "workflowLabels"`;

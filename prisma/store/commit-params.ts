@@ -157,6 +157,7 @@ function progress(rows: readonly RunProgress[]): Buffer[] {
     texts(rows, (r) => r.phase), times(rows, (r) => r.startedAt), times(rows, (r) => r.finishedAt), texts(rows, (r) => r.cancel),
     bools(rows, (r) => r.suspended), texts(rows, (r) => r.exitPhase), byteas(rows, (r) => r.outputs), byteas(rows, (r) => r.error),
     int4s(rows, (r) => r.seq), int4s(rows, (r) => r.total), int4s(rows, (r) => r.done), texts(rows, (r) => r.counts), byteas(rows, (r) => r.failures),
+    texts(rows, (r) => r.review),
   ];
 }
 

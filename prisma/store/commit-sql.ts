@@ -51,7 +51,7 @@ class Parameters {
 const PROGRESS = [
   ['phase', 'text'], ['started_at', 'timestamptz'], ['finished_at', 'timestamptz'], ['cancel', 'text'], ['suspended', 'bool'],
   ['exit_phase', 'text'], ['outputs', 'bytea'], ['error', 'bytea'], ['seq', 'int4'], ['total', 'int4'], ['done', 'int4'],
-  ['counts', 'text'], ['failures', 'bytea'],
+  ['counts', 'text'], ['failures', 'bytea'], ['review', 'text'],
 ] as const;
 
 /** Columns of a run that are written once, after its id. */

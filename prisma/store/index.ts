@@ -10,6 +10,7 @@ export {
 export {
   dueTimers, findIdempotent, FIRST_ID, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,
 } from './runs.ts';
+export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
 export {
   deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,

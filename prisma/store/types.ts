@@ -59,6 +59,8 @@ export interface RunProgress {
   readonly counts: string | null;
   /** At most 10 failures (node, reason, message), JSON. */
   readonly failures: Bytes | null;
+  /** Why the run must not go on before a person decides; null when nothing is in doubt. */
+  readonly review: string | null;
 }
 
 /** One node (`item` -1) or one item of a forEach; `commitBatch` upserts the whole row. */

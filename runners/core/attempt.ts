@@ -20,6 +20,8 @@ export class Attempt {
   readonly #kill = new AbortController();
   #reason: StopReason | undefined;
   #ended = false;
+  /** Of the span its program ran in: the result is recorded below it. */
+  #traceparent: string | undefined;
   #grace: { readonly until: number; readonly timer: TimerHandle } | undefined;
 
   constructor(dispatch: DispatchMessage, clock: Clock) {
@@ -51,6 +53,7 @@ export class Attempt {
   /** Runs it to its end, whatever that is. `traceparent`: of the span the node's own spans belong below. */
   async run(executor: Executor | undefined, scratch: string, env: Readonly<Record<string, string>>, logs: LogPump, traceparent?: string): Promise<Outcome> {
     if (executor === undefined) return failure('Invalid', 'UnsupportedType', `this runner does not run nodes of type ${this.dispatch.type}`);
+    this.#traceparent = traceparent;
     const { timeoutMs } = this.dispatch;
     const timer = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, () => { this.stop('Timeout', 0); });
     let dir: string | undefined;
@@ -83,7 +86,8 @@ export class Attempt {
 
   /** The result as it is reported by a runner. */
   result(outcome: Outcome, runner: string): ResultMessage {
-    const { run, node, item, attempt, secret, traceparent } = this.dispatch;
+    const { run, node, item, attempt, secret } = this.dispatch;
+    const traceparent = this.#traceparent ?? this.dispatch.traceparent;
     return {
       v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), runner, outcome,
       ...(traceparent === undefined ? {} : { traceparent }),

@@ -58,7 +58,7 @@ async function staleCommit(site: Site, armed: Partial<Armed>): Promise<readonly 
 /** One command to the owner, as a client that does not repeat it: the other owner must not hear of it. */
 async function suspendWithoutRepeat(site: Site, id: string): Promise<void> {
   const { natsUrl, natsCreds } = site.t.addresses;
-  const bus = await connectBus({ url: natsUrl, name: 'chaos', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined } });
+  const bus = await connectBus({ url: natsUrl, name: 'chaos', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined, error: () => undefined } });
   bus.publish(commandSubject(shardOf(id)), Buffer.from(JSON.stringify({ v: 1, verb: 'suspend', runId: id, principal: 'chaos' })));
   await bus.flush();
   await bus.close();

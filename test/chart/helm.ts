@@ -36,13 +36,13 @@ export function helmBinary(): string {
 }
 
 /** Runs helm with values; gives what it printed, and on failure what it said. */
-export function runHelm(args: readonly string[], values: object): { readonly ok: boolean; readonly out: string; readonly error: string } {
+export function runHelm(args: readonly string[], values?: object): { readonly ok: boolean; readonly out: string; readonly error: string } {
   const dir = mkdtempSync(path.join(tmpdir(), 'rambo-chart-'));
   try {
     const file = path.join(dir, 'values.json');
-    writeFileSync(file, JSON.stringify(values));
+    if (values !== undefined) writeFileSync(file, JSON.stringify(values));
     const env = { PATH: process.env['PATH'] ?? '', HOME: dir };
-    const { status, stdout, stderr } = spawnSync(helmBinary(), [...args, '--values', file], { encoding: 'utf8', env, maxBuffer: 64 * 1_048_576 });
+    const { status, stdout, stderr } = spawnSync(helmBinary(), [...args, ...(values === undefined ? [] : ['--values', file])], { encoding: 'utf8', env, maxBuffer: 64 * 1_048_576 });
     return { ok: status === 0, out: stdout, error: stderr };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -56,9 +56,18 @@ export function renderText(values: object, flags: readonly string[] = []): strin
   return out;
 }
 
-/** All objects of the rendered chart, hooks too. Throws with helm's words. */
+const rendered = new Map<string, readonly Rendered[]>();
+
+/** All objects of the rendered chart, hooks too; once for the same values. Throws with helm's words. */
 export function render(values: object, flags: readonly string[] = []): readonly Rendered[] {
-  return parseAllDocuments(renderText(values, flags)).map((document) => document.toJS() as Rendered | null).filter((object) => object !== null);
+  const key = JSON.stringify([values, flags]);
+  const known = rendered.get(key) ?? parse(renderText(values, flags));
+  rendered.set(key, known);
+  return known;
+}
+
+function parse(text: string): readonly Rendered[] {
+  return parseAllDocuments(text).map((document) => document.toJS() as Rendered | null).filter((object) => object !== null);
 }
 
 /** The one object of a kind and name. */

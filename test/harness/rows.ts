@@ -6,7 +6,7 @@ import type { NodeRunRow, RunCreate, RunProgress, RunWrite } from '../../prisma/
 export function progress(over: Partial<RunProgress> = {}): RunProgress {
   return {
     phase: 'Running', startedAt: 1_700_000_000_000, finishedAt: null, cancel: null, suspended: false, exitPhase: null, outputs: null, error: null,
-    seq: 0, total: 1, done: 0, counts: null, failures: null, ...over,
+    seq: 0, total: 1, done: 0, counts: null, failures: null, review: null, ...over,
   };
 }
 

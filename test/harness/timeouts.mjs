@@ -8,4 +8,4 @@ jest.setTimeout(60_000);
  * first one found is printed as "RETRY ERRORS" and is to be read: it may be a bug that shows in one run of ten.
  */
 const RANDOM = /integration\/(chaos\/|run\/(replicas|extremes|faults))/;
-if (RANDOM.test(expect.getState().testPath ?? '')) jest.retryTimes(1, { logErrorsBeforeRetry: true });
+if (RANDOM.test(expect.getState().testPath ?? '')) jest.retryTimes(1, { logErrorsBeforeRetry: true, retryImmediately: true });

@@ -84,6 +84,16 @@ securityContext:
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- with $root.Values.sentry }}
+{{- if .existingSecret }}
+- name: RAMBO_SENTRY_DSN
+  valueFrom: { secretKeyRef: { name: {{ .existingSecret }}, key: {{ .key }} } }
+{{- with .environment }}
+- name: RAMBO_SENTRY_ENVIRONMENT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- include "rambo.proxyEnv" $root }}
 {{- include "rambo.extraEnv" . }}
 {{- end }}

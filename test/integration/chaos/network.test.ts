@@ -224,7 +224,7 @@ test('F20: a Postgres that does not answer: commands are refused in time, and wo
 /** Hears everything on NATS, as the controller may. */
 async function listener(): Promise<Bus> {
   const { natsUrl, natsCreds } = site.t.addresses;
-  return connectBus({ url: natsUrl, name: 'chaos', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined } });
+  return connectBus({ url: natsUrl, name: 'chaos', creds: () => readFileSync(natsCreds, 'utf8'), log: { info: () => undefined, warn: () => undefined, error: () => undefined } });
 }
 
 test('F26: all results of finished runs once more, in reverse, each twice: all ignored, not a row changes', async () => {

@@ -1,9 +1,12 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { EXTERNAL, podTemplates, render, TRIAL, type Rendered } from '../../chart/helm.ts';
+import { stringify } from 'yaml';
+import { CHART, EXTERNAL, podTemplates, render, ROOT, runHelm, the, TRIAL, type Rendered } from '../../chart/helm.ts';
 import { TestStack } from '../../harness/test-stack.ts';
+import { writeSchemas } from './schemas.ts';
 
 /** What the real API server says to the rendered chart: fields, admission, Pod Security. */
 
@@ -32,7 +35,7 @@ async function dryRun(objects: readonly object[]): Promise<void> {
 
 const EVERYTHING = {
   ...TRIAL, watchNamespaces: ['team-a', 'team-b'], imagePullSecrets: [{ name: 'regcred' }], caBundle: { configMap: 'ca' }, proxy: { https: 'http://proxy:3128' },
-  otlp: { endpoint: 'http://collector:4318', runnerEndpoint: 'http://collector:4318' }, commonLabels: { a: 'b' }, commonAnnotations: { c: 'd' }, priorityClassName: 'system-cluster-critical',
+  otlp: { endpoint: 'http://collector:4318', runnerEndpoint: 'http://collector:4318' }, sentry: { existingSecret: 'sentry', environment: 'test' }, commonLabels: { a: 'b' }, commonAnnotations: { c: 'd' }, priorityClassName: 'system-cluster-critical',
   extraEnv: [{ name: 'A', value: 'b' }], ingress: { enabled: true, host: 'rambo.example', tlsSecret: 'tls', className: 'nginx' }, metrics: { serviceMonitor: { enabled: true }, dashboards: { enabled: true } },
   controller: { tolerations: [{ key: 'x', operator: 'Exists' }], nodeSelector: { a: 'b' }, podLabels: { e: 'f' }, podAnnotations: { g: 'h' }, affinity: { nodeAffinity: {} } },
   networkPolicy: { monitoringNamespace: 'monitoring', apiFrom: [{ podSelector: {} }], runners: { egress: [{ ports: [{ port: 80 }] }] }, extraEgress: [{ ports: [{ port: 8200 }] }] },
@@ -79,4 +82,72 @@ describe('Pod Security restricted takes', () => {
     const open = { ...asPod('open', first.template), spec: { ...spec, serviceAccountName: undefined, priorityClassName: undefined, containers: spec.containers.map((container) => ({ ...container, securityContext: {} })) } };
     await expect(dryRun([open])).rejects.toThrow(/violates PodSecurity "restricted/);
   });
+});
+
+describe('kubeconform, with the schemas of this very API server,', () => {
+  let schemas: string;
+  let kubeconform: string;
+  beforeAll(async () => {
+    schemas = path.join(dir, 'schemas');
+    writeSchemas(JSON.parse(await t.stack.kubectl.run('get', '--raw', '/openapi/v2')) as Parameters<typeof writeSchemas>[0], schemas);
+    kubeconform = execFileSync(path.join(ROOT, 'hack/tools/tool.sh'), ['kubeconform'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  }, 1_200_000);
+
+  const conform = (objects: readonly object[]): { readonly summary: { readonly valid: number; readonly invalid: number; readonly errors: number; readonly skipped: number }; readonly resources: readonly object[] } => {
+    const { stdout } = spawnSync(kubeconform, ['-output', 'json', '-summary', '-schema-location', `${schemas}/{{ .ResourceKind }}{{ .KindSuffix }}.json`, '-'], { encoding: 'utf8', input: objects.map((object) => stringify(object)).join('---\n') });
+    return JSON.parse(stdout) as ReturnType<typeof conform>;
+  };
+
+  test.each<[string, object]>([['a trial', TRIAL], ['everything set', EVERYTHING]])('has nothing against %s', (_name, values) => {
+    const objects = render(values, ['--include-crds']).filter((object) => !FOREIGN.includes(object.kind));
+    expect(conform(objects)).toMatchObject({ resources: [], summary: { valid: objects.length, invalid: 0, errors: 0, skipped: 0 } });
+  });
+
+  test('finds a misspelt field, of Kubernetes or of ours', () => {
+    const objects = render(TRIAL);
+    const wrong = [{ ...the(objects, 'Service', 'rambo-api'), spec: { prots: [] } }, { ...the(objects, 'RunnerPool', 'default'), spec: { minRaedy: 1 } }];
+    expect(conform(wrong).summary).toMatchObject({ invalid: 2 });
+  });
+});
+
+describe('helm itself', () => {
+  const values = { ...TRIAL, defaultPool: { namespaces: ['team-a'] } };
+  /** Nothing runs here: hooks are tested by setup.test.ts, pods by the end-to-end ring. */
+  const helm = (...args: readonly string[]): string => {
+    const { ok, out, error } = runHelm([...args, '--namespace', 'rambo-system', '--kubeconfig', t.addresses.kubeconfig, '--no-hooks'], ['install', 'upgrade'].includes(args[0] ?? '') ? values : undefined);
+    if (!ok) throw new Error(error);
+    return out;
+  };
+  const names = async (kind: string, namespace = 'rambo-system'): Promise<readonly string[]> =>
+    (await t.stack.kubectl.run('get', kind, '-n', namespace, '-o', 'jsonpath={range .items[*]}{.metadata.name}{"\\n"}{end}')).split('\n').filter((name) => name !== '');
+  const crds = ['runnerpools.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev'];
+
+  test('installs on a cluster without definitions, the pool among the objects, and takes over nothing of others', async () => {
+    for (const name of ['ClusterRole/rambo-controller', 'ClusterRole/rambo-api', 'ClusterRoleBinding/rambo-controller', 'ClusterRoleBinding/rambo-api', ...crds.map((crd) => `crd/${crd}`)]) await t.stack.kubectl.run('delete', name);
+    expect(() => helm('install', 'rambo', CHART)).toThrow(/invalid ownership metadata|already exists/);
+    for (const kind of ['validatingadmissionpolicy', 'validatingadmissionpolicybinding']) await t.stack.kubectl.run('delete', kind, '-l', 'app.kubernetes.io/part-of=rambo');
+    for (const kind of ['serviceaccount', 'role', 'rolebinding']) for (const name of await names(kind)) if (name.startsWith('rambo-')) await t.stack.kubectl.run('delete', kind, name, '-n', 'rambo-system');
+    helm('install', 'rambo', CHART);
+    expect(await names('crd')).toEqual(crds);
+    expect(await names('runnerpool', 'team-a')).toEqual(['default']);
+    expect(await names('deployment')).toEqual(['rambo-api', 'rambo-controller']);
+    expect(await names('job')).toEqual(['rambo-migrate-1']);
+  }, 120_000);
+
+  test('upgrades and goes back, each time with a migration of its own, and changes nothing else', async () => {
+    helm('upgrade', 'rambo', CHART);
+    expect(await names('job')).toEqual(['rambo-migrate-2']);
+    helm('rollback', 'rambo', '1');
+    expect(await names('job')).toEqual(['rambo-migrate-1']);
+    const generation = await t.stack.kubectl.run('get', 'deployment', '-n', 'rambo-system', '-o', 'jsonpath={.items[*].metadata.generation}');
+    expect(generation).toBe('1 1');
+  }, 120_000);
+
+  test('leaves definitions, and so all workflows, when it is uninstalled', async () => {
+    await t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'mine', namespace: 'team-a' }, spec: { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] } });
+    helm('uninstall', 'rambo');
+    expect(await names('crd')).toEqual(crds);
+    expect(await names('workflow', 'team-a')).toEqual(['mine']);
+    expect([await names('deployment'), await names('networkpolicy'), await names('networkpolicy', 'team-a'), await names('runnerpool', 'team-a')]).toEqual([[], [], [], []]);
+  }, 120_000);
 });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { BASE_FIELDS, FIELDS } from '../../../platform/log/fields.ts';
 import { script, TestStack } from '../../harness/test-stack.ts';
 import { Receiver, type ReceivedSpan } from './otlp.ts';
 
@@ -44,7 +45,10 @@ describe('traces', () => {
     const node = await span({ service: 'rambo-runner', name: 'rambo.node', trace: PARENT.trace });
     const start = await span({ service: 'rambo-controller', name: 'rambo.run.start', trace: PARENT.trace });
     const operation = await span({ service: 'rambo-api', trace: PARENT.trace });
-    expect([operation.parent, start.parent, node.parent]).toEqual([PARENT.id, operation.id, start.id]);
+    const dispatch = await span({ service: 'rambo-controller', name: 'rambo.dispatch', trace: PARENT.trace });
+    const result = await span({ service: 'rambo-controller', name: 'rambo.result', trace: PARENT.trace });
+    expect([operation.parent, start.parent, dispatch.parent, node.parent, result.parent]).toEqual([PARENT.id, operation.id, start.id, start.id, node.id]);
+    for (const { attributes } of [dispatch, result]) expect(attributes).toMatchObject({ 'rambo.run': run, 'rambo.node': 'say', 'rambo.attempt': 1 });
     expect(node.attributes).toMatchObject({ 'rambo.run': run, 'rambo.node': 'say' });
     const [row] = await t.sql<{ output: Buffer }>('select output from node_run where run_id = $1', [run]);
     expect(JSON.parse(String(row?.output))).toBe(`00-${PARENT.trace}-${node.id}-01`);
@@ -66,13 +70,14 @@ describe('traces', () => {
 });
 
 /** Labels a metric may have: each has few values, whatever runs. */
-const LABELS = new Set(['process', 'verb', 'resource', 'code', 'queue', 'outcome', 'phase', 'status', 'namespace', 'pool', 'state', 'field', 'type', 'kind', 'result', 'le', 'quantile', 'version', 'major', 'minor', 'patch', 'space', 'reason']);
+const LABELS = new Set(['process', 'verb', 'resource', 'code', 'queue', 'outcome', 'phase', 'status', 'namespace', 'pool', 'state', 'field', 'type', 'kind', 'result', 'le', 'quantile', 'version', 'major', 'minor', 'patch', 'space', 'reason', 'dependency', 'direction', 'class']);
 const CONTROLLER = [
   'rambo_run_advance_seconds', 'rambo_commit_batch_size', 'rambo_commit_seconds', 'rambo_dispatch_seconds', 'rambo_run_backlog', 'rambo_outbox_pending', 'rambo_shards_owned', 'rambo_replicas', 'rambo_runs',
   'rambo_runs_finished_total', 'rambo_nodes_finished_total', 'rambo_messages_dead_lettered_total', 'rambo_pool_runners', 'rambo_pool_queue_depth', 'rambo_pool_in_flight', 'rambo_kube_requests_total', 'rambo_kube_writes_total',
-  'rambo_workqueue_depth', 'rambo_workqueue_seconds', 'rambo_reflector_events_total', 'rambo_reflector_relists_total', 'rambo_reflector_stalls_total', 'rambo_nats_reconnects_total', 'rambo_nodejs_eventloop_lag_seconds', 'rambo_process_resident_memory_bytes',
+  'rambo_workqueue_depth', 'rambo_workqueue_seconds', 'rambo_reflector_events_total', 'rambo_reflector_relists_total', 'rambo_reflector_stalls_total', 'rambo_nats_reconnects_total', 'rambo_dependency_up', 'rambo_postgres_connections', 'rambo_postgres_waiting', 'rambo_faults_total', 'rambo_commit_failures_total', 'rambo_outbox_oldest_seconds', 'rambo_shards_moved_total', 'rambo_run_seconds',
+  'rambo_node_errors_total', 'rambo_pool_runners_busy', 'rambo_pool_runners_max', 'rambo_pool_trouble', 'rambo_pods_queue_depth', 'rambo_pods_in_flight', 'rambo_nodejs_eventloop_lag_seconds', 'rambo_process_resident_memory_bytes',
 ];
-const API = ['rambo_api_requests_total', 'rambo_api_reviews_total', 'rambo_api_request_seconds', 'rambo_api_subscriptions', 'rambo_nodejs_eventloop_lag_seconds'];
+const API = ['rambo_dependency_up', 'rambo_kube_requests_total', 'rambo_postgres_connections', 'rambo_faults_total', 'rambo_api_requests_total', 'rambo_api_reviews_total', 'rambo_api_request_seconds', 'rambo_api_subscriptions', 'rambo_nodejs_eventloop_lag_seconds'];
 
 describe('metrics', () => {
   const pages = (): readonly [string, readonly string[]][] => [[t.stack.controllerUrl(), CONTROLLER], [t.stack.apiHealthUrl(), API]];
@@ -101,13 +106,14 @@ describe('metrics', () => {
 });
 
 describe('logs', () => {
-  test('are JSON of one shape and hold neither inputs nor tokens nor credentials', () => {
+  test('are JSON of one shape, without a field that docs/logs.md does not know, and hold neither inputs nor tokens nor credentials', () => {
     const dir = path.join(path.dirname(path.dirname(t.addresses.natsCreds)), 'logs');
     const seed = readFileSync(path.join(path.dirname(t.addresses.natsCreds), 'account.seed'), 'utf8').trim();
     for (const name of readdirSync(dir).filter((file) => /^(controller|api)/.test(file))) {
       const text = readFileSync(path.join(dir, name), 'utf8');
       const lines = text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
       expect(lines.length).toBeGreaterThan(0);
+      expect([...new Set(lines.flatMap((line) => Object.keys(line)))].filter((field) => !Object.hasOwn({ ...BASE_FIELDS, ...FIELDS }, field))).toEqual([]);
       for (const line of lines) expect(line).toMatchObject({ level: expect.stringMatching(/^(debug|info|warn|error)$/), time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), process: name.replace(/(-\d+)?\.log$/, ''), msg: expect.any(String) });
       for (const secret of [SECRET, t.addresses.token, seed]) expect(text).not.toContain(secret);
     }

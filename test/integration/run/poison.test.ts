@@ -7,7 +7,7 @@ let bus: Bus;
 beforeAll(async () => {
   t = await TestStack.start();
   await t.pool();
-  const log = { info: () => undefined, warn: () => undefined };
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   bus = await connectBus({ url: t.addresses.natsUrl, name: 'hostile', creds: () => readFileSync(t.addresses.natsCreds, 'utf8').trim(), log });
 }, 120_000);
 afterAll(async () => {

@@ -1,0 +1,111 @@
+import { accountRules, type AccountRules } from '../../../hack/stack/accounts.ts';
+import { Network } from '../../chaos/network.ts';
+import { render, the, TRIAL } from '../../chart/helm.ts';
+import { TestStack } from '../../harness/test-stack.ts';
+
+/**
+ * Least privilege, held from both sides: everything our processes ask of the API server while they do all they can do is
+ * recorded on the line. A permission nobody used is one too many; an answer 403 is one too few.
+ */
+
+let t: TestStack;
+const network = new Network();
+const used = { 'controller-0': new Set<string>(), api: new Set<string>() };
+/** Refusals of an API server that has just started and does not know its roles yet. */
+let early: readonly string[] = [];
+
+beforeAll(async () => {
+  t = await TestStack.start({ api: true, network, bundles: { folder: '', env: { RAMBO_POD_NAMESPACE: 'rambo-system', RAMBO_POD_UID: 'a-uid', RAMBO_REPLICA: 'api-pod' } } });
+  for (const name of ['controller-0', 'api'] as const) {
+    network.of(name).kube.add({ fault: { kind: 'reset' }, match: (request) => {
+      used[name].add(permission(request));
+      return false;
+    } });
+  }
+  early = forbidden();
+}, 1_200_000);
+afterAll(() => t.stop());
+
+/** `verb group/resource`, as a rule would say it. */
+function permission({ verb, resource, path }: { readonly verb: string; readonly resource: string; readonly path: string }): string {
+  return `${verb} ${path.startsWith('/apis/') ? path.split('/')[2] ?? '' : ''}/${resource}`;
+}
+
+/** Refusals for want of a permission, so far. */
+function forbidden(): readonly string[] {
+  return (['controller-0', 'api'] as const).flatMap((name) => {
+    const found: string[] = [];
+    network.of(name).kube.carried((request) => {
+      if (request.code === 403) found.push(`${name}: ${permission(request)}`);
+      return false;
+    });
+    return found;
+  });
+}
+
+function granted(rules: AccountRules): readonly string[] {
+  const all = [...(rules.watched ?? []), ...rules.cluster, ...rules.own];
+  const names = all.flatMap(({ apiGroups, resources, verbs }) => apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`))));
+  return [...new Set(names)].sort();
+}
+
+const workflow = (name: string, nodes: readonly object[]): object => ({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name, namespace: 'default' }, spec: { nodes } });
+
+/** Everything that makes a process ask the API server for something. */
+async function everything(): Promise<void> {
+  const { kube } = network.of('controller-0');
+  // A second creation finds the pod there, a conflict has the object read anew.
+  kube.add({ fault: { kind: 'repeat' }, match: ({ verb, resource }) => verb === 'create' && resource === 'pods', times: 4 });
+  kube.add({ fault: { kind: 'answer', code: 409, reason: 'Conflict' }, match: ({ verb, resource }) => verb === 'patch' && resource === 'workflowruns/status', times: 2 });
+  await t.apply(workflow('work', [
+    { name: 'warm', type: 'script', with: { language: 'javascript', source: 'export default () => 1;' } },
+    { name: 'pod', type: 'container', with: { image: 'local/sh', command: ['sh', '-c', 'echo 7 > $RAMBO_OUTPUT_FILE; echo said'] } },
+    { name: 'bad', type: 'container', dependsOn: ['pod'], with: { image: 'local/sh', command: ['sh', '-c', 'exit 3'] } },
+  ]));
+  const run = await t.create({ apiVersion: 'rambo.dev/v1alpha1', kind: 'WorkflowRun', metadata: { generateName: 'w-', namespace: 'default' }, spec: { workflowRef: { name: 'work' } } });
+  expect((await t.finished(run.metadata.name)).status?.phase).toBe('Failed');
+  await t.ask('{ runs(namespace: "default", first: 5) { edges { node { id } } } }');
+  // Both begin anew while NATS is away: they look at the definitions and tell of their waiting.
+  for (const name of ['controller-0', 'api']) {
+    network.of(name).nats.refuse(true);
+    network.of(name).nats.cut();
+    t.stack.child(name).kill();
+  }
+  await t.until('both to tell of their waiting', async () => ['controller-0', 'api'].every((name) => used[name as 'api'].has('create /events')
+    && network.of(name).kube.carried(({ path, code }) => path.includes('rambo-system/events') && code === 201) > 0));
+  for (const name of ['controller-0', 'api']) network.of(name).nats.refuse(false);
+  await t.until('the definitions to be looked at', async () => used['controller-0'].has('get apiextensions.k8s.io/customresourcedefinitions'));
+  await t.until('a controller', async () => (await fetch(`${t.stack.controllerUrl()}/readyz`).catch(() => undefined))?.ok === true);
+}
+
+test('what the processes use is what they are given', async () => {
+  await everything();
+  for (const name of ['controller-0', 'api'] as const) {
+    network.of(name).kube.carried((request) => {
+      // Server-side apply of what is not there creates it, and needs that permission too.
+      if (request.verb === 'patch' && request.code === 201) used[name].add(permission({ ...request, verb: 'create' }));
+      return false;
+    });
+  }
+  expect(forbidden()).toEqual(early);
+  expect([...used['controller-0']].sort()).toEqual(granted(accountRules().controller));
+  expect([...used.api].sort()).toEqual(granted(accountRules().api));
+}, 120_000);
+
+test('they get no wildcard, no reading of secrets, nothing that leads to more', () => {
+  for (const permission of Object.values(accountRules()).flatMap(granted)) {
+    expect(permission).not.toContain('*');
+    expect(permission).not.toMatch(/^(escalate|bind|impersonate|deletecollection|update) /);
+    expect(permission).not.toMatch(/^(get|list|watch|delete) \/secrets$/);
+    expect(permission).not.toMatch(/(pods\/(exec|attach|portforward)|roles|rolebindings|serviceaccounts)/);
+  }
+});
+
+test('the chart gives exactly these', () => {
+  const objects = render(TRIAL);
+  const { controller, api } = accountRules();
+  expect(the(objects, 'ClusterRole', 'rambo-controller')['rules']).toEqual([...controller.cluster, ...(controller.watched ?? [])]);
+  expect(the(objects, 'ClusterRole', 'rambo-api')['rules']).toEqual(api.cluster);
+  expect(the(objects, 'Role', 'rambo-controller-own')['rules']).toEqual(controller.own);
+  expect(the(objects, 'Role', 'rambo-api-own')['rules']).toEqual(api.own);
+});
