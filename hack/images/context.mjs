@@ -1,4 +1,5 @@
-// Puts together what images/Dockerfile copies, in dist/images: bundles, migrations, the servers of trials. Files only, no installation; everything comes from dist/, node_modules and the caches that `make setup` filled.
+// Puts together what images/Dockerfile copies, in dist/images: bundles, migrations, the servers of trials. Files only, no installation;
+// everything comes from dist/, node_modules and the caches that `make setup` filled.
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
