@@ -37,7 +37,7 @@ async function ended(ids: readonly string[]): Promise<{ readonly phases: readonl
     WITH place AS (SELECT n.run_id, n.node, n.item, n.status, count(a.*) FILTER (WHERE a.status = 'Succeeded') AS good, count(a.*) AS tries
       FROM node_run n LEFT JOIN attempt a USING (run_id, node, item) WHERE n.run_id = ANY ($1::uuid[]) GROUP BY 1, 2, 3, 4)
     SELECT count(*) FILTER (WHERE good > 1)::int AS doubled, count(*) FILTER (WHERE tries > 1)::int AS again,
-      count(*) FILTER (WHERE status <> 'Succeeded' OR good = 0)::int AS lost FROM place`, [ids]);
+      count(*) FILTER (WHERE status <> 'Succeeded' OR (good = 0 AND node LIKE 't%'))::int AS lost FROM place`, [ids]);
   const finished = await site.sql<{ n: number }>(
     `SELECT count(*)::int AS n FROM (SELECT run_id, node, item FROM run_event WHERE run_id = ANY ($1::uuid[]) AND kind = 'NodeSucceeded' GROUP BY 1, 2, 3 HAVING count(*) > 1) twice`, [ids]);
   return { phases: runs.map((row) => row.phase), doubled: (books?.doubled ?? -1) + (finished[0]?.n ?? -1), again: books?.again ?? -1, lost: books?.lost ?? -1 };

@@ -17,11 +17,11 @@ const external = (postgres: string, nats: string): object => ({
 /** What the controller of a broken release says, once its pod runs and is not ready. */
 async function saying(pattern: RegExp): Promise<string> {
   return until(`a log that says ${String(pattern)}`, async () => {
-    const [pod] = await site.pods(NAMESPACE, 'app.kubernetes.io/component=controller');
-    const ready = pod?.status.conditions?.find((c) => c.type === 'Ready')?.status;
-    if (pod?.status.phase !== 'Running' || ready !== 'False') return undefined;
-    const log = await site.kubectl.run('logs', '-n', NAMESPACE, pod.metadata.name, '--tail=30');
-    return pattern.test(log) ? log : undefined;
+    const pods = await site.pods(NAMESPACE, 'app.kubernetes.io/component=controller');
+    // Those of the values before stay until these are ready, which they never will be.
+    const waiting = pods.filter((pod) => pod.status.phase === 'Running' && pod.status.conditions?.find((c) => c.type === 'Ready')?.status === 'False');
+    const logs = await Promise.all(waiting.map((pod) => site.kubectl.run('logs', '-n', NAMESPACE, pod.metadata.name, '--tail=30')));
+    return waiting.length === pods.length ? logs.find((log) => pattern.test(log)) : undefined;
   }, 60_000);
 }
 

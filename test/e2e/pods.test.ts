@@ -17,29 +17,37 @@ async function attempts(uid: string): Promise<readonly AttemptRow[]> {
   return rows.map((row) => ({ ...row, error: row.error === null ? null : JSON.parse(row.error.toString('utf8')) as AttemptRow['error'] }));
 }
 
-/** The runner that a node of a run runs in right now. */
-async function runnerOf(uid: string): Promise<string> {
-  return until('a runner to have taken the node', async () => {
-    const [row] = await site.sql<{ pod: string | null }>(`SELECT pod FROM node_run WHERE run_id = $1 AND status = 'Running'`, [uid]);
-    return row?.pod ?? undefined;
+/** A pool of one runner, so that it is known who has the node. Its pod. */
+async function onlyRunner(name: string): Promise<string> {
+  await site.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name, namespace: 'default' }, spec: { minReady: 1, max: 1 } });
+  const [pod] = await until('its runner', async () => {
+    const pods = await site.pods('default', `rambo.dev/pool=${name}`);
+    return pods.length === 1 && pods[0]?.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') === true ? pods : undefined;
   });
+  return pod?.metadata.name ?? '';
 }
 
-const slow = (seconds: number): object => ({
-  name: 'slow', type: 'script', with: { language: 'bash', source: `sleep ${seconds}; echo '"done"' > "$RAMBO_OUTPUT_FILE"` },
+async function running(uid: string): Promise<void> {
+  await until('the node to run', async () => (await site.sql(`SELECT 1 FROM node_run WHERE run_id = $1 AND status = 'Running'`, [uid])).length === 1);
+}
+
+const slow = (seconds: number, pool: string): object => ({
+  name: 'slow', type: 'script', runner: { pool }, with: { language: 'bash', source: `sleep ${seconds}; echo '"done"' > "$RAMBO_OUTPUT_FILE"` },
 });
 
 test('kubectl delete pod of a busy runner: it ends its node within its grace, and nothing runs twice', async () => {
-  const run = await site.start([slow(6)]);
-  const pod = await runnerOf(run.metadata.uid);
+  const pod = await onlyRunner('gentle');
+  const run = await site.start([slow(6, 'gentle')]);
+  await running(run.metadata.uid);
   await site.kubectl.run('delete', 'pod', pod, '-n', 'default', '--wait=false');
   expect((await site.finished(run.metadata.name)).status?.phase).toBe('Succeeded');
   expect(await attempts(run.metadata.uid)).toMatchObject([{ attempt: 1, status: 'Succeeded' }]);
 });
 
 test('kubectl delete pod --force of a busy runner: the node runs again elsewhere, not counted as a retry', async () => {
-  const run = await site.start([slow(8)]);
-  const pod = await runnerOf(run.metadata.uid);
+  const pod = await onlyRunner('harsh');
+  const run = await site.start([slow(8, 'harsh')]);
+  await running(run.metadata.uid);
   await site.kubectl.run('delete', 'pod', pod, '-n', 'default', '--force', '--grace-period=0');
   expect((await site.finished(run.metadata.name)).status?.phase).toBe('Succeeded');
   const rows = await attempts(run.metadata.uid);
@@ -84,23 +92,24 @@ test('an image that cannot be pulled is Infra at pendingTimeout, and names the i
   const image = 'registry.example.com/nothing:1';
   const run = await site.start([{ name: 'pull', type: 'container', pendingTimeout: '8s', with: { image, command: ['true'] } }]);
   const { status } = await site.finished(run.metadata.name);
-  expect(status).toMatchObject({ phase: 'Failed', failures: [{ node: 'pull', message: expect.stringContaining(image) as string }] });
-  expect((await attempts(run.metadata.uid)).at(-1)?.error).toMatchObject({ class: 'Infra', message: expect.stringMatching(/image|pull/i) as string });
+  expect(status).toMatchObject({ phase: 'Failed', failures: [{ node: 'pull', reason: expect.stringMatching(/^(ErrImagePull|ImagePullBackOff)$/) as string, message: expect.stringContaining(image) as string }] });
+  expect((await attempts(run.metadata.uid)).map((row) => row.error?.class)).toEqual(['Infra']);
 });
 
-test('a runner image without the runner is a clear Infra error of the node, in a pod of its own and in a warm pool', async () => {
-  const pool = (name: string, image: string): object => ({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name, namespace: 'default' }, spec: { image, minReady: 0, max: 1 } });
-  await site.apply(pool('no-runner', 'rambo/migrate:dev'));
-  const node = (isolation: string): object => ({ name: 'lost', type: 'script', pendingTimeout: '20s', runner: { pool: 'no-runner', isolation }, with: { language: 'bash', source: 'true' } });
-  const runs = await Promise.all(['pod', 'warm'].map((isolation) => site.start([node(isolation)])));
-  for (const run of runs) {
-    const { status } = await site.finished(run.metadata.name, 120_000);
-    expect(status?.phase).toBe('Failed');
-    const last = (await attempts(run.metadata.uid)).at(-1);
-    expect(last?.error).toMatchObject({ class: 'Infra', message: expect.stringMatching(/no-runner|rambo\/migrate:dev|exit code/) as string });
-  }
-  await site.kubectl.run('delete', 'pool', 'no-runner', '-n', 'default');
-}, 180_000);
+test.each([
+  ['an image that ends at once', 'rambo/migrate:dev', 'pod', /exit code/],
+  ['an image that ends at once', 'rambo/migrate:dev', 'warm', /runner pool is stalled/],
+  ['an image of another server', 'rambo/trial-nats:dev', 'pod', /start RamBo's runner|exit code/],
+  ['an image that does not exist', 'rambo/nothing:dev', 'warm', /runner pool is stalled.*rambo\/nothing:dev/],
+])('%s instead of a runner (%s, %s) is Infra, and the node says so', async (_, image, isolation, says) => {
+  const name = `none-${isolation}-${image.replaceAll(/[^a-z]/g, '')}`;
+  await site.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name, namespace: 'default' }, spec: { image, minReady: 0, max: 1 } });
+  const run = await site.start([{ name: 'lost', type: 'script', pendingTimeout: '12s', retry: { infraLimit: 1 }, runner: { pool: name, isolation }, with: { language: 'bash', source: 'true' } }]);
+  const { status } = await site.finished(run.metadata.name, 100_000);
+  expect(status?.phase).toBe('Failed');
+  expect((await attempts(run.metadata.uid)).at(-1)?.error).toMatchObject({ class: 'Infra', message: expect.stringMatching(says) as string });
+  await site.kubectl.run('delete', 'pool', name, '-n', 'default');
+});
 
 test('a namespace that is deleted in the middle of a run takes its pods along, and the controller goes on', async () => {
   await site.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'doomed' } });
