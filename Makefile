@@ -20,7 +20,7 @@ logs: ## Follow the logs of all processes
 	@tail -n 50 -F .rambo/logs/*.log
 
 ##@ Work
-.PHONY: setup tools build build-chaos generate typecheck lint verify test test-unit test-integration bench chaos scan-secrets scan-dependencies clean
+.PHONY: setup tools build build-chaos generate typecheck lint verify test test-unit test-integration test-all images e2e e2e-cluster bench chaos scan-secrets scan-dependencies clean
 setup: ## Bring what this machine lacks: packages, Node 24, NATS, the test control plane (cached)
 	@hack/setup.sh
 tools: setup
@@ -49,6 +49,15 @@ test-unit: setup tools ## Unit tests only
 	@node --no-warnings hack/test.ts unit $(FILE)
 test-integration: build build-chaos tools ## Integration tests only (FILE=pattern for a part)
 	@node --no-warnings hack/test.ts integration $(FILE)
+test-all: build build-chaos tools ## All rings; the end-to-end ring where root and containerd can be had, else the reason is printed
+	@node --no-warnings hack/test.ts ci $(FILE)
+images: build ## Build the images of images/Dockerfile, as root, without a container engine; prints the archive (TAG=dev)
+	@hack/images/build.sh
+e2e: build tools ## The end-to-end ring, as root: a real cluster, the chart installed (FILE=pattern for a part; RAMBO_E2E_DIR=.rambo/e2e on the cluster of `make e2e-cluster`)
+	@hack/e2e/possible.sh
+	@node --no-warnings hack/test.ts e2e $(FILE)
+e2e-cluster: build ## A real cluster with our images, as root, in the foreground
+	@node --no-warnings hack/e2e/main.ts
 bench: build ## Measure: SCENARIO=a,b or all, PROFILE=1 for CPU profiles, BASELINE=report.json to compare with
 	@node --no-warnings bench/main.ts
 chaos: build build-chaos ## Break a running stack: SEEDS=20, SEED=17 for one again, EXHAUSTIVE=1, DEFECTS=1

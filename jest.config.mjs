@@ -1,4 +1,7 @@
-/** Two rings in one runner: `unit` beside the sources, `integration` below test/integration against real servers. */
+/**
+ * Three rings in one runner: `unit` beside the sources, `integration` below test/integration against real servers, `e2e` below
+ * test/e2e on a real cluster with the chart installed.
+ */
 const common = {
   rootDir: import.meta.dirname,
   extensionsToTreatAsEsm: ['.ts'],
@@ -22,6 +25,11 @@ export default {
       ...common, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
       globalSetup: '<rootDir>/test/harness/global-setup.ts', globalTeardown: '<rootDir>/test/harness/global-teardown.ts',
       setupFilesAfterEnv: ['<rootDir>/test/harness/timeouts.mjs'],
+    },
+    {
+      ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/e2e/global-setup.ts', globalTeardown: '<rootDir>/test/e2e/global-teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/test/e2e/timeouts.mjs'],
     },
   ],
 };

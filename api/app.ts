@@ -34,6 +34,9 @@ export interface ApiApp {
   stop(): Promise<void>;
 }
 
+/** A pod that has just begun gets many requests and no connection yet; nobody's lease waits for it, as the controller's does. */
+const CONNECT_MS = 5_000;
+
 /**
  * Serves once Postgres with our schema and NATS are there; until then the process is alive and not ready, and says what it
  * waits for. Throws ConfigError or KubeConfig where waiting cannot help, StoppedWaiting at `signal`.
@@ -46,7 +49,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   });
   const back = { reconnected: (): void => undefined };
   const [db, bus] = await Promise.all([
-    waiting.until('Postgres', () => openReadyStore({ url: readDatabaseUrl(config), applicationName: 'rambo-api' })),
+    waiting.until('Postgres', () => openReadyStore({ url: readDatabaseUrl(config), connectTimeoutMs: CONNECT_MS, applicationName: 'rambo-api' })),
     waiting.until('NATS', () => connectBus({
       url: config.RAMBO_NATS_URL, name: 'rambo-api', inboxPrefix: INBOX, log, onReconnect: () => { back.reconnected(); },
       creds: () => readSecretFile('RAMBO_NATS_CREDS_FILE', config.RAMBO_NATS_CREDS_FILE),

@@ -71,13 +71,20 @@ export interface RunRow {
   readonly review?: string;
 }
 
+/** What keeps an attempt from being taken, in the words of whoever would run it: its image, its pool. */
+export interface Hindrance {
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** Something that happened to a run. A repeated, late or unknown event changes nothing. */
 export type RunEvent =
   | { readonly type: 'Start' }
   | { readonly type: 'Taken'; readonly node: string; readonly item: number; readonly attempt: number; readonly at: number }
   | { readonly type: 'Succeeded'; readonly node: string; readonly item: number; readonly attempt: number; readonly output: Json; readonly startedAt?: number }
   | { readonly type: 'Failed'; readonly node: string; readonly item: number; readonly attempt: number; readonly error: NodeError; readonly startedAt?: number }
-  | { readonly type: 'Timer'; readonly timer: string }
+  /** `hindrance`: for an attempt that nobody took in time, what is known to have kept it. */
+  | { readonly type: 'Timer'; readonly timer: string; readonly hindrance?: Hindrance }
   | { readonly type: 'Cancel'; readonly mode: CancelMode }
   | { readonly type: 'Suspend' }
   | { readonly type: 'Resume' }

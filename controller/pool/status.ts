@@ -55,3 +55,9 @@ function words(facts: { readonly stalled: boolean; readonly rolling: boolean; re
   if (trouble !== undefined) return { reason: trouble.reason, message: `the pool has the pods it keeps ready and gets no more: ${trouble.message}` };
   return { reason: REASONS.poolReady, message: 'the pool has the pods it keeps ready' };
 }
+
+/** What keeps a pool from having pods at all, as its conditions tell every replica; undefined when it has them or will soon. */
+export function poolHindrance(pool: { readonly conditions: readonly Condition[] } | undefined): { readonly reason: string; readonly message: string } | undefined {
+  const stalled = pool?.conditions.find((condition) => condition.type === CONDITIONS.stalled && condition.status === 'True');
+  return stalled === undefined ? undefined : { reason: stalled.reason, message: `its runner pool is stalled: ${stalled.message}` };
+}

@@ -7,6 +7,8 @@ export interface PodView {
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
   readonly deletionTimestamp?: string | undefined;
+  /** Why no node takes the pod. */
+  readonly unschedulable?: string | undefined;
   /** The container is a runner of ours: it reports its result itself, its exit code says nothing about the node. */
   readonly runner?: boolean | undefined;
   /** State of the one container. */

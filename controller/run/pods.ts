@@ -123,7 +123,8 @@ export class AttemptPods {
     if (outcome.kind === 'Pending' || outcome.kind === 'Running') this.#strays.look(of, pod);
     if (outcome.kind === 'Pending') return;
     if (outcome.kind === 'Running') {
-      this.#running(of, pod, outcome.startedAt);
+      // A runner says itself when it has its attempt: a container that runs may be no runner at all.
+      if (pod.view.runner !== true) this.#running(of, pod, outcome.startedAt);
       return;
     }
     this.#ended(of, pod, outcome);

@@ -3,6 +3,7 @@ import type { NodeSpec } from '../../crds/node.ts';
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import { attemptInFlight, counts, placementOf, nodeRow, nodeSpecOf, runRow } from '../../engine/index.ts';
+import type { RunEvent } from '../../engine/types.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { logSchema, logsRequestSchema, type ChangedNotice, type LogsReply } from '../../platform/messages/payloads.ts';
@@ -14,6 +15,7 @@ import type { HttpAllow } from './dispatch-message.ts';
 import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
+import { hindranceOf, type HindranceParts } from './hindrance.ts';
 import { Leases, placeKey } from './leases.ts';
 import { rests, type LiveRun } from './live-run.ts';
 import { LiveRuns } from './live-runs.ts';
@@ -69,6 +71,8 @@ export interface RoomParts {
   readonly capacity: Capacity;
   readonly podOwner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly runnerSpec: RunnerSpecOf;
+  /** What keeps a pool from having its pods. */
+  readonly poolHindrance: HindranceParts['pool'];
   readonly httpAllow: HttpAllow;
   readonly suspicion: Suspicion;
   readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists' | 'watched'>;
@@ -106,7 +110,7 @@ export class RunRoom {
   constructor(parts: RoomParts) {
     this.#p = parts;
     const submit = (work: Parameters<RunLoop['submit']>[0]): void => { this.loop.submit(work); };
-    this.#wheel = new TimerWheel(parts.clock, (run, timer) => { submit({ run, event: { type: 'Timer', timer } }); });
+    this.#wheel = new TimerWheel(parts.clock, (run, timer) => { submit({ run, event: this.#fired(run, timer) }); });
     this.leases = new Leases(parts.clock);
     this.dispatcher = new Dispatcher(this.leases, parts.capacity);
     this.runs = new LiveRuns(this.#wheel, this.leases, this.dispatcher, (run) => { this.#hold(run); });
@@ -143,6 +147,12 @@ export class RunRoom {
       resend: (run, node, item, attempt) => { this.resend(run, node, item, attempt); },
     });
     this.#takeover = new Takeover({ store: parts.store, runs: this.runs, relay: this.relay, loop: this.loop, definitions: this.definitions, suspicion: parts.suspicion, log: parts.log });
+  }
+
+  #fired(run: string, timer: string): RunEvent {
+    const { podPort, poolHindrance } = this.#p;
+    const hindrance = hindranceOf({ live: (id) => this.runs.get(id), pod: (namespace, name) => podPort.cached(namespace, name), pool: poolHindrance }, run, timer);
+    return { type: 'Timer', timer, ...(hindrance === undefined ? {} : { hindrance }) };
   }
 
   /** Takes shards, loads their runs, and begins to listen. */

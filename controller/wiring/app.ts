@@ -33,6 +33,7 @@ import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import type { ControllerMetrics } from './metrics.ts';
+import { poolHindrance } from '../pool/status.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toStatusSays, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
 import { wirePools } from './pool-wiring.ts';
@@ -297,6 +298,7 @@ export class ControllerApp {
       capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
+      poolHindrance: (namespace, pool) => poolHindrance(toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
       suspicion: (run) => {
         const object = run.uid === null ? undefined : this.#reflectors.runs.get(`${run.namespace}/${run.name}`);

@@ -127,7 +127,7 @@ const podSchema = z.looseObject({
   }),
   status: z.looseObject({
     phase: z.string().optional(), reason: z.string().optional(), message: z.string().optional(),
-    conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional(),
+    conditions: z.array(z.looseObject({ type: z.string(), status: z.string(), message: z.string().optional() })).optional(),
     containerStatuses: z.array(z.looseObject({ name: z.string(), state: stateSchema.optional() })).optional(),
   }).optional(),
 });
@@ -142,6 +142,7 @@ export function toAttemptPod(object: unknown): PodObject | undefined {
     namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {},
     view: {
       phase: status?.phase, reason: status?.reason, message: status?.message, deletionTimestamp: metadata.deletionTimestamp,
+      unschedulable: status?.conditions?.find((c) => c.type === 'PodScheduled' && c.status === 'False')?.message,
       runner: container?.name === RUNNER_CONTAINER, main: container?.state,
     },
   };

@@ -1,6 +1,6 @@
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import type { NodePlan } from '../compile/plan.ts';
-import { NO_ITEM, type NodeError, type NodeRow, type RunEvent, type RunRow, type Step } from '../types.ts';
+import { NO_ITEM, type Hindrance, type NodeError, type NodeRow, type RunEvent, type RunRow, type Step } from '../types.ts';
 import { endBackoff, failAttempt, GRACE_MS, queueAttempt, succeedAttempt, takeAttempt, timeOutAttempt, timeOutPending } from './attempt.ts';
 import { decide, nextItem, runInline } from './decide.ts';
 import { beginExit, finishRun } from './finish.ts';
@@ -39,7 +39,7 @@ function apply(b: StepBuilder, event: RunEvent): boolean {
   switch (event.type) {
     case 'Start': return start(b);
     case 'Taken': case 'Succeeded': case 'Failed': return onAttempt(b, event);
-    case 'Timer': return onTimer(b, event.timer);
+    case 'Timer': return onTimer(b, event.timer, event.hindrance);
     case 'Cancel': return cancel(b, event.mode);
     case 'Suspend': return suspend(b, true);
     case 'Resume': return suspend(b, false);
@@ -79,7 +79,7 @@ function onAttempt(b: StepBuilder, event: AttemptEvent): boolean {
 
 const ATTEMPT_TIMER = /^(pending|timeout|retry|wait|cancel):([^:]+):(-?\d+):(\d+)$/;
 
-function onTimer(b: StepBuilder, timer: string): boolean {
+function onTimer(b: StepBuilder, timer: string, hindrance: Hindrance | undefined): boolean {
   const { state } = b;
   if (timer === CONTINUE) return hasLeftOver(state);
   if (timer === RUN_TIMEOUT) return timeOutRun(b);
@@ -93,7 +93,7 @@ function onTimer(b: StepBuilder, timer: string): boolean {
   // Only the timer the row implies now counts: all others are late or invented.
   if (row === undefined || expected?.timer !== timer) return false;
   if (isEarly(b, timer, expected.at)) return true;
-  fire(b, plan, row);
+  fire(b, plan, row, hindrance);
   return true;
 }
 
@@ -105,8 +105,8 @@ function isEarly(b: StepBuilder, timer: string, at: number): boolean {
   return true;
 }
 
-function fire(b: StepBuilder, plan: NodePlan, row: NodeRow): void {
-  if (row.status === 'Queued') timeOutPending(b, plan, row);
+function fire(b: StepBuilder, plan: NodePlan, row: NodeRow, hindrance: Hindrance | undefined): void {
+  if (row.status === 'Queued') timeOutPending(b, plan, row, hindrance);
   else if (row.status === 'Waiting' && plan.type === 'wait') settle(b, plan, row, 'Succeeded', { output: null });
   else if (row.status === 'Waiting') endBackoff(b, plan, row, keyOf(plan.index, row.item));
   else if (row.dueAt !== undefined) endNow(b, plan, row, { class: 'Cancelled', reason: 'GraceExceeded', message: `it did not stop within ${GRACE_MS} ms and was given up` });

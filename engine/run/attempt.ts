@@ -1,7 +1,7 @@
 import type { NodePlan } from '../compile/plan.ts';
 import { evaluateBool } from '../expr/program.ts';
 import { validateOutput } from '../schema/prepare.ts';
-import type { Json, NodeError, NodeRow } from '../types.ts';
+import type { Hindrance, Json, NodeError, NodeRow } from '../types.ts';
 import { buildDispatch, FieldError, invalid, label } from './dispatch.ts';
 import { baseOf, emptyRow, settle } from './settle.ts';
 import { rowAt } from './state.ts';
@@ -94,16 +94,28 @@ export function failAttempt(b: StepBuilder, plan: NodePlan, queued: NodeRow, err
   }
   const row = startedAt === undefined ? queued : started(queued, startedAt, b.now);
   b.clearTimer(timerOf(plan, queued)?.timer);
-  if (queued.dueAt !== undefined) {
-    const cancelled: NodeError = { class: 'Cancelled', reason: 'Cancelled', message: error.message };
-    b.record(row, 'Cancelled', cancelled);
-    settle(b, plan, row, 'Cancelled', { error: cancelled });
-    return;
-  }
+  if (endsCancelled(b, plan, row, error)) return;
   b.record(row, 'Failed', error);
   if (b.state.halted && !plan.exit) settle(b, plan, row, 'Failed', { error });
   else if (error.class === 'Infra') restart(b, plan, row, error);
   else retry(b, plan, row, error);
+}
+
+/** A new attempt would meet the same. */
+function failForGood(b: StepBuilder, plan: NodePlan, row: NodeRow, error: NodeError): void {
+  b.clearTimer(timerOf(plan, row)?.timer);
+  if (endsCancelled(b, plan, row, error)) return;
+  b.record(row, 'Failed', error);
+  settle(b, plan, row, 'Failed', { error });
+}
+
+/** An attempt that was asked to stop has stopped, however it did. */
+function endsCancelled(b: StepBuilder, plan: NodePlan, row: NodeRow, error: NodeError): boolean {
+  if (row.dueAt === undefined) return false;
+  const cancelled: NodeError = { class: 'Cancelled', reason: 'Cancelled', message: error.message };
+  b.record(row, 'Cancelled', cancelled);
+  settle(b, plan, row, 'Cancelled', { error: cancelled });
+  return true;
 }
 
 /** Keeps why an attempt waits, so that people and the later PendingTimeout can say it. */
@@ -179,11 +191,13 @@ export function timeOutAttempt(b: StepBuilder, plan: NodePlan, row: NodeRow): vo
   failAttempt(b, plan, row, { class: 'Timeout', reason: 'Timeout', message: `node ${JSON.stringify(label(plan, row.item))}: attempt ${row.attempt} did not end within its timeout of ${plan.timeoutMs ?? 0} ms` });
 }
 
-/** Nobody took the attempt within `pendingTimeout`. */
-export function timeOutPending(b: StepBuilder, plan: NodePlan, row: NodeRow): void {
+/** Nobody took the attempt within `pendingTimeout`. What is known to have kept it is to blame, and will not go away by itself. */
+export function timeOutPending(b: StepBuilder, plan: NodePlan, row: NodeRow, hindrance: Hindrance | undefined): void {
   b.cancelAttempt(row, 0);
-  const why = row.error !== undefined && IMAGE_PULL.test(row.error.reason) ? `; last seen: ${row.error.reason}: ${row.error.message}` : '';
-  failAttempt(b, plan, row, { class: 'Timeout', reason: 'PendingTimeout', message: `node ${JSON.stringify(label(plan, row.item))}: attempt ${row.attempt} did not start within ${plan.pendingTimeoutMs} ms of being ready${why}` });
+  const late = `node ${JSON.stringify(label(plan, row.item))}: attempt ${row.attempt} did not start within ${plan.pendingTimeoutMs} ms of being ready`;
+  const why = hindrance ?? (row.error !== undefined && IMAGE_PULL.test(row.error.reason) ? row.error : undefined);
+  if (why === undefined) failAttempt(b, plan, row, { class: 'Timeout', reason: 'PendingTimeout', message: late });
+  else failForGood(b, plan, row, { class: 'Infra', reason: why.reason, message: `${late}: ${why.message}` });
 }
 
 /** A back-off is over: the row waits for a slot, which the pump may give it in the same step. */

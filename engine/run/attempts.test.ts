@@ -143,8 +143,30 @@ describe('infrastructure', () => {
     expect(step.history.map((entry) => entry.kind)).toEqual(['NodeImageWaiting']);
     expect(h.fail('a', { class: 'Infra', reason: 'ImagePullBackOff', message: 'no such image' }).nodes).toEqual([]);
     h.fire('pending:a:-1:1', 61_000);
-    expect(h.row('a')).toMatchObject({ status: 'Failed', error: { class: 'Timeout', reason: 'PendingTimeout' } });
+    expect(h.row('a')).toMatchObject({ status: 'Failed', attempt: 1, error: { class: 'Infra', reason: 'ImagePullBackOff' } });
     expect(h.row('a').error?.message).toContain('no such image');
+  });
+});
+
+describe('pendingTimeout with a known hindrance', () => {
+  const hindrance = { reason: 'PodsFailing', message: 'the pool has no pods' };
+  const fire = (h: ReturnType<typeof started>, at: number): void => {
+    h.now = at;
+    h.send({ type: 'Timer', timer: 'pending:a:-1:1', hindrance });
+  };
+
+  test('is Infra, names it, and is final: a new attempt would meet the same', () => {
+    const h = started({ pendingTimeout: '1m', retry: { limit: 3 } });
+    fire(h, 61_000);
+    expect(h.row('a')).toMatchObject({ status: 'Failed', attempt: 1, error: { class: 'Infra', reason: 'PodsFailing' } });
+    expect(h.row('a').error?.message).toMatch(/did not start within 60000 ms.*the pool has no pods/);
+  });
+
+  test('counts for nothing once the attempt was taken', () => {
+    const h = started({ pendingTimeout: '1m' });
+    h.take('a');
+    fire(h, 61_000);
+    expect(h.row('a')).toMatchObject({ status: 'Running' });
   });
 });
 

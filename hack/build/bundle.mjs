@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { readMigrations } from '../../prisma/backup/known.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const ENTRIES = { controller: 'controller/main.ts', api: 'api/main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts' };
+const ENTRIES = {
+  controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
+};
 // What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
 const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry' };
 const lazy = {

@@ -23,6 +23,7 @@ var programs = map[string]func() int{
 	"kube-controller-manager": controllerManagerMain,
 	"kube-scheduler":          schedulerMain,
 	"kubelet":                 kubeletMain,
+	"kube-proxy":              proxyMain,
 	"kubectl":                 kubectlMain,
 	"node-agent":              func() int { return nodeagent.Main(os.Args[1:]) },
 	"up":                      func() int { return supervisor.Main(os.Args[1:]) },

@@ -16,6 +16,7 @@ import (
 	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
@@ -32,6 +33,8 @@ func controllerManagerMain() int { return cli.Run(controllermanager.NewControlle
 func schedulerMain() int { return cli.Run(scheduler.NewSchedulerCommand()) }
 
 func kubeletMain() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) }
+
+func proxyMain() int { return cli.Run(proxy.NewProxyCommand()) }
 
 // kubectlMain is upstream's main: the verbosity has to be set before the command is built, and errors are printed in
 // kubectl's own way.

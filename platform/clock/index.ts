@@ -24,6 +24,12 @@ export const systemClock: Clock = {
   },
 };
 
+/** Keeps the process alive until it is cancelled: a program that only waits would end in the middle of it, with code 0. */
+export function stayAlive(): TimerHandle {
+  const timer = setInterval(() => undefined, 2_147_483_647);
+  return { cancel: () => { clearInterval(timer); } };
+}
+
 /** Resolves after `ms`, or at once when `signal` aborts (it does not throw: the caller looks at the signal). */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return Promise.resolve();

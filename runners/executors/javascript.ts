@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../platform/clock/index.ts';
 import { failure, type Execution, type Executor, type Outcome } from '../core/types.ts';
 import { JAVASCRIPT_CHILD } from './javascript-child.ts';
+import { oomKills, outOfMemory } from './memory.ts';
 import { exitMessage, follow, prepareFiles, programEnv, readOutput, textField, type ProcessEnd } from './process.ts';
 
 /**
@@ -33,12 +34,13 @@ export class JavascriptProcesses {
     const source = join(execution.dir, 'node.mjs');
     await writeFile(source, textField(execution, 'source'), { mode: 0o600 });
     const job: Job = { dir: execution.dir, file: source, env: programEnv(execution, files) };
+    const kills = oomKills();
     let end = await runIn(this.#take(), execution, job);
     // A spare that died while it waited (memory, say) never saw the node, which loses nothing and is not to blame.
     if (!end.started && !execution.signal.aborted) end = await runIn(this.#start(), execution, job);
     this.#refill();
     if (!end.started) return failure('Infra', 'StartError', `the process ended before the node began: ${end.error ?? exitMessage(end.code, end.stderr)}`);
-    return outcomeOf(end, files.output);
+    return outOfMemory(end.code, kills) ?? outcomeOf(end, files.output);
   };
 
   /** Ends the processes that wait. */

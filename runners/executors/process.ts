@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { systemClock, type TimerHandle } from '../../platform/clock/index.ts';
 import { LIMITS } from '../../crds/names.ts';
 import { failure, type Execution, type Outcome } from '../core/types.ts';
+import { oomKills, outOfMemory } from './memory.ts';
 
 /** Files of one attempt, in its private directory. */
 export interface AttemptFiles {
@@ -69,10 +70,11 @@ export async function runProgram(execution: Execution, program: Program): Promis
   const env = programEnv(execution, files);
   const unfit = unfitVariable(env);
   if (unfit !== undefined) return failure('User', 'InvalidEnvironment', unfit);
+  const kills = oomKills();
   const child = spawn(program.command, [...program.args], { cwd: execution.dir, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = await follow(child, execution);
   if (end.error !== undefined) return failure('Infra', 'StartError', `${program.command} could not be started: ${end.error}`);
-  if (end.code !== 0) return failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
+  if (end.code !== 0) return outOfMemory(end.code, kills) ?? failure('User', 'ExitCode', exitMessage(end.code, end.stderr));
   return readOutput(files.output);
 }
 

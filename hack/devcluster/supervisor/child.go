@@ -25,6 +25,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // child is one component: this program started again under the component's name, and again when it dies.
 type child struct {
 	name        string
+	label       string // in state.json and in the logs folder; the name when empty
 	args        []string
 	stopGrace   time.Duration
 	deathSignal syscall.Signal // what it gets when the supervisor dies; SIGKILL when not set
@@ -39,6 +40,14 @@ type events struct {
 	died    func(name, how string, restartIn time.Duration)
 }
 
+// title is what people know the child by.
+func (c *child) title() string {
+	if c.label != "" {
+		return c.label
+	}
+	return c.name
+}
+
 // start runs the child until stop is called. The error is that of the first start; later ones are tried again.
 func (c *child) start(logFile string, e events) error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -47,9 +56,9 @@ func (c *child) start(logFile string, e events) error {
 	if err != nil {
 		cancel()
 		close(c.done)
-		return fmt.Errorf("start %s: %w", c.name, err)
+		return fmt.Errorf("start %s: %w", c.title(), err)
 	}
-	e.started(c.name, cmd.Process.Pid)
+	e.started(c.title(), cmd.Process.Pid)
 	go c.keep(ctx, cmd, logFile, e)
 	return nil
 }
@@ -74,7 +83,7 @@ func (c *child) keep(ctx context.Context, cmd *exec.Cmd, logFile string, e event
 		if time.Since(started) > steadyAfter {
 			delay = firstRestartDelay
 		}
-		e.died(c.name, cmd.ProcessState.String(), delay)
+		e.died(c.title(), cmd.ProcessState.String(), delay)
 		for cmd = nil; cmd == nil; delay = min(2*delay, lastRestartDelay) {
 			select {
 			case <-ctx.Done():
@@ -83,11 +92,11 @@ func (c *child) keep(ctx context.Context, cmd *exec.Cmd, logFile string, e event
 			}
 			next, err := c.spawn(logFile)
 			if err != nil {
-				e.died(c.name, err.Error(), delay)
+				e.died(c.title(), err.Error(), delay)
 				continue
 			}
 			cmd = next
-			e.started(c.name, cmd.Process.Pid)
+			e.started(c.title(), cmd.Process.Pid)
 		}
 	}
 }

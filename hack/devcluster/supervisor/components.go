@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ const (
 	schedulerName         = "kube-scheduler"
 	nodeAgentName         = "node-agent"
 	kubeletName           = "kubelet"
+	proxyName             = "kube-proxy"
 )
 
 // kubernetesVersion is what the node agent reports; build.sh stamps the same version into the components.
@@ -27,14 +29,17 @@ const tokenIssuer = "https://kubernetes.default.svc"
 // idleControllers have nothing to do on a cluster without volumes, cloud, certificate requests or autoscaling; each one left
 // out saves memory, watches and start time.
 var idleControllers = []string{
-	"node-ipam-controller", "horizontal-pod-autoscaler-controller", "persistentvolume-binder-controller",
-	"persistentvolume-attach-detach-controller", "persistentvolume-expander-controller", "persistentvolume-protection-controller",
+	"node-ipam-controller", "horizontal-pod-autoscaler-controller", "persistentvolume-attach-detach-controller", "persistentvolume-expander-controller",
 	"ephemeral-volume-controller", "certificatesigningrequest-signing-controller", "certificatesigningrequest-approving-controller",
 	"certificatesigningrequest-cleaner-controller", "podcertificaterequest-cleaner-controller", "ttl-controller",
 	"replicationcontroller-controller", "endpointslice-mirroring-controller", "storageversion-garbage-collector-controller",
 	"resourceclaim-controller", "legacy-serviceaccount-token-cleaner-controller", "selinux-warning-controller",
 	"device-taint-eviction-controller", "volumeattributesclass-protection-controller", "storage-version-migrator-controller",
 }
+
+// volumeControllers are idle on a process node, which has no persistent volumes. On a kubelet claims are bound to volumes that
+// somebody made.
+var volumeControllers = []string{"persistentvolume-binder-controller", "persistentvolume-protection-controller"}
 
 // cluster is what the components' arguments are made from.
 type cluster struct {
@@ -70,7 +75,7 @@ func (c *cluster) etcd() *child {
 func (c *cluster) apiServer() *child {
 	args := []string{
 		"--bind-address=" + c.options.BindAddress, "--secure-port=" + itoa(c.ports["apiServer"]),
-		"--advertise-address=" + c.options.BindAddress, "--endpoint-reconciler-type=none",
+		"--advertise-address=" + c.options.BindAddress, "--endpoint-reconciler-type=" + c.endpointReconciler(),
 		"--tls-cert-file=" + c.pki("apiserver.crt"), "--tls-private-key-file=" + c.pki("apiserver.key"),
 		"--client-ca-file=" + c.pki("ca.crt"), "--token-auth-file=" + c.pki("tokens.csv"), "--authorization-mode=RBAC",
 		"--etcd-servers=" + c.etcdURL(), "--etcd-cafile=" + c.pki("ca.crt"),
@@ -85,9 +90,22 @@ func (c *cluster) apiServer() *child {
 	return &child{name: apiServerName, args: append(args, c.options.APIServerArgs...), stopGrace: 5 * time.Second}
 }
 
+// endpointReconciler has the API server name itself as the endpoint of the Service `kubernetes`, where there is a proxy to use
+// it. Endpoints on loopback are refused.
+func (c *cluster) endpointReconciler() string {
+	if c.options.Node == NodeKubelet {
+		return "lease"
+	}
+	return "none"
+}
+
 func (c *cluster) controllerManager() *child {
+	idle := idleControllers
+	if c.options.Node == NodeProcess {
+		idle = slices.Concat(idle, volumeControllers)
+	}
 	args := []string{
-		"--kubeconfig=" + c.config("controller-manager.kubeconfig"), "--controllers=*,-" + strings.Join(idleControllers, ",-"),
+		"--kubeconfig=" + c.config("controller-manager.kubeconfig"), "--controllers=*,-" + strings.Join(idle, ",-"),
 		"--root-ca-file=" + c.pki("ca.crt"), "--service-account-private-key-file=" + c.pki("sa.key"),
 		"--use-service-account-credentials=false", "--leader-elect=false", "--profiling=false", "--secure-port=0",
 		"--kube-api-qps=500", "--kube-api-burst=1000",
@@ -117,9 +135,10 @@ func (c *cluster) nodeAgent() *child {
 	return &child{name: nodeAgentName, args: args, stopGrace: 6 * time.Second, deathSignal: syscall.SIGTERM}
 }
 
-func (c *cluster) node() *child {
+// node lists what runs pods.
+func (c *cluster) node() []*child {
 	if c.options.Node == NodeKubelet {
-		return c.kubelet()
+		return append(c.kubelets(), c.proxy())
 	}
-	return c.nodeAgent()
+	return []*child{c.nodeAgent()}
 }

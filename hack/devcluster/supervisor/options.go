@@ -20,17 +20,21 @@ const (
 
 // Options are the flags of "up".
 type Options struct {
-	Dir              string
-	Node             string
-	ImageMap         string
-	AdminToken       string
-	UnsafeNoFsync    bool
-	LeaseInterval    time.Duration
-	ReadyTimeout     time.Duration
-	BindAddress      string
-	NodeIP           string
-	ContainerdSocket string
-	APIServerArgs    []string
+	Dir           string
+	Node          string
+	ImageMap      string
+	AdminToken    string
+	UnsafeNoFsync bool
+	LeaseInterval time.Duration
+	ReadyTimeout  time.Duration
+	BindAddress   string
+	// NodeIPs has one address for each node, ContainerdSockets its containerd.
+	NodeIPs           []string
+	ContainerdSockets []string
+	ClusterDNS        string
+	PodCIDR           string
+	CgroupRoot        string
+	APIServerArgs     []string
 }
 
 type stringList []string
@@ -50,12 +54,16 @@ func parseOptions(args []string, errOut io.Writer) (*Options, error) {
 	fs.DurationVar(&o.LeaseInterval, "lease-interval", 10*time.Second, "how often the process node renews its lease")
 	fs.DurationVar(&o.ReadyTimeout, "ready-timeout", 90*time.Second, "give up when the cluster is not ready in this time")
 	fs.StringVar(&o.BindAddress, "bind-address", "127.0.0.1", "address of the API server")
-	fs.StringVar(&o.NodeIP, "node-ip", "127.0.0.1", "address of the kubelet (--node kubelet only)")
-	fs.StringVar(&o.ContainerdSocket, "containerd-socket", "/run/containerd/containerd.sock", "socket of a running containerd (--node kubelet only)")
+	nodeIPs := fs.String("node-ip", "127.0.0.1", "address of the kubelet; with commas those of several nodes (--node kubelet only)")
+	sockets := fs.String("containerd-socket", "/run/containerd/containerd.sock", "socket of a running containerd, one for each node (--node kubelet only)")
+	fs.StringVar(&o.ClusterDNS, "cluster-dns", "", "address of the DNS server of pods (--node kubelet only; default: the machine's)")
+	fs.StringVar(&o.PodCIDR, "pod-cidr", "10.244.0.0/16", "addresses of pods, as the CNI configuration gives them (--node kubelet only)")
+	fs.StringVar(&o.CgroupRoot, "cgroup-root", "", "an existing cgroup below which pods get theirs (--node kubelet only)")
 	fs.Var((*stringList)(&o.APIServerArgs), "apiserver-arg", "one more argument for the API server; may be repeated")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
+	o.NodeIPs, o.ContainerdSockets = strings.Split(*nodeIPs, ","), strings.Split(*sockets, ",")
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
@@ -93,15 +101,29 @@ func (o *Options) checkKubelet() error {
 	if os.Geteuid() != 0 {
 		return errors.New("--node kubelet needs root (the kubelet mounts volumes and writes cgroups); use --node process otherwise")
 	}
-	info, err := os.Stat(o.ContainerdSocket)
-	if err != nil {
-		return fmt.Errorf("--node kubelet needs a running containerd: %w (install and start it, or pass --containerd-socket)", err)
+	if len(o.NodeIPs) != len(o.ContainerdSockets) {
+		return fmt.Errorf("--node-ip has %d addresses and --containerd-socket %d sockets: one of each for every node", len(o.NodeIPs), len(o.ContainerdSockets))
 	}
-	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("--containerd-socket %s is not a socket", o.ContainerdSocket)
+	for _, socket := range o.ContainerdSockets {
+		info, err := os.Stat(socket)
+		if err != nil {
+			return fmt.Errorf("--node kubelet needs a running containerd: %w (install and start it, or pass --containerd-socket)", err)
+		}
+		if info.Mode()&os.ModeSocket == 0 {
+			return fmt.Errorf("--containerd-socket %s is not a socket", socket)
+		}
 	}
 	return nil
 }
 
-// NodeName is the name of the cluster's only node.
-func (o *Options) NodeName() string { return o.Node + "-0" }
+// NodeName is the name of the cluster's first node, the only one of a process node.
+func (o *Options) NodeName() string { return o.NodeNames()[0] }
+
+// NodeNames are the names of all nodes.
+func (o *Options) NodeNames() []string {
+	names := make([]string, len(o.NodeIPs))
+	for i := range names {
+		names[i] = fmt.Sprintf("%s-%d", o.Node, i)
+	}
+	return names
+}

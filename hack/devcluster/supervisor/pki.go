@@ -40,7 +40,7 @@ func identities(o *Options) []identity {
 		{file: "apiserver", commonName: "kube-apiserver", server: true, ips: []string{"127.0.0.1", "10.96.0.1", o.BindAddress},
 			dns: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
 		{file: "etcd", commonName: "etcd", server: true, ips: []string{"127.0.0.1"}, dns: []string{"localhost"}},
-		{file: "node", commonName: o.NodeName(), server: true, ips: []string{"127.0.0.1", o.NodeIP}, dns: []string{"localhost"}},
+		{file: "node", commonName: o.NodeName(), server: true, ips: append([]string{"127.0.0.1"}, o.NodeIPs...), dns: []string{"localhost"}},
 		{file: "etcd-client", commonName: "kube-apiserver-etcd-client"},
 		{file: "kubelet-client", commonName: "kube-apiserver-kubelet-client", organization: "system:masters"},
 		{file: "controller-manager", commonName: "system:kube-controller-manager", organization: "system:masters"},

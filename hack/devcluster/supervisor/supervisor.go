@@ -147,13 +147,15 @@ func (s *supervisor) startAll(ctx context.Context, began time.Time) error {
 		return err
 	}
 	apiReady := time.Since(began).Milliseconds()
-	for _, c := range []*child{s.node(), s.controllerManager(), s.scheduler()} {
+	for _, c := range append(s.node(), s.controllerManager(), s.scheduler()) {
 		if err := s.start(c); err != nil {
 			return err
 		}
 	}
-	if err := s.prober.until(ctx, "the node", s.apiServerURL()+"/api/v1/nodes/"+s.options.NodeName(), nodeUsable(began)); err != nil {
-		return err
+	for _, name := range s.options.NodeNames() {
+		if err := s.prober.until(ctx, "node "+name, s.apiServerURL()+"/api/v1/nodes/"+name, nodeUsable(began)); err != nil {
+			return err
+		}
 	}
 	// Pods cannot be created before the controller manager has made the namespace's service account.
 	account := s.apiServerURL() + "/api/v1/namespaces/default/serviceaccounts/default"
@@ -173,7 +175,7 @@ func (s *supervisor) start(c *child) error {
 	s.mu.Lock()
 	s.children = append(s.children, c)
 	s.mu.Unlock()
-	return c.start(s.log(c.name), events{
+	return c.start(s.log(c.title()), events{
 		started: s.state.setPID,
 		died: func(name, how string, restartIn time.Duration) {
 			say("%s ended (%s), starting it again in %v", name, how, restartIn)
@@ -186,7 +188,7 @@ func (s *supervisor) stopAll() {
 	s.state.remove()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	order := []string{nodeAgentName, kubeletName, schedulerName, controllerManagerName, apiServerName, etcdName}
+	order := []string{nodeAgentName, kubeletName, proxyName, schedulerName, controllerManagerName, apiServerName, etcdName}
 	for _, name := range order {
 		for _, c := range s.children {
 			if c.name == name {

@@ -1,0 +1,3 @@
+module rambo.dev/hack/e2e/pause
+
+go 1.25.0
