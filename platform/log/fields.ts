@@ -24,6 +24,7 @@ export const FIELDS = {
   errorId: 'id of a fault as the caller of the API got it',
   path: 'field of the operation that failed',
   problems: 'what the engine says of a definition: field and reason, at most 3',
+  step: 'of a migration: what it has just done',
   result: 'of setup: what was made, or was there already',
   reason: 'why, in one word or sentence',
   code: 'of a request: OK or the error code; of a review: the code of the error',
