@@ -65,10 +65,13 @@ work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export SOURCE_DATE_EPOCH=1767225600
 list=$(IFS=,; echo "${packages[*]}")
+# The sources of this machine, where it is a bookworm.
+mirror=${mirror:-$(grep -ls bookworm /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null | paste -sd' ' || true)}
+[ -n "$mirror" ] || die 'apt has no sources of Debian 12 here: name a mirror in RAMBO_DEBIAN_MIRROR'
 # shellcheck disable=SC2086
 mmdebstrap --quiet --variant=extract --arch="$arch" --components=main --include="$list" --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
   --skip=essential/unlink,cleanup/apt \
-  bookworm "$work/root" ${mirror:-"deb http://deb.debian.org/debian bookworm main" "deb http://deb.debian.org/debian bookworm-updates main" "deb http://deb.debian.org/debian-security bookworm-security main"} \
+  bookworm "$work/root" $mirror \
   2>"$work/log" || { tail -n 20 "$work/log" >&2; die "mmdebstrap failed: is a Debian mirror reachable? (RAMBO_DEBIAN_MIRROR names another)"; }
 finish "$work/root"
 tar --sort=name --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C "$work/root" -cf "$work/out.tar" .

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../../hack/stack/stack.ts';
-import type { RunObject } from '../harness/test-stack.ts';
 import { figure, RELEASE, Site, SYSTEM } from './site.ts';
 
 /** The chart as installed, and the examples on it: nodes in warm runners, then every node in a pod of its own. */
@@ -52,7 +51,7 @@ async function outcomes(names: readonly string[], change: (workflow: Manifest) =
     const workflow = change(read(`${name}.yaml`));
     await site.apply(workflow);
     const run = read(`${name}.run.yaml`);
-    return site.create<RunObject>({ ...run, spec: { ...run.spec, workflowRef: { name: workflow.metadata.name } } });
+    return site.create({ ...run, spec: { ...run.spec, workflowRef: { name: workflow.metadata.name } } });
   }));
   const ended = await Promise.all(runs.map((run) => site.finished(run.metadata.name, 150_000)));
   return ended.map((run, i) => `${names[i] ?? ''} ${run.status?.phase ?? ''} ${run.status?.progress ?? ''} ${JSON.stringify(run.status?.failures ?? [])}`);

@@ -5,7 +5,6 @@ import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { buildImages, KubeletCluster, runScript } from '../../hack/e2e/cluster.ts';
 import { ROOT } from '../../hack/stack/stack.ts';
-import type { RunObject } from '../harness/test-stack.ts';
 import { keepCluster } from './global-shared.ts';
 import { CHART, figure, type Place, RELEASE, Site, SYSTEM, VALUES } from './site.ts';
 
@@ -45,7 +44,7 @@ async function install(site: Site, cluster: KubeletCluster, log: (line: string) 
   const [workflow, run] = ['hello.yaml', 'hello.run.yaml'].map((file) => parseAllDocuments(readFileSync(path.join(ROOT, 'examples', file), 'utf8'))[0]?.toJS() as object);
   if (workflow === undefined || run === undefined) throw new Error('examples/hello is missing');
   await site.apply(workflow);
-  const created = await site.create<RunObject>(run);
+  const created = await site.create(run);
   await site.finished(created.metadata.name, 240_000).catch((error: unknown) => {
     log(describe(site.place));
     throw error;
