@@ -1,4 +1,4 @@
-import { systemClock } from '../platform/clock/index.ts';
+import { sleep, systemClock } from '../platform/clock/index.ts';
 import { readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
@@ -21,6 +21,8 @@ import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, st
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
 const GRACE_MS = 12_000;
+/** Before that, for so long kept connections are ended by answers only: one that is cut while its caller sends is a failed request. */
+const LINGER_MS = 2_000;
 /** Prefix of the inboxes of the API's NATS user. */
 const INBOX = '_INBOX_api';
 
@@ -95,6 +97,8 @@ function running(parts: Running, metrics: () => Promise<{ readonly type: string;
 }
 
 async function stopAll({ health, server, bus, db, kube }: Running): Promise<void> {
+  server.linger();
+  await sleep(systemClock, LINGER_MS);
   await server.stop(GRACE_MS);
   await bus.close();
   await db.close();

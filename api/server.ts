@@ -39,6 +39,8 @@ export interface ApiServer {
   readonly port: number;
   /** Subscriptions open now. */
   readonly streams: number;
+  /** From now on every answer ends its connection: callers with kept ones leave by themselves, none is cut while it sends. */
+  linger(): void;
   /** Takes no more connections, completes subscriptions, waits for what is under way, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
@@ -48,7 +50,9 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
   const streams = new Streams(parts.metrics);
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
   let stopping = false;
-  server.on('request', (_, response) => {
+  let lingering = false;
+  server.prependListener('request', (_, response) => {
+    if (lingering) response.setHeader('connection', 'close');
     // A connection is kept alive after its answer: while stopping it must not be.
     response.once('close', () => { if (stopping) void nextTurn().then(() => { server.closeIdleConnections(); }); });
   });
@@ -56,6 +60,7 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
   return {
     port: listening,
     get streams() { return streams.size; },
+    linger: () => { lingering = true; },
     stop: (graceMs) => {
       stopping = true;
       return stop(server, streams, parts.clock, graceMs);

@@ -1,3 +1,4 @@
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { runRow, uuid } from '../testing/rows.ts';
 import { startTestApi, until, World } from '../testing/world.ts';
 import type { TestApi } from '../testing/world.ts';
@@ -80,6 +81,19 @@ test('an event that fails by a fault of ours is masked too', async () => {
   const { value } = await stream.next();
   expect(value).toMatchObject({ errors: [{ extensions: { code: 'INTERNAL' } }] });
   expect(JSON.stringify(value)).not.toMatch(/hunter2/);
+});
+
+test('while it lingers every request is answered, and each answer ends its connection', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = (): Promise<IncomingMessage> => new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port: api.server.port, path: '/nothing', agent }, (answer) => { answer.resume().once('end', () => { resolve(answer); }); }).once('error', reject).end();
+  });
+  expect((await ask()).headers.connection).toBe('keep-alive');
+  api.server.linger();
+  const last = await ask();
+  expect([last.statusCode, last.headers.connection]).toEqual([404, 'close']);
+  expect((await ask()).statusCode).toBe(404);
+  agent.destroy();
 });
 
 test('shutdown completes streams and lets operations under way end', async () => {
