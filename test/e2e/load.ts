@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** What a load saw. */
 export interface LoadResult {
@@ -48,6 +49,9 @@ export function startLoad(load: LoadRequest, clients: number, good: (body: strin
   } };
 }
 
+/** Connections that have had a request; `reusedSocket` of Node forgets those that were handed on at once. */
+const used = new WeakSet<Socket>();
+
 /** What went wrong, or undefined. */
 function send(agent: Agent, { url, headers, body }: LoadRequest, good: (body: string) => boolean): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -57,10 +61,15 @@ function send(agent: Agent, { url, headers, body }: LoadRequest, good: (body: st
       response.once('end', () => { resolve(response.statusCode === 200 && good(text) ? undefined : `${response.statusCode ?? 0} ${text.slice(0, 200)}`); });
       response.once('error', (error) => { resolve(error.message); });
     });
+    let kept = false;
+    sent.once('socket', (socket) => {
+      kept = used.has(socket);
+      used.add(socket);
+    });
     sent.once('timeout', () => { sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)); });
     sent.once('error', (error: NodeJS.ErrnoException) => {
       // A kept connection that was closed while we wrote: HTTP says to send it on another one.
-      if (sent.reusedSocket && error.code === 'ECONNRESET') send(agent, { url, headers, body }, good).then(resolve, () => { resolve('lost'); });
+      if (kept && error.code === 'ECONNRESET') send(agent, { url, headers, body }, good).then(resolve, () => { resolve('lost'); });
       else resolve(`${error.code ?? ''} ${error.message}`);
     });
     sent.end(body);
