@@ -24,11 +24,15 @@ cgroup_roots() {
   awk '$3 == "cgroup" { print $2 }' /proc/self/mounts
 }
 
+# Of all hierarchies, also of one of version 2 that lies beside those of version 1: containerd makes its own there.
 remove_cgroups() {
-  local root
-  cgroup_roots | while read -r root; do
+  awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | while read -r root; do
     [ ! -d "$root/$cgroup" ] || find "$root/$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
+}
+
+cgroups_left() {
+  awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | while read -r root; do [ ! -d "$root/$cgroup" ] || echo "$root/$cgroup"; done
 }
 
 # What the kubelet sets for the whole machine is set back at the end.
@@ -57,7 +61,7 @@ outer() {
   # The last processes of the namespaces may still be on their way out of their cgroups.
   for _ in $(seq 50); do
     remove_cgroups
-    [ -z "$(cgroup_roots | while read -r root; do ls -d "$root/$cgroup" 2>/dev/null; done)" ] && break
+    [ -n "$(cgroups_left)" ] || break
     sleep 0.1
   done
   rm -f "$dir/box.pid"

@@ -4,7 +4,6 @@ import { CHART, Site, SYSTEM, until, VALUES } from './site.ts';
 
 let site: Site;
 beforeAll(() => { site = Site.shared(); });
-afterAll(async () => { await site.close(); });
 
 const NAMESPACE = 'rambo-broken';
 /** Beside the ring's release: no second set of what belongs to the cluster. */
@@ -36,6 +35,7 @@ async function broken(values: object, pattern: RegExp): Promise<void> {
 afterAll(async () => {
   await site.helm(['uninstall', 'broken', '--namespace', NAMESPACE, '--ignore-not-found']);
   await site.kubectl.run('delete', 'namespace', NAMESPACE, '--wait=false');
+  await site.close();
 });
 
 test('no Secret of Postgres: the pod runs, is not ready, and names the file and the Secret', async () => {
