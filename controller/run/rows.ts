@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer';
-import { counts, failures, lastSeq, nodeSpecOf, placementOf, restoreRun, runRow } from '../../engine/index.ts';
+import { lastSeq, nodeSpecOf, placementOf, restoreRun } from '../../engine/index.ts';
 import type { Compiled } from '../../engine/index.ts';
 import type { AttemptRecord, HistoryEntry, Json, NodeError, NodeRow, RunMeta, RunRow } from '../../engine/types.ts';
-import { LIMITS } from '../../crds/names.ts';
 import type { AttemptRow, EventRow, LoadedRun, NodeRunRow, RunCreate, RunProgress, RunWrite, TimerEntry } from '../../prisma/store/types.ts';
 import type { Draft, NewRunRecord } from './draft.ts';
 import { placeKey } from './leases.ts';
 import { attemptPodName } from './pod-name.ts';
 import type { LiveRun } from './live-run.ts';
+import { shownOf } from './shown.ts';
 
 /** How long an idempotency key stands for its run. */
 const IDEMPOTENCY_MS = 7 * 86_400_000;
@@ -62,9 +62,7 @@ function toCreate(live: LiveRun, record: NewRunRecord, now: number): RunCreate {
 }
 
 function toProgress(live: LiveRun): RunProgress {
-  const row = runRow(live.state);
-  const n = counts(live.state);
-  const failed = n.byStatus.Failed > 0 ? failures(live.state, LIMITS.statusFailures) : [];
+  const { row, counts: n, failures: failed } = shownOf(live.state);
   return {
     phase: row.phase, startedAt: row.startedAt ?? null, finishedAt: row.finishedAt ?? null, cancel: row.cancel ?? null,
     suspended: row.suspended, exitPhase: row.exitPhase ?? null,

@@ -1,6 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
+import { HttpReceiver } from './http-receiver.ts';
 
 /** A span as the receiver got it. Ids are lower-case hex; `parent` is empty at a root. */
 export interface ReceivedSpan {
@@ -21,37 +20,26 @@ const bodySchema = z.object({ resourceSpans: z.array(z.object({
 })) });
 
 /** A receiver of spans, OTLP over HTTP as JSON, on loopback. */
-export class Receiver {
+export class Receiver extends HttpReceiver {
   /** Everything that came, as text: to look for what must not be in it. */
   text = '';
   readonly spans: ReceivedSpan[] = [];
-  readonly #server: Server;
 
   private constructor() {
-    this.#server = createServer((request, response) => {
-      let body = '';
-      request.setEncoding('utf8').on('data', (part: string) => { body += part; }).on('end', () => {
-        this.text += body;
-        this.spans.push(...spansOf(body));
-        response.setHeader('content-type', 'application/json').end('{}');
-      });
-    });
+    super();
   }
 
-  static async start(): Promise<Receiver> {
-    const receiver = new Receiver();
-    await new Promise<void>((resolve) => { receiver.#server.listen(0, '127.0.0.1', resolve); });
-    return receiver;
+  static start(): Promise<Receiver> {
+    return new Receiver().listen();
   }
 
   get url(): string {
-    const { port } = this.#server.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
-  stop(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
+  protected override take(body: string): void {
+    this.text += body;
+    this.spans.push(...spansOf(body));
   }
 }
 

@@ -1,5 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { HttpReceiver } from './http-receiver.ts';
 
 /** An event as a project of Sentry got it. */
 export type SentryEvent = Readonly<Record<string, unknown>> & {
@@ -9,39 +8,28 @@ export type SentryEvent = Readonly<Record<string, unknown>> & {
 };
 
 /** A project of Sentry on loopback that takes envelopes and keeps the events in them. */
-export class SentryReceiver {
+export class SentryReceiver extends HttpReceiver {
   /** Everything that came, headers and all: to look for what must not be in it. */
   text = '';
   readonly events: SentryEvent[] = [];
   /** What was sent besides events, by the type of its item. */
   readonly others: string[] = [];
-  readonly #server: Server;
 
   private constructor() {
-    this.#server = createServer((request, response) => {
-      let body = '';
-      request.setEncoding('utf8').on('data', (part: string) => { body += part; }).on('end', () => {
-        this.text += `${request.url ?? ''} ${JSON.stringify(request.headers)} ${body}\n`;
-        this.#take(body);
-        response.setHeader('content-type', 'application/json').end('{}');
-      });
-    });
+    super();
   }
 
-  static async start(): Promise<SentryReceiver> {
-    const receiver = new SentryReceiver();
-    await new Promise<void>((resolve) => { receiver.#server.listen(0, '127.0.0.1', resolve); });
-    return receiver;
+  static start(): Promise<SentryReceiver> {
+    return new SentryReceiver().listen();
   }
 
   get dsn(): string {
-    const { port } = this.#server.address() as AddressInfo;
-    return `http://0123456789abcdef@127.0.0.1:${port}/42`;
+    return `http://0123456789abcdef@127.0.0.1:${this.port}/42`;
   }
 
-  stop(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
+  protected override take(body: string, head: string): void {
+    this.text += `${head} ${body}\n`;
+    this.#take(body);
   }
 
   /** A header, then pairs of a line with the type of an item and a line with the item. */
