@@ -19,6 +19,9 @@ import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
 import { refuse } from './http/refuse.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
+import { openRunFeed } from './realtime/feeds.ts';
+import { attachSockets } from './realtime/sockets.ts';
+import type { SocketParts } from './realtime/sockets.ts';
 import { Streams } from './realtime/streams.ts';
 
 /** What an API server is made of. */
@@ -51,7 +54,9 @@ export interface ApiServer {
 /** Serves the API at host:port; port 0 lets the system choose. */
 export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
   const streams = new Streams(parts.metrics);
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
+  const made = handlerParts(parts, streams);
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, made));
+  const sockets = attachSockets(server, socketParts(parts, made));
   let stopping = false;
   let lingering = false;
   server.prependListener('request', (_, response) => {
@@ -66,13 +71,14 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     linger: () => { lingering = true; },
     stop: (graceMs) => {
       stopping = true;
+      sockets.close();
       return stop(server, streams, parts.clock, graceMs);
     },
   };
 }
 
-function createApp(parts: ApiParts, streams: Streams): Express {
-  const handler = graphqlHandler(handlerParts(parts, streams));
+function createApp(parts: ApiParts, made: HandlerParts): Express {
+  const handler = graphqlHandler(made);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -104,6 +110,13 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   return {
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
     graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
+  };
+}
+
+function socketParts({ clock, log, metrics, settings }: ApiParts, { authenticator, services, canOfRequest }: HandlerParts): SocketParts {
+  return {
+    authenticator, clock, log, metrics, corsOrigins: settings.corsOrigins, streams: services.streams,
+    feeds: { run: (session, { id }, onClose) => openRunFeed({ ...services, canOfRequest }, session, id, onClose) },
   };
 }
 

@@ -1,6 +1,5 @@
-import { ApiError } from '../errors.ts';
-import { RunFeed } from '../realtime/run-feed.ts';
-import { asRunId } from '../workflow/run-id.ts';
+import { openRunFeed } from '../realtime/feeds.ts';
+import type { RunFeed } from '../realtime/run-feed.ts';
 import { builder } from './builder.ts';
 import type { ApiContext } from './context.ts';
 import { RunRef } from './run.ts';
@@ -14,13 +13,8 @@ builder.subscriptionField('runChanged', (t) => t.field({
 }));
 
 function openFeed(context: ApiContext, id: string): RunFeed {
-  const { services, principal, gone } = context;
-  const runId = asRunId(id);
-  if (runId === undefined) throw new ApiError('NOT_FOUND', 'the run does not exist or is not yours to watch: an id is a UUID');
-  const feed = services.streams.add(principal.name, (onClose) => new RunFeed({
-    clock: services.clock, runs: services.runs, notices: services.notices,
-    mayWatch: async (run) => await context.stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }),
-  }, runId, onClose));
+  const { services, principal, stillValid, gone } = context;
+  const feed = services.streams.add(principal.name, (onClose) => openRunFeed({ ...services, canOfRequest: () => services.can }, { principal, stillValid }, id, onClose));
   if (gone.aborted) feed.close();
   gone.addEventListener('abort', () => { feed.close(); }, { once: true });
   return feed;
