@@ -1,5 +1,5 @@
 import { sleep, systemClock } from '../platform/clock/index.ts';
-import { readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
+import { ConfigError, readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
 import { Waiting } from '../platform/health/waiting.ts';
@@ -15,11 +15,13 @@ import { accountById, openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import { standingOf } from './auth/accounts.ts';
 import type { ApiConfig } from './config.ts';
+import { NO_DOCUMENTS, readManifest } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
-import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
+import { busCommands, busLogs, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
 const GRACE_MS = 12_000;
@@ -60,9 +62,11 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     })),
   ]);
   const notices = new BusNotices(bus);
+  const projectNotices = new BusProjectNotices(bus);
   back.reconnected = () => {
     counters.reconnected();
     notices.reconnected();
+    projectNotices.reconnected();
   };
   const gateway = openGateway(readDatabaseUrl(config));
   const server = await startApi({
@@ -70,11 +74,18 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     ports: {
       authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
       gateway, places: storePlaces(db), standing: standingOf({ account: (id) => accountById(db, id), firebase: () => Promise.resolve(undefined), token: () => Promise.resolve(false) }),
-      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices,
+      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
     },
-    settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
+    settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config) },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
   return running({ config, health, server, db, gateway, bus, kube }, () => counters.page(db, bus));
+}
+
+/** Throws ConfigError. */
+function documentsOf({ RAMBO_GRAPHQL_DOCUMENTS_FILE: file, RAMBO_GRAPHQL_DOCUMENTS_ONLY: only }: ApiConfig): TrustedDocuments {
+  if (file !== undefined) return readManifest(readSecretFile('RAMBO_GRAPHQL_DOCUMENTS_FILE', file), only);
+  if (only) throw new ConfigError('Config', 'RAMBO_GRAPHQL_DOCUMENTS_ONLY is true and RAMBO_GRAPHQL_DOCUMENTS_FILE is not set: nothing at all would be served');
+  return NO_DOCUMENTS;
 }
 
 interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly bus: Bus; readonly kube: KubeClient }

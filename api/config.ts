@@ -13,6 +13,8 @@ export const apiConfigSchema = z.object({
   RAMBO_METRICS_PORT: port(0).describe('Port of /healthz, /readyz, /metrics: another one, because nobody needs a token there.'),
   RAMBO_TOKEN_AUDIENCE: text().default('rambo').describe('Audience a token must be meant for.'),
   RAMBO_CORS_ORIGINS: list().describe('Origins of web pages that may call, separated by commas; none by default.'),
+  RAMBO_GRAPHQL_DOCUMENTS_FILE: text().optional().describe('Manifest of documents that pages may send by their hash: a JSON object of texts by SHA-256.'),
+  RAMBO_GRAPHQL_DOCUMENTS_ONLY: flag(false).describe('Whether the documents of the manifest are the only ones that are served.'),
   RAMBO_GRAPHQL_INTROSPECTION: flag(false).describe('Whether the schema may be read through the API.'),
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text().optional().describe('Where spans go, OTLP over HTTP; none are made when absent.'),

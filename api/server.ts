@@ -14,12 +14,16 @@ import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
 import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
+import { operations } from './modules.ts';
+import { addRoutes } from './operations/rest.ts';
 import { applyCors } from './http/cors.ts';
 import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
 import { refuse } from './http/refuse.ts';
+import { NO_DOCUMENTS } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
-import { openRunFeed } from './realtime/feeds.ts';
+import { openRunFeed, runState, shown } from './realtime/feeds.ts';
 import { attachSockets } from './realtime/sockets.ts';
 import type { SocketParts } from './realtime/sockets.ts';
 import { Streams } from './realtime/streams.ts';
@@ -37,6 +41,8 @@ export interface ApiParts {
     readonly introspection: boolean;
     /** Origins of web pages that may call; none by default. */
     readonly corsOrigins: readonly string[];
+    /** Documents that pages may send by their hash; none when absent. */
+    readonly documents?: TrustedDocuments;
   };
 }
 
@@ -93,7 +99,8 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
-  app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql')); });
+  addRoutes(app, made, operations);
+  app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
 }
 
@@ -102,6 +109,7 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway,
+    db: ports.db, projectNotices: ports.projectNotices,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };
@@ -109,14 +117,14 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
-    graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
+    documents: settings.documents ?? NO_DOCUMENTS, graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
 }
 
 function socketParts({ clock, log, metrics, settings }: ApiParts, { authenticator, services, canOfRequest }: HandlerParts): SocketParts {
   return {
     authenticator, clock, log, metrics, corsOrigins: settings.corsOrigins, streams: services.streams,
-    feeds: { run: (session, { id }, onClose) => openRunFeed({ ...services, canOfRequest }, session, id, onClose) },
+    feeds: { run: (session, { id }, onClose) => shown(openRunFeed({ ...services, canOfRequest }, session, id, onClose), runState) },
   };
 }
 

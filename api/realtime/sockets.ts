@@ -151,6 +151,8 @@ class ServedSocket {
   readonly #session: Session;
   readonly #feeds = new Map<number, Feed>();
   #last = 0;
+  /** Messages that the connection has not taken yet. */
+  #waiting = 0;
   #recheck: TimerHandle | undefined;
   #closed = false;
 
@@ -158,6 +160,8 @@ class ServedSocket {
     this.#parts = parts;
     this.#socket = socket;
     this.#session = session;
+    socket.conn.on('packetCreate', () => { this.#waiting += 1; });
+    socket.conn.on('drain', () => { this.#waiting = 0; });
     socket.on('watch', (ask: unknown, reply: unknown) => { this.#watch(ask, replyOf(reply)); });
     socket.on('unwatch', (ask: unknown) => { this.#unwatch(ask); });
     this.#recheckLater();
@@ -217,11 +221,10 @@ class ServedSocket {
 
   /** A page that reads slowly makes its feeds wait: they give the newest state, or go on from their number. */
   async #room(): Promise<void> {
-    const { conn } = this.#socket;
-    if (conn.writeBuffer.length < MOST_WAITING || this.#closed) return;
+    if (this.#waiting < MOST_WAITING || this.#closed) return;
     await new Promise<void>((resolve) => {
-      conn.once('drain', resolve);
-      conn.once('close', () => { resolve(); });
+      this.#socket.conn.once('drain', resolve);
+      this.#socket.conn.once('close', () => { resolve(); });
     });
   }
 
