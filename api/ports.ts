@@ -46,6 +46,8 @@ export interface UserPrincipal {
   readonly emailVerified: boolean;
   /** When the password, provider or second factor was last shown, epoch milliseconds; for access tokens when they were made. */
   readonly signedInAt: number;
+  /** When the token runs out, epoch milliseconds. */
+  readonly validUntil: number;
   /** Whether that sign-in had a second factor. Never of an access token. */
   readonly secondFactor: boolean;
   readonly via: 'firebase' | 'accessToken';
