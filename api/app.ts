@@ -71,7 +71,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
-authenticator: identity.authenticator, standing: identity.standing, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
+authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock/index.ts';
 import type { AccessTokenRow } from '../../prisma/store/index.ts';
 import type { ApiLog, TokenScope, UserPrincipal } from '../ports.ts';
 import { TOKEN_SCOPES, USER_NAME_PREFIX } from '../ports.ts';
-import { accountStands, asUserRole } from './accounts.ts';
+import { asUserRole } from './accounts.ts';
 
 /* Personal access tokens: `rbo_`, 32 random bytes, 4 bytes of a checksum, base64url. Only the SHA-256 of the text is kept. */
 
@@ -69,9 +69,9 @@ export async function accessTokenPrincipal(parts: AccessTokenParts, token: strin
   };
 }
 
-/** Whether a token counts now: not revoked, not run out, and its owner may still come in. */
+/** Whether a token counts now: not revoked, not run out, and its owner may still come in. Signing out everywhere leaves it alone. */
 export function tokenCounts(row: AccessTokenRow, now: number): boolean {
-  return row.revokedAt === null && row.expiresAt > now && accountStands(row, row.createdAt);
+  return row.revokedAt === null && row.expiresAt > now && row.disabledAt === null;
 }
 
 function scopesOf(scopes: readonly string[]): readonly TokenScope[] {

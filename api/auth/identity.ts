@@ -5,7 +5,7 @@ import type { Gateway } from '../../prisma/gateway/index.ts';
 import { accessTokenByHash, accessTokenById, accountByFirebase, accountById, touchAccessToken } from '../../prisma/store/index.ts';
 import type { Executor } from '../../prisma/store/index.ts';
 import type { ApiConfig } from '../config.ts';
-import type { ApiLog, Authenticator, StandingReader } from '../ports.ts';
+import type { ApiLog, Authenticator, Identities, StandingReader } from '../ports.ts';
 import { accessTokenPrincipal, tokenCounts } from './access-tokens.ts';
 import { standingOf } from './accounts.ts';
 import { authenticatorByKind } from './authenticator.ts';
@@ -13,6 +13,7 @@ import { openFirebase } from './firebase/admin.ts';
 import type { FirebaseAdmin } from './firebase/admin.ts';
 import { idTokenVerifier } from './firebase/id-token.ts';
 import { FirebaseKeys } from './firebase/keys.ts';
+import { identitiesOf } from './identities.ts';
 import { fileMailer, noMailer, smtpMailer } from './mail/mailer.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { signIn } from './sign-in.ts';
@@ -21,9 +22,7 @@ import { signIn } from './sign-in.ts';
 export interface Identity {
   readonly authenticator: Authenticator;
   readonly standing: StandingReader;
-  /** Absent where no Firebase project is configured. */
-  readonly firebase: FirebaseAdmin | undefined;
-  readonly mailer: Mailer;
+  readonly identities: Identities;
   close(): Promise<void>;
 }
 
@@ -55,7 +54,7 @@ export function openIdentity(parts: IdentityParts): Identity {
         return row !== undefined && tokenCounts(row, clock.now());
       },
     }),
-    firebase, mailer,
+    identities: identitiesOf({ firebase, mailer, consoleUrl: config.RAMBO_CONSOLE_URL, log }),
     close: async () => {
       mailer.close();
       await firebase?.close();
