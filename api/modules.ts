@@ -1,5 +1,6 @@
+import { authOperations } from './auth/operations/index.ts';
 import { registry } from './operations/registry.ts';
 import { projectOperations } from './project/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(projectOperations);
+export const operations = registry(authOperations, projectOperations);
