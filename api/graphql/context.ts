@@ -8,7 +8,7 @@ import type { Ports, Principal, RunReader } from '../ports.ts';
 import type { Streams } from '../realtime/streams.ts';
 
 /** What the resolvers work with; the same for all requests. */
-export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'db'> {
+export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'db' | 'identities'> {
   readonly can: Can;
   /** For refused attempts, which have no transaction. */
   readonly audit: AuditQueue;
