@@ -76,7 +76,10 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
       authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
     },
-    settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config) },
+    settings: {
+      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config),
+      rate: { principal: config.RAMBO_RATE_LIMIT_PRINCIPAL, address: config.RAMBO_RATE_LIMIT_ADDRESS, hops: config.RAMBO_PROXY_HOPS },
+    },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
   return running({ config, health, server, db, gateway, identity, bus, kube }, () => counters.page(db, bus));
 }

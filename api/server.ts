@@ -15,15 +15,19 @@ import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
 import { operations } from './modules.ts';
+import { API_VERSION, openapi } from './operations/openapi.ts';
 import { addRoutes } from './operations/rest.ts';
 import { applyCors } from './http/cors.ts';
 import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
+import { RateLimits } from './http/rate-limit.ts';
+import type { RateSettings } from './http/rate-limit.ts';
 import { refuse } from './http/refuse.ts';
 import { NO_DOCUMENTS } from './http/trusted-documents.ts';
 import type { TrustedDocuments } from './http/trusted-documents.ts';
+import { addDocs } from './http/swagger.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
-import { openRunFeed, runState, shown } from './realtime/feeds.ts';
+import { FEEDS } from './realtime/feeds.ts';
 import { attachSockets } from './realtime/sockets.ts';
 import type { SocketParts } from './realtime/sockets.ts';
 import { Streams } from './realtime/streams.ts';
@@ -43,6 +47,8 @@ export interface ApiParts {
     readonly corsOrigins: readonly string[];
     /** Documents that pages may send by their hash; none when absent. */
     readonly documents?: TrustedDocuments;
+    /** How often somebody may call; as often as they like when absent. */
+    readonly rate?: RateSettings;
   };
 }
 
@@ -99,6 +105,7 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
+  addDocs(app, openapi(operations, API_VERSION));
   addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
@@ -116,16 +123,14 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
   const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
+    limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
     documents: settings.documents ?? NO_DOCUMENTS, graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
 }
 
 function socketParts({ clock, log, metrics, settings }: ApiParts, { authenticator, services, canOfRequest }: HandlerParts): SocketParts {
-  return {
-    authenticator, clock, log, metrics, corsOrigins: settings.corsOrigins, streams: services.streams,
-    feeds: { run: (session, { id }, onClose) => shown(openRunFeed({ ...services, canOfRequest }, session, id, onClose), runState) },
-  };
+  return { authenticator, services, canOfRequest, clock, log, metrics, corsOrigins: settings.corsOrigins, feeds: FEEDS };
 }
 
 async function stop(server: Server, streams: Streams, clock: Clock, graceMs: number): Promise<void> {

@@ -6,9 +6,10 @@ import { ConflictRef, ForbiddenRef, InvalidRef, NotFoundRef } from '../graphql/u
 import type { ConflictAnswer, ForbiddenAnswer, InvalidAnswer, NotFoundAnswer } from '../graphql/user-errors.ts';
 import type { Entity, PageValue } from './entity.ts';
 import { execute } from './execute.ts';
-import { entityRef, inputFields, inputOf } from './graphql-types.ts';
+import { entityRef, inputFields, inputOf, sourceOf } from './graphql-types.ts';
 import type { AnyMutation, Operation } from './operation.ts';
 import { InvalidInput } from './problems.ts';
+import { fieldsOf } from './shape.ts';
 
 /* Fields of the GraphQL schema for operations: a query takes the fields of its input as arguments, a mutation one `input`. */
 
@@ -59,7 +60,10 @@ function addQuery(operation: Extract<Operation, { kind: 'query' }>): void {
     }
     return t.field({
       type: entityRef(output), nullable: true, description: `${words(operation)} Null if it does not exist or is not yours to see.`, args,
-      resolve: async (_, given, context) => entry(await run(given, context).catch((error: unknown) => nullIfMissing(error))),
+      resolve: async (_, given, context) => {
+        const value = await run(given, context).catch((error: unknown) => nullIfMissing(error));
+        return value === null ? null : await sourceOf(context, output, value);
+      },
     });
   });
 }
@@ -67,10 +71,6 @@ function addQuery(operation: Extract<Operation, { kind: 'query' }>): void {
 function nullIfMissing(error: unknown): null {
   if (asApiError(error)?.publicCode === 'NOT_FOUND') return null;
   throw error;
-}
-
-function entry(value: object | null): Record<string, unknown> | null {
-  return value as Record<string, unknown> | null; // entries of entities are plain objects
 }
 
 function pageValue(value: object): PageValue<Record<string, unknown>> {
@@ -84,7 +84,7 @@ function addMutation(operation: AnyMutation): void {
   const payload = builder.objectRef<DoneAnswer>(`${base}Payload`).implement({
     description: 'It is done and committed.',
     fields: (t) => ({
-      [member]: t.field({ type: entityRef(output), description: 'How it stands afterwards.', resolve: ({ value }) => value as Record<string, unknown> }),
+      [member]: t.field({ type: entityRef(output), description: 'How it stands afterwards.', resolve: ({ value }, _args, context) => sourceOf(context, output, value) }),
       repeated: t.exposeBoolean('repeated', { description: 'Whether this is the answer of an earlier request with the same idempotency key.' }),
     }),
   });
@@ -92,14 +92,15 @@ function addMutation(operation: AnyMutation): void {
   const union = builder.unionType(`${base}Result`, {
     description: `What became of ${name}.`, types: [payload, NotFoundRef, ConflictRef, InvalidRef, ForbiddenRef], resolveType: (answer: Answer) => names[answer.kind],
   });
-  const input = inputOf(`${base}Input`, `What ${name} takes.`, operation.input);
+  // Without fields there is nothing to send: GraphQL knows no empty input.
+  const input = fieldsOf(operation.input).length === 0 ? undefined : inputOf(`${base}Input`, `What ${name} takes.`, operation.input);
   builder.mutationField(name, (t) => t.field({
     type: union, description: words(operation),
     args: {
-      input: t.arg({ type: input, required: true, description: 'What to do it with.' }),
+      ...(input === undefined ? {} : { input: t.arg({ type: input, required: true, description: 'What to do it with.' }) }),
       idempotencyKey: t.arg.string({ description: 'Makes it safe to repeat for 7 days: the same key of the same caller gives the same answer, with another input a ConflictError.' }),
     },
-    resolve: (_, given, context) => answer(operation, context, given.input, given.idempotencyKey ?? undefined),
+    resolve: (_, given, context) => answer(operation, context, given.input ?? {}, given.idempotencyKey ?? undefined),
   }));
 }
 

@@ -5,8 +5,10 @@ import { z } from 'zod';
 import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { bearerToken } from '../auth/bearer.ts';
 import { ApiError, asApiError } from '../errors.ts';
-import type { ApiLog, ApiMetrics, Authenticator, Principal } from '../ports.ts';
-import type { Streams } from './streams.ts';
+import type { Can } from '../auth/can.ts';
+import type { Services } from '../graphql/context.ts';
+import type { ApiLog, ApiMetrics, Authenticator } from '../ports.ts';
+import type { FeedContext } from './feeds.ts';
 
 /*
  * Socket.IO at /socket.io, for pages that hold one connection and watch many things over it. What a stream gives is what the
@@ -27,13 +29,6 @@ const MOST_BYTES = 16_384;
 /** Messages that wait for a slow page at most; then its feeds wait too. */
 const MOST_WAITING = 64;
 
-/** Who holds a socket. */
-export interface Session {
-  readonly principal: Principal;
-  /** Whether the token is still good. Throws UnavailableError. */
-  readonly stillValid: () => Promise<boolean>;
-}
-
 /** Something that can be watched: values until it ends, or throws what may be told. */
 export interface Feed extends AsyncIterableIterator<unknown> {
   close(): void;
@@ -46,14 +41,16 @@ export interface Ask {
   readonly after?: number | undefined;
 }
 
-/** Opens the feed of a kind; `onClose` is called once when it ends. Throws ApiError. */
-export type OpenFeed = (session: Session, ask: Ask, onClose: () => void) => Feed;
+/** Opens the feed of a kind; it ends when its caller is gone. Throws ApiError. */
+export type OpenFeed = (context: FeedContext, ask: Ask) => Feed;
 
 /** What the door stands on. */
 export interface SocketParts {
   readonly authenticator: Authenticator;
+  readonly services: Omit<Services, 'can'>;
+  /** The one decision. What it remembers it believes for a second. */
+  readonly canOfRequest: () => Can;
   readonly feeds: Readonly<Record<string, OpenFeed>>;
-  readonly streams: Streams;
   readonly corsOrigins: readonly string[];
   readonly clock: Clock;
   readonly log: ApiLog;
@@ -79,7 +76,7 @@ export function attachSockets(http: HttpServer, parts: SocketParts): Sockets {
     serveClient: false, connectTimeout: 10_000, maxHttpBufferSize: MOST_BYTES, perMessageDeflate: false, httpCompression: false, destroyUpgrade: true,
     cors: { origin: [...parts.corsOrigins], credentials: false }, allowRequest: (request, answer) => { answer(null, allowedOrigin(request, parts.corsOrigins)); },
   });
-  const sessions = new WeakMap<Socket, Session>();
+  const sessions = new WeakMap<Socket, FeedContext>();
   io.use((socket, next) => {
     void sessionOf(parts, socket).then((session) => {
       const mine = held.get(session.principal.name) ?? 0;
@@ -121,13 +118,15 @@ function originHost(origin: string): string | undefined {
 }
 
 /** The token comes in `auth.token` of the handshake, or as a bearer header. Throws UNAUTHENTICATED, UnavailableError. */
-async function sessionOf({ authenticator }: SocketParts, { handshake }: Socket): Promise<Session> {
+async function sessionOf({ authenticator, services, canOfRequest }: SocketParts, { handshake, conn }: Socket): Promise<FeedContext> {
   const given: unknown = handshake.auth['token'];
   const { authorization } = handshake.headers;
   const token = bearerToken(typeof given === 'string' && authorization === undefined ? [`Bearer ${given}`] : authorization === undefined || given !== undefined ? [] : [authorization]);
   const principal = token === undefined ? undefined : await authenticator.authenticate(token);
   if (token === undefined || principal === undefined) throw new ApiError('UNAUTHENTICATED', 'connect with auth: {token} holding a valid token for this API');
-  return { principal, stillValid: async () => await authenticator.authenticate(token) !== undefined };
+  const gone = new AbortController();
+  conn.once('close', () => { gone.abort(); });
+  return { principal, services: { ...services, can: canOfRequest() }, gone: gone.signal, stillValid: async () => await authenticator.authenticate(token) !== undefined };
 }
 
 /** What a page gets as `connect_error`: the message, and the code in `data`. */
@@ -148,7 +147,7 @@ function faceOf(parts: SocketParts, error: unknown): { readonly code: string; re
 class ServedSocket {
   readonly #parts: SocketParts;
   readonly #socket: Socket;
-  readonly #session: Session;
+  readonly #session: FeedContext;
   readonly #feeds = new Map<number, Feed>();
   #last = 0;
   /** Messages that the connection has not taken yet. */
@@ -156,7 +155,7 @@ class ServedSocket {
   #recheck: TimerHandle | undefined;
   #closed = false;
 
-  constructor(parts: SocketParts, socket: Socket, session: Session) {
+  constructor(parts: SocketParts, socket: Socket, session: FeedContext) {
     this.#parts = parts;
     this.#socket = socket;
     this.#session = session;
@@ -179,7 +178,7 @@ class ServedSocket {
       const { kind, ...ask } = this.#parse(given);
       const open = Object.hasOwn(this.#parts.feeds, kind) ? this.#parts.feeds[kind] : undefined;
       if (open === undefined) throw new ApiError('BAD_USER_INPUT', `kind ${JSON.stringify(kind)} cannot be watched: choose from ${Object.keys(this.#parts.feeds).join(', ')}`);
-      const feed = this.#parts.streams.add(this.#session.principal.name, (onClose) => open(this.#session, ask, onClose));
+      const feed = open(this.#session, ask);
       const stream = ++this.#last;
       this.#feeds.set(stream, feed);
       reply({ ok: true, stream });
