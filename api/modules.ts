@@ -1,6 +1,8 @@
 import { authOperations } from './auth/operations/index.ts';
 import { registry } from './operations/registry.ts';
 import { projectOperations } from './project/operations.ts';
+import { definitionOperations } from './workflow/definition-operations.ts';
+import { runOperations } from './workflow/run-operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(authOperations, projectOperations);
+export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations);
