@@ -84,10 +84,11 @@ export class KubeletCluster {
   /** Gives all nodes the images of an archive, unless they have them. */
   async load(archive: string): Promise<void> {
     const loaded = path.join(this.#o.dir, 'loaded');
-    if (existsSync(loaded) && readFileSync(loaded, 'utf8') === archive) return;
+    const before = existsSync(loaded) ? readFileSync(loaded, 'utf8').split('\n') : [];
+    if (before.includes(archive)) return;
     this.#o.log('loading the images');
     await Promise.all(SOCKETS.map((socket) => this.exec('ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive)));
-    writeFileSync(loaded, archive);
+    writeFileSync(loaded, [...before, archive].join('\n'));
   }
 
   /** A persistent volume for the next claim that asks for none in particular: a folder of this machine, kept while the cluster is up. */

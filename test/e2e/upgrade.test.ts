@@ -1,0 +1,64 @@
+import { ended, longestPause, startRuns, steadyPool, unfinished } from './books.ts';
+import { CHART, figure, RELEASE, Site, SYSTEM, VALUES } from './site.ts';
+
+/**
+ * The release before this one, as people have it installed, is upgraded to this one and taken back, with runs in flight. Not
+ * among the others: it begins without a release, and builds another one (`make e2e FILE=upgrade`).
+ */
+
+let site: Site;
+beforeAll(() => { site = Site.shared(); });
+afterAll(async () => { await site.close(); });
+
+const POOL = 'steady';
+
+async function rolledOut(): Promise<void> {
+  for (const workload of ['controller', 'api']) await site.rolledOut(`deploy/${RELEASE}-${workload}`);
+}
+
+/** Images that the controllers run; of one release, when a rollout has ended. */
+async function controllers(): Promise<readonly string[]> {
+  const { items } = await site.get<{ items: readonly { spec: { containers: readonly { image: string }[] } }[] }>('pods', '-n', SYSTEM, '-l', `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=controller`, '--field-selector=status.phase=Running');
+  return [...new Set(items.map(({ spec }) => spec.containers[0]?.image ?? ''))];
+}
+
+async function columns(): Promise<number> {
+  const [row] = await site.sql<{ n: number }>(`SELECT count(*)::int AS n FROM information_schema.columns WHERE table_schema = 'public'`);
+  return row?.n ?? 0;
+}
+
+test('N-1 to N and back, with runs in flight: the schema expands, no run fails, no node is lost or done twice', async () => {
+  const previous = process.env['RAMBO_E2E_PREVIOUS'];
+  if (previous === undefined) throw new Error('run this test with `make e2e FILE=upgrade`');
+  await site.helm(['install', RELEASE, previous, '--namespace', SYSTEM, '--timeout', '5m'], { ...VALUES, image: { tag: 'previous' } });
+  await rolledOut();
+  await steadyPool(site, POOL);
+  expect(await controllers()).toEqual(['rambo/controller:previous']);
+  const narrow = await columns();
+  const before = await startRuns(site, 10, 300, POOL);
+
+  let began = performance.now();
+  await site.helm(['upgrade', RELEASE, CHART, '--namespace', SYSTEM, '--timeout', '5m'], VALUES);
+  await rolledOut();
+  const upgrade = (performance.now() - began) / 1_000;
+  expect(await controllers()).toEqual(['rambo/controller:dev']);
+  expect(await columns()).toBeGreaterThan(narrow);
+  const wide = await columns();
+  expect(await unfinished(site, before)).toBe(10);
+  const between = await startRuns(site, 10, 150, POOL);
+
+  began = performance.now();
+  await site.helm(['rollback', RELEASE, '1', '--namespace', SYSTEM, '--timeout', '5m']);
+  await rolledOut();
+  const back = (performance.now() - began) / 1_000;
+  expect(await controllers()).toEqual(['rambo/controller:previous']);
+  expect(await columns()).toBe(wide);
+  expect([await unfinished(site, before), await unfinished(site, between)]).toEqual([10, 10]);
+  const after = await startRuns(site, 5, 5, POOL);
+
+  const all = [...before, ...between, ...after];
+  const books = await ended(site, all, 300_000);
+  expect(books).toMatchObject({ phases: ['Succeeded'], doubled: 0, lost: 0 });
+  const { all: everyone, one } = await longestPause(site, before);
+  figure('upgrade from the release before, and back', `${upgrade.toFixed(1)} s and ${back.toFixed(1)} s; longest pause of all runs ${everyone.toFixed(2)} s, of one run ${one.toFixed(2)} s (aim 5 s); nodes tried again: ${books.again}`);
+}, 900_000);
