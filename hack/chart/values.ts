@@ -198,7 +198,11 @@ export const valuesSchema = group('Values of the RamBo chart.', {
   }),
   metrics: group('What the Prometheus operator and Grafana read.', {
     serviceMonitor: group('ServiceMonitor.', { enabled: flag(false, 'Make it.'), interval: z.string().regex(/^[0-9]+(s|m)$/).default('30s').describe('How often.'), ...monitor }),
-    prometheusRule: group('PrometheusRule with the alerts of docs/runbooks.', { enabled: flag(false, 'Make it.'), ...monitor }),
+    prometheusRule: group('PrometheusRule with the alerts of docs/runbooks.', {
+      enabled: flag(false, 'Make it.'),
+      runbookUrl: z.string().regex(/^https?:\/\/.*[^/]$/).default('https://github.com/rambo-dev/rambo/blob/main/docs/runbooks').describe('Where the pages of docs/runbooks are, yours or ours, without a slash at the end: `/RamboFault.md` is added.'),
+      ...monitor,
+    }),
     dashboards: group('ConfigMaps with Grafana dashboards.', { enabled: flag(false, 'Make them.'), labels: z.record(z.string(), z.string()).default({ grafana_dashboard: '1' }).describe('Labels by which Grafana finds them.'), annotations: map('Annotations, such as the folder.') }),
   }),
 });

@@ -143,6 +143,14 @@ describe('around the workloads', () => {
       expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(path.join(files, 'dashboards', name), 'utf8')));
     }
   });
+  test('alerts lead to the runbooks of whoever runs it', () => {
+    const links = (values: object): readonly string[] => [...JSON.stringify(the(render({ ...TRIAL, metrics: { prometheusRule: { enabled: true, ...values } } }), 'PrometheusRule', 'rambo')['spec']).matchAll(/"runbook_url":"([^"]+)"/g)].map((match) => match[1] ?? '');
+    const ours = links({});
+    expect(ours.length).toBeGreaterThan(25);
+    for (const link of ours) expect(link).toMatch(/^https:\/\/github\.com\/rambo-dev\/rambo\/blob\/main\/docs\/runbooks\/Rambo\w+\.md$/);
+    expect(links({ runbookUrl: 'https://wiki.example/rambo' })).toEqual(ours.map((link) => `https://wiki.example/rambo/${link.split('/').at(-1) ?? ''}`));
+    expect(() => render({ ...TRIAL, metrics: { prometheusRule: { runbookUrl: 'wiki' } } })).toThrow(/runbookUrl/);
+  });
   test('log level, traces, origins, audience and introspection reach the processes', () => {
     const objects = render({ ...TRIAL, logLevel: 'debug', otlp: { endpoint: 'http://c:4318', runnerEndpoint: 'http://r:4318' }, api: { corsOrigins: ['https://a', 'https://b'], tokenAudience: 'mine', introspection: true }, controller: { podsInFlight: 7 } });
     expect(env(objects, 'rambo-api')).toMatchObject({ RAMBO_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318', RAMBO_CORS_ORIGINS: 'https://a,https://b', RAMBO_TOKEN_AUDIENCE: 'mine', RAMBO_GRAPHQL_INTROSPECTION: 'true' });

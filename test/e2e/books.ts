@@ -9,18 +9,18 @@ export async function steadyPool(site: Site, name: string): Promise<void> {
   await until('two ready runners', async () => (await site.pods('default', `rambo.dev/pool=${name}`)).filter((pod) => pod.status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')).length >= 2, 90_000);
 }
 
-/** Chains that move on every few hundred milliseconds: a wait of the controller, then a node of a runner. */
-function steady(length: number, pool: string): object[] {
+/** Chains that keep moving on: a wait of the controller, then a node of a runner. */
+function steady(length: number, pool: string, duration: string): object[] {
   return Array.from({ length }, (_, i) => [
-    { name: `w${i}`, type: 'wait', with: { duration: '200ms' }, ...(i === 0 ? {} : { dependsOn: [`t${i - 1}`] }) },
+    { name: `w${i}`, type: 'wait', with: { duration }, ...(i === 0 ? {} : { dependsOn: [`t${i - 1}`] }) },
     { name: `t${i}`, type: 'transform', dependsOn: [`w${i}`], with: { output: i }, runner: { isolation: 'warm', pool } },
   ]).flat();
 }
 
 /** Starts `n` such runs over the API; their ids. A start that found the service busy is repeated under its key. */
-export async function startRuns(site: Site, n: number, length: number, pool: string): Promise<readonly string[]> {
+export async function startRuns(site: Site, n: number, length: number, pool: string, duration = '200ms'): Promise<readonly string[]> {
   const starts = Array.from({ length: n }, () => site.ask<{ startRun: { run: { id: string } } }>(
-    'mutation($i: StartRunInput!) { startRun(input: $i) { ... on RunPayload { run { id } } } }', { i: { namespace: 'default', definition: { nodes: steady(length, pool) }, idempotencyKey: randomUUID() } }));
+    'mutation($i: StartRunInput!) { startRun(input: $i) { ... on RunPayload { run { id } } } }', { i: { namespace: 'default', definition: { nodes: steady(length, pool, duration) }, idempotencyKey: randomUUID() } }));
   return (await Promise.all(starts)).map(({ startRun }) => startRun.run.id);
 }
 

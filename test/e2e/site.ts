@@ -155,7 +155,7 @@ export class Site {
   }
 
   /**
-   * Posts a GraphQL operation; the answer's data. What the service could not do for the moment (`UNAVAILABLE`), and what met a
+   * Posts a GraphQL operation; the answer's data. What the service could not do for the moment (`UNAVAILABLE`, `TIMEOUT`), and what met a
    * kept connection to a pod that is gone, is asked again for half a minute, as clients do: mutations need a key, or must be
    * safe to repeat. Throws with the errors of any other answer.
    */
@@ -184,7 +184,8 @@ export class Site {
     const problem = `the API answered ${response.status} ${text.slice(0, 400)}`;
     if (data !== undefined && errors === undefined) return { data, problem };
     const { code, retryAfterSeconds } = errors?.[0]?.extensions ?? {};
-    return { problem, ...(code === 'UNAVAILABLE' && retryAfterSeconds !== undefined ? { againMs: retryAfterSeconds * 1_000 } : {}) };
+    const again = code === 'TIMEOUT' ? 1 : code === 'UNAVAILABLE' ? retryAfterSeconds : undefined;
+    return { problem, ...(again === undefined ? {} : { againMs: again * 1_000 }) };
   }
 
   /** Rows of a query of the release's database. */

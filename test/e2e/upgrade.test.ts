@@ -1,5 +1,5 @@
 import { ended, longestPause, startRuns, steadyPool, unfinished } from './books.ts';
-import { CHART, figure, RELEASE, Site, SYSTEM, VALUES } from './site.ts';
+import { CHART, figure, RELEASE, Site, SYSTEM, until, VALUES } from './site.ts';
 
 /**
  * The release before this one, as people have it installed, is upgraded to this one and taken back, with runs in flight. Not
@@ -16,8 +16,12 @@ async function rolledOut(): Promise<void> {
   for (const workload of ['controller', 'api']) await site.rolledOut(`deploy/${RELEASE}-${workload}`);
 }
 
-/** Images that the controllers run; of one release, when a rollout has ended. */
-async function controllers(): Promise<readonly string[]> {
+/** Waits until all controllers are of one release: the last old one has ended too. */
+async function controllersAre(tag: string): Promise<void> {
+  await until(`controllers of ${tag} alone`, async () => JSON.stringify(await images()) === JSON.stringify([`rambo/controller:${tag}`]));
+}
+
+async function images(): Promise<readonly string[]> {
   const { items } = await site.get<{ items: readonly { spec: { containers: readonly { image: string }[] } }[] }>('pods', '-n', SYSTEM, '-l', `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=controller`, '--field-selector=status.phase=Running');
   return [...new Set(items.map(({ spec }) => spec.containers[0]?.image ?? ''))];
 }
@@ -33,27 +37,27 @@ test('N-1 to N and back, with runs in flight: the schema expands, no run fails, 
   await site.helm(['install', RELEASE, previous, '--namespace', SYSTEM, '--timeout', '5m'], { ...VALUES, image: { tag: 'previous' } });
   await rolledOut();
   await steadyPool(site, POOL);
-  expect(await controllers()).toEqual(['rambo/controller:previous']);
+  await controllersAre('previous');
   const narrow = await columns();
-  const before = await startRuns(site, 10, 300, POOL);
+  const before = await startRuns(site, 10, 90, POOL, '2s');
 
   let began = performance.now();
   await site.helm(['upgrade', RELEASE, CHART, '--namespace', SYSTEM, '--timeout', '5m'], VALUES);
   await rolledOut();
   const upgrade = (performance.now() - began) / 1_000;
-  expect(await controllers()).toEqual(['rambo/controller:dev']);
+  await controllersAre('dev');
   expect(await columns()).toBeGreaterThan(narrow);
   const wide = await columns();
-  expect(await unfinished(site, before)).toBe(10);
-  const between = await startRuns(site, 10, 150, POOL);
+  expect(await unfinished(site, before)).toBeGreaterThan(0);
+  const between = await startRuns(site, 10, 60, POOL, '2s');
 
   began = performance.now();
   await site.helm(['rollback', RELEASE, '1', '--namespace', SYSTEM, '--timeout', '5m']);
   await rolledOut();
   const back = (performance.now() - began) / 1_000;
-  expect(await controllers()).toEqual(['rambo/controller:previous']);
+  await controllersAre('previous');
   expect(await columns()).toBe(wide);
-  expect([await unfinished(site, before), await unfinished(site, between)]).toEqual([10, 10]);
+  expect(Math.min(await unfinished(site, before), await unfinished(site, between))).toBeGreaterThan(0);
   const after = await startRuns(site, 5, 5, POOL);
 
   const all = [...before, ...between, ...after];
