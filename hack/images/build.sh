@@ -4,6 +4,7 @@
 # again. Usage: build.sh. Run `make build` before.
 #   TAG            tag of the images: dev
 #   SOURCE         another checkout to build the images of, bundled already
+#   TWICE=1        build each once more from nothing, and fail where a single byte differs
 #   BASE_CORE, BASE_TOOLS   images of a registry to build from instead of the bases made here
 set -euo pipefail
 
@@ -14,7 +15,7 @@ started=$SECONDS
 say() { printf 'images: [%ds] %s\n' "$((SECONDS - started))" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-names=(controller api migrate runner trial-postgres trial-nats)
+names=(controller api migrate cli runner trial-postgres trial-nats)
 limit=250
 tag=${TAG:-dev}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rambo/images
@@ -58,10 +59,28 @@ inputs() {
   done
 }
 
+make() {
+  local name=$1 image=$2
+  shift 2
+  bud bud --quiet "$@" --isolation chroot --pull-never --timestamp 1767225600 --build-arg "BASE_CORE=$core" --build-arg "BASE_TOOLS=$tools" --target "$name" \
+    --file images/Dockerfile --tag "$image" dist/images
+}
+
+digest() { bud inspect --type image --format '{{.FromImageDigest}}' "$1"; }
+
+# The second build of the same inputs is the first, to the byte.
+twice() {
+  local name=$1 first second again=localhost/rambo-again/$1
+  make "$name" "docker.io/rambo/$name:$tag" >"$cache/$name.log" 2>&1 && make "$name" "$again" --no-cache >>"$cache/$name.log" 2>&1 || { tail -n 20 "$cache/$name.log" >&2; die "building $name failed"; }
+  first=$(digest "docker.io/rambo/$name:$tag") second=$(digest "$again")
+  bud rmi "$again" >/dev/null
+  [ "$first" = "$second" ] || die "$name is not reproducible: $first, then $second"
+  say "$name: $first, twice"
+}
+
 build() {
   local name=$1 image=docker.io/rambo/$1:$tag
-  bud bud --quiet --isolation chroot --pull-never --timestamp 1767225600 --build-arg "BASE_CORE=$core" --build-arg "BASE_TOOLS=$tools" --target "$name" \
-    --file images/Dockerfile --tag "$image" dist/images &&
+  make "$name" "$image" &&
     rm -f "$cache/one.tar" &&
     bud push --quiet --disable-compression "$image" "docker-archive:$cache/one.tar:$image" &&
     node "$root/hack/images/layout.mjs" add "$layout" "$cache/one.tar" "$image" &&
@@ -70,8 +89,11 @@ build() {
 
 core=${BASE_CORE:-$(base core)}
 tools=${BASE_TOOLS:-$(base tools)}
+if [ -n "${TWICE:-}" ]; then for name in "${names[@]}"; do twice "$name"; done; fi
 all=
 for name in "${names[@]}"; do
+  # A release before may lack it.
+  grep -q " AS $name\$" images/Dockerfile || continue
   hash=$(inputs "$name" | sha256sum | cut -c1-20)
   all+="$name $hash "
   [ "$(cat "$layout/$name.inputs" 2>/dev/null || true)" != "$hash" ] || continue

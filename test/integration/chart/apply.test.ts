@@ -42,7 +42,7 @@ async function dryRun(objects: readonly object[]): Promise<void> {
 }
 
 const EVERYTHING = {
-  ...TRIAL, watchNamespaces: ['team-a', 'team-b'], imagePullSecrets: [{ name: 'regcred' }], caBundle: { configMap: 'ca' }, proxy: { https: 'http://proxy:3128' },
+  ...TRIAL, backup: { schedule: '17 2 * * *', timeZone: 'Etc/UTC' }, watchNamespaces: ['team-a', 'team-b'], imagePullSecrets: [{ name: 'regcred' }], caBundle: { configMap: 'ca' }, proxy: { https: 'http://proxy:3128' },
   otlp: { endpoint: 'http://collector:4318', runnerEndpoint: 'http://collector:4318' }, sentry: { existingSecret: 'sentry', environment: 'test' }, commonLabels: { a: 'b' }, commonAnnotations: { c: 'd' }, priorityClassName: 'system-cluster-critical',
   extraEnv: [{ name: 'A', value: 'b' }], ingress: { enabled: true, host: 'rambo.example', tlsSecret: 'tls', className: 'nginx' }, metrics: { serviceMonitor: { enabled: true }, dashboards: { enabled: true } },
   controller: { tolerations: [{ key: 'x', operator: 'Exists' }], nodeSelector: { a: 'b' }, podLabels: { e: 'f' }, podAnnotations: { g: 'h' }, affinity: { nodeAffinity: {} } },

@@ -19,7 +19,7 @@ async function policy(): Promise<Policy | undefined> {
 }
 
 const cidrs = (found: Policy | undefined): readonly string[] => found?.spec.egress.flatMap(({ to }) => to?.flatMap(({ ipBlock }) => ipBlock?.cidr ?? []) ?? []) ?? [];
-const becomes = (what: readonly string[]): Promise<void> => t.until(`the list to be ${what.join(', ')}`, async () => JSON.stringify(cidrs(await policy())) === JSON.stringify(what));
+const becomes = (what: readonly string[]): Promise<unknown> => t.until(`the list to be ${what.join(', ')}`, async () => JSON.stringify(cidrs(await policy())) === JSON.stringify(what));
 const listing = (...egress: readonly object[]): Promise<void> => t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: 'locked', namespace: 'default' }, spec: { minReady: 1, max: 1, networkPolicy: { egress } } });
 const labels = async (selector: string): Promise<string> => t.stack.kubectl.run('get', 'pods', '-l', selector, '-o', 'jsonpath={.items[*].metadata.labels.rambo\\.dev/egress}');
 const writes = (): Promise<number> => t.metric('rambo_kube_writes_total', /"networkpolicies"/);
