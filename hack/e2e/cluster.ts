@@ -52,7 +52,7 @@ export class KubeletCluster {
     this.#box = new Child({
       name: 'cluster', command: 'setpriv', args, restart: false, logFile: path.join(dir, 'box.log'),
       env: { PATH: process.env['PATH'] ?? '', HOME: dir },
-      log: (line) => { started.reject(new Error(`${line}: ${tail(path.join(dir, 'box.log'))}`)); },
+      log: (line) => { started.reject(new Error(line)); },
       onLine: (line) => { if (line.startsWith('ready in')) started.resolve(undefined); },
     });
     this.#box.start();
@@ -61,7 +61,8 @@ export class KubeletCluster {
       await started.promise;
     } catch (error) {
       await this.stop();
-      throw error;
+      // Read once all of it is written.
+      throw new Error(`the cluster does not start: ${tail(path.join(dir, 'box.log'))} (${error instanceof Error ? error.message : String(error)})`, { cause: error });
     } finally {
       clearTimeout(late);
     }
@@ -132,5 +133,5 @@ export function buildImages(log: (line: string) => void): Promise<string> {
 }
 
 function tail(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'utf8').slice(-1_500) : 'it said nothing';
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().slice(-1_500) : 'it said nothing';
 }

@@ -9,6 +9,8 @@ cd "$root"
 say() { printf 'previous: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 export PATH="$root/node_modules/.bin:$PATH"
+# Root reads a checkout of somebody else.
+git() { command git -c safe.directory="$root" "$@"; }
 
 newest=$(find prisma/migrations -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | LC_ALL=C sort | tail -n 1)
 added=$(git log -1 --format=%H --diff-filter=A -- "prisma/migrations/$newest")

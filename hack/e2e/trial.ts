@@ -40,6 +40,6 @@ export async function tryCluster(log: (line: string) => void): Promise<TrialClus
     return { dir, stop };
   } catch (error) {
     await stop();
-    return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').slice(0, 400);
+    return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').slice(0, 600);
   }
 }
