@@ -6,6 +6,7 @@ import { INSTALLATION_RESOURCES, NAMESPACE_RESOURCES, PROJECT_RESOURCES, type To
 import { poolRow, workflowRow } from '../../../api/testing/rows.ts';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { systemIds } from '../../../platform/ids/index.ts';
+import type { GatewayDb } from '../../../prisma/gateway/index.ts';
 import { accessTokenById, accountById } from '../../../prisma/store/index.ts';
 import { shardOf } from '../../../platform/messages/subjects.ts';
 import { type Person, Site } from './site.ts';
@@ -21,6 +22,10 @@ export interface Fixture {
 export async function matrixSite(): Promise<Site> {
   const config = apiConfigSchema.parse({ RAMBO_DATABASE_URL: 'unused', RAMBO_NATS_URL: 'unused', RAMBO_NATS_CREDS_FILE: 'unused' });
   return Site.start(async (ports, world) => {
+    world.reply = async (command) => {
+      if (command.verb === 'start') await ports.gateway.transaction((tx) => insertRun(tx, command.runId, command.namespace));
+      return { v: 1, ok: true, runId: command.runId, version: 1 };
+    };
     const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log() });
     return {
       authenticator: identity.authenticator,
@@ -60,6 +65,7 @@ export class Matrix {
       const user = site.world.users.get(person.token);
       if (user !== undefined) site.world.users.set(person.token, { ...user, emailVerified: false });
     }
+    await site.gateway.read((db) => db.user.updateMany({ data: { emailVerified: false } }));
     const day = 86_400_000;
     const token = (scopes: readonly TokenScope[], over: object = {}): Promise<string> => this.#accessToken(this.person('owner').userId, scopes, over);
     this.#tokens.set('token that reads', await token(['read']));
@@ -117,10 +123,8 @@ export class Matrix {
       await tx.ticket.create({ data: { id: made.ticket, title: 'T', status: 'OPEN', priority: 'LOW', type: 'BUG', ...common, ...bin('ticket') } });
       await tx.requirement.create({ data: { id: made.requirement, title: 'R', status: 'DRAFT', priority: 'LOW', revision: '1.0', ...common, ...bin('requirement') } });
       await tx.projectInvitation.create({ data: { id: made.invitation, projectId: made.project, email: `${made.invitation}@example.com`, role: 'VIEWER', invitedBy: 'user:x', createdAt: at, expiresAt: new Date(at.getTime() + 86_400_000) } });
-      await tx.accessToken.create({ data: { id: made.accessToken, userId: this.person('owner').userId, name: 'T', hash: Uint8Array.from(makeAccessToken().hash), scopes: ['read'], createdAt: at, expiresAt: new Date(at.getTime() + 86_400_000) } });
-      await tx.$executeRaw`INSERT INTO definition (hash, spec) VALUES ('hash', '{}') ON CONFLICT DO NOTHING`;
-      await tx.$executeRaw`INSERT INTO run (id, namespace, name, source, shard, workflow, definition_hash, input, principal, created_at, phase)
-        VALUES (${made.run}::uuid, ${made.namespace}, 'run', 'api', ${shardOf(made.run)}::int2, 'build', 'hash', '{}', 'alice', now(), 'Running')`;
+      await tx.accessToken.create({ data: { id: made.accessToken, userId: this.person('owner').userId, name: 'F', hash: Uint8Array.from(makeAccessToken().hash), scopes: ['read'], createdAt: at, expiresAt: new Date(at.getTime() + 86_400_000) } });
+      await insertRun(tx, made.run, made.namespace);
     });
     site.world.workflows.push(workflowRow(made.namespace, 'build'));
     site.world.pools.push(poolRow(made.namespace, 'default'));
@@ -131,6 +135,7 @@ export class Matrix {
   /** Signing out, and rights that were taken, last for one question only. */
   async restore(): Promise<void> {
     await this.site.gateway.read((db) => db.user.updateMany({ where: { tokensValidAfter: { not: null } }, data: { tokensValidAfter: null } }));
+    await this.site.gateway.read((db) => db.accessToken.deleteMany({ where: { name: { in: ['F', 'CI'] } } }));
   }
 
   /** Things of nobody: no row has these ids. */
@@ -138,6 +143,12 @@ export class Matrix {
     const id = systemIds.uuid;
     return { project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), accessToken: id(), manager: id(), viewer: id(), nobody: id() };
   }
+}
+
+async function insertRun(tx: GatewayDb, id: string, namespace: string): Promise<void> {
+  await tx.$executeRaw`INSERT INTO definition (hash, spec) VALUES ('hash', '{}') ON CONFLICT DO NOTHING`;
+  await tx.$executeRaw`INSERT INTO run (id, namespace, name, source, shard, workflow, definition_hash, input, principal, created_at, phase)
+    VALUES (${id}::uuid, ${namespace}, 'run', 'api', ${shardOf(id)}::int2, 'build', 'hash', '{}', 'alice', now(), 'Running')`;
 }
 
 function grant(site: Site, name: string, namespace: string): void {

@@ -79,6 +79,7 @@ function childRows(kind: Kind, create: Readonly<Record<string, unknown>>, change
 
 /** Kubernetes accounts cannot own anything. */
 const persons = { [KUBE]: 403 } as const;
+const steersRuns: Policy = { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'agent'), stranger: '404', special: { 'token that writes': '404' } };
 const run = (at: Fixture) => ({ id: at.run });
 const project = (at: Fixture) => ({ id: at.project });
 
@@ -103,7 +104,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   projects: { policy: { ...seesSelf, may: [...seesSelf.may, KUBE] }, input: () => ({}), placeless: true },
   project: { policy: reads, input: project },
   createProject: {
-    policy: { may: ['owner', 'manager', 'developer', 'owner of another project', ...ADMINS, KUBE, 'token that writes'], otherwise: '403', stranger: '403' }, input: () => ({ name: 'New' }), placeless: true, but: persons,
+    policy: { may: ['owner', 'manager', 'developer', 'viewer', 'owner of another project', ...ADMINS, KUBE, 'token that writes'], otherwise: '403', stranger: '403' }, input: () => ({ name: 'New' }), placeless: true, but: persons,
   },
   updateProject: { policy: manages, input: (at) => ({ ...project(at), version: 1, name: 'New' }) },
   transferProject: { policy: owns, input: (at) => ({ ...project(at), version: 1, ownerId: at.manager }) },
@@ -116,17 +117,18 @@ export const ROWS: Readonly<Record<string, Row>> = {
   addProjectMember: { policy: manages, input: (at) => ({ projectId: at.project, userId: at.nobody, role: 'VIEWER' }) },
   updateProjectMember: { policy: manages, input: (at) => ({ projectId: at.project, userId: at.viewer, role: 'DEVELOPER' }) },
   removeProjectMember: { policy: manages, input: (at) => ({ projectId: at.project, userId: at.viewer }) },
-  leaveProject: { policy: { ...reads, special: { 'token that writes': '403' } }, input: project, but: { owner: 409, [KUBE]: 403, 'token that reads': 409, administrator: 404, 'administrator without a second factor': 404, 'administrator signed in long ago': 404 } },
+  leaveProject: { policy: { ...reads, may: READ.filter((caller) => caller !== 'token that reads') }, input: project, but: { owner: 404, [KUBE]: 404, administrator: 404, 'administrator without a second factor': 404, 'administrator signed in long ago': 404 } },
   projectInvitations: { policy: manages, input: (at) => ({ projectId: at.project }) },
   inviteProjectMember: { policy: manages, input: (at) => ({ projectId: at.project, email: 'new@example.com', role: 'VIEWER' }) },
   revokeProjectInvitation: { policy: manages, input: (at) => ({ id: at.invitation }) },
-  invitations: { policy: { ...seesSelf, may: [...seesSelf.may, KUBE] }, input: () => ({}), placeless: true, but: persons },
-  acceptProjectInvitation: { policy: { may: [], otherwise: '404', stranger: '404', special: { [KUBE]: '403', 'Kubernetes account with the right elsewhere': '403', 'token that reads': '403', 'token for runs': '403' } }, input: (at) => ({ id: at.invitation }) },
+  invitations: { policy: { ...seesSelf, may: [...seesSelf.may, KUBE, 'Kubernetes account with the right elsewhere'] }, input: () => ({}), placeless: true },
+  acceptProjectInvitation: { policy: { may: [], otherwise: '404', stranger: '404', special: { 'token that reads': '403', 'token for runs': '403' } }, input: (at) => ({ id: at.invitation }) },
   projectChanges: { policy: reads, input: (at) => ({ projectId: at.project }) },
 
   ...childRows('task', { title: 'New' }, { title: 'New' }),
   taskRuns: { policy: reads, input: (at) => ({ id: at.task }) },
-  startTaskRun: { policy: { ...startsRuns, stranger: '404' }, input: (at) => ({ id: at.task, workflow: 'build' }) },
+  // Whoever cannot see the task cannot start something for it.
+  startTaskRun: { policy: { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'token for runs'), stranger: '404', special: { 'token for runs': '404', 'token that writes': '404' } }, input: (at) => ({ id: at.task, workflow: 'build' }) },
   ...childRows('sprint', { name: 'New' }, { name: 'New' }),
   ...childRows('ticket', { title: 'New' }, { title: 'New' }),
   ...childRows('requirement', { title: 'New' }, { title: 'New' }),
@@ -134,9 +136,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
   runs: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
   run: { policy: { ...listsRuns, otherwise: '404', stranger: '404' }, input: run },
   startRun: { policy: startsRuns, input: (at) => ({ namespace: at.namespace, workflow: 'build' }) },
-  cancelRun: { policy: { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'agent'), stranger: '404' }, input: run },
-  suspendRun: { policy: { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'agent'), stranger: '404' }, input: run },
-  resumeRun: { policy: { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'agent'), stranger: '404' }, input: run },
+  cancelRun: { policy: steersRuns, input: run },
+  suspendRun: { policy: steersRuns, input: run },
+  resumeRun: { policy: steersRuns, input: run },
   workflows: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
   workflow: { policy: { ...listsObjects, otherwise: '404', stranger: '404' }, input: (at) => ({ namespace: at.namespace, name: 'build' }) },
   runnerPools: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },

@@ -1,4 +1,3 @@
-import { isInputObjectType, isNonNullType } from 'graphql';
 import { operations } from '../../../api/modules.ts';
 import type { Operation } from '../../../api/operations/operation.ts';
 import { pathFields } from '../../../api/operations/rest-input.ts';
@@ -42,7 +41,7 @@ async function overGraphql({ name, kind }: Operation, token: string | undefined,
   const field = type?.getFields()[name];
   if (field === undefined) throw new Error(`no field ${name}`);
   const given: Input = field.args.some((arg) => arg.name === 'input') ? { input } : input;
-  const args = field.args.filter((arg) => Object.hasOwn(given, arg.name) || (isNonNullType(arg.type) && isInputObjectType(arg.type.ofType)));
+  const args = field.args.filter((arg) => Object.hasOwn(given, arg.name));
   const declared = args.length === 0 ? '' : `(${args.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ')})`;
   const passed = args.length === 0 ? '' : `(${args.map((arg) => `${arg.name}: $${arg.name}`).join(', ')})`;
   const errors = kind === 'query' ? '' : '... on UserError { message } ... on ForbiddenError { code }';
