@@ -9,7 +9,6 @@ import { execute } from './execute.ts';
 import { entityRef, inputFields, inputOf, sourceOf } from './graphql-types.ts';
 import type { AnyMutation, Operation } from './operation.ts';
 import { InvalidInput } from './problems.ts';
-import { fieldsOf } from './shape.ts';
 
 /* Fields of the GraphQL schema for operations: a query takes the fields of its input as arguments, a mutation one `input`. */
 
@@ -92,15 +91,20 @@ function addMutation(operation: AnyMutation): void {
   const union = builder.unionType(`${base}Result`, {
     description: `What became of ${name}.`, types: [payload, NotFoundRef, ConflictRef, InvalidRef, ForbiddenRef], resolveType: (answer: Answer) => names[answer.kind],
   });
-  // Without fields there is nothing to send: GraphQL knows no empty input.
-  const input = fieldsOf(operation.input).length === 0 ? undefined : inputOf(`${base}Input`, `What ${name} takes.`, operation.input);
+  const key = 'Makes it safe to repeat for 7 days: the same key of the same caller gives the same answer, with another input a ConflictError.';
+  if (Object.keys(operation.input.shape).length === 0) {
+    // An input without fields is no valid type: it would take the whole schema down.
+    builder.mutationField(name, (t) => t.field({
+      type: union, description: words(operation), args: { idempotencyKey: t.arg.string({ description: key }) },
+      resolve: (_, given, context) => answer(operation, context, {}, given.idempotencyKey ?? undefined),
+    }));
+    return;
+  }
+  const input = inputOf(`${base}Input`, `What ${name} takes.`, operation.input);
   builder.mutationField(name, (t) => t.field({
     type: union, description: words(operation),
-    args: {
-      ...(input === undefined ? {} : { input: t.arg({ type: input, required: true, description: 'What to do it with.' }) }),
-      idempotencyKey: t.arg.string({ description: 'Makes it safe to repeat for 7 days: the same key of the same caller gives the same answer, with another input a ConflictError.' }),
-    },
-    resolve: (_, given, context) => answer(operation, context, given.input ?? {}, given.idempotencyKey ?? undefined),
+    args: { input: t.arg({ type: input, required: true, description: 'What to do it with.' }), idempotencyKey: t.arg.string({ description: key }) },
+    resolve: (_, given, context) => answer(operation, context, given.input, given.idempotencyKey ?? undefined),
   }));
 }
 

@@ -88,7 +88,7 @@ export class World {
       },
       identities: {
         mailPasswordReset: (email) => { this.mails.push(`reset ${email}`); }, mailEmailVerification: (email) => { this.mails.push(`verify ${email}`); },
-        revoke: (uid) => Promise.resolve(void this.mails.push(`revoke ${uid}`)), setDisabled: (uid, disabled) => Promise.resolve(void this.mails.push(`${disabled ? 'disable' : 'enable'} ${uid}`)),
+        revoke: async (uid) => { this.mails.push(`revoke ${uid}`); }, setDisabled: async (uid, disabled) => { this.mails.push(`${disabled ? 'disable' : 'enable'} ${uid}`); },
         importAccounts: () => Promise.resolve([]),
       },
       gateway: noGateway,
@@ -225,7 +225,8 @@ function headersOf(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
 }
 
-async function* events(response: Response): AsyncGenerator<Answer['body'], void> {
+/** Payloads of a stream of server-sent events, until it completes. */
+export async function* events(response: Response): AsyncGenerator<Answer['body'], void> {
   let text = '';
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) {
