@@ -22,8 +22,11 @@ const zones = [
   })),
   { target: './controller/runtime', from: './controller', except: ['./runtime'], message: 'the runtime knows no product' },
   { target: './api', from: './controller' }, { target: './api', from: './runners' },
-  { target: './cli', from: './prisma', except: ['./backup'], message: 'the command line copies whole databases (prisma/backup); rows are the controller\'s and the API\'s' },
+  { target: './cli', from: './prisma/store', message: 'the command line copies whole databases (prisma/backup); rows are the controller\'s and the API\'s' },
   { target: './cli', from: './controller' }, { target: './cli', from: './api' }, { target: './controller', from: './prisma/backup' }, { target: './api', from: './prisma/backup' },
+  ...['controller', 'cli', 'install', 'runners', 'prisma/store', 'prisma/backup', 'prisma/audit'].map((room) => ({
+    target: `./${room}`, from: './prisma', except: ['./store', './backup', './audit', './migrate.ts'], message: 'prisma/gateway and its client are the API\'s: a megabyte of it must not be in other processes',
+  })),
   { target: './runners', from: './platform/kube', message: 'a runner holds no Kubernetes credential' },
 ];
 
@@ -76,7 +79,7 @@ export default tseslint.config(
       'no-restricted-globals': ['error', ...noTimers],
       'no-restricted-imports': ['error', { patterns: [
         libraryOf(['@nats-io/*'], 'platform/nats'), libraryOf(['pg', '@prisma/*'], 'prisma'), libraryOf(['@kubernetes/client-node'], 'platform/kube'),
-        libraryOf(['prom-client'], 'platform/metrics'), libraryOf(['pino'], 'platform/log'), libraryOf(['@aws-sdk/*', '@smithy/*'], 'platform/objects'),
+        libraryOf(['prom-client'], 'platform/metrics'), libraryOf(['pino'], 'platform/log'), libraryOf(['firebase-admin', 'firebase-admin/*'], 'api/auth/firebase'), libraryOf(['@aws-sdk/*', '@smithy/*'], 'platform/objects'),
       ] }],
     },
   },

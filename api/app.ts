@@ -10,14 +10,16 @@ import { ownPod, podWarnings } from '../platform/kube/pod-event.ts';
 import type { Log } from '../platform/log/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { openReadyStore, ping } from '../prisma/store/index.ts';
+import { openGateway, type Gateway } from '../prisma/gateway/index.ts';
+import { accountById, openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
+import { standingOf } from './auth/accounts.ts';
 import type { ApiConfig } from './config.ts';
 import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
-import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storeRuns } from './wiring.ts';
+import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
 const GRACE_MS = 12_000;
@@ -62,18 +64,20 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     counters.reconnected();
     notices.reconnected();
   };
+  const gateway = openGateway(readDatabaseUrl(config));
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
       authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
+      gateway, places: storePlaces(db), standing: standingOf({ account: (id) => accountById(db, id), firebase: () => Promise.resolve(undefined), token: () => Promise.resolve(false) }),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices,
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return running({ config, health, server, db, bus, kube }, () => counters.page(db, bus));
+  return running({ config, health, server, db, gateway, bus, kube }, () => counters.page(db, bus));
 }
 
-interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly bus: Bus; readonly kube: KubeClient }
+interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly bus: Bus; readonly kube: KubeClient }
 
 function running(parts: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): ApiApp {
   const { config, health, server, db, bus } = parts;
@@ -96,11 +100,12 @@ function running(parts: Running, metrics: () => Promise<{ readonly type: string;
   };
 }
 
-async function stopAll({ health, server, bus, db, kube }: Running): Promise<void> {
+async function stopAll({ health, server, bus, db, gateway, kube }: Running): Promise<void> {
   server.linger();
   await sleep(systemClock, LINGER_MS);
   await server.stop(GRACE_MS);
   await bus.close();
+  await gateway.close();
   await db.close();
   kube.close();
   await health.close();

@@ -1,4 +1,5 @@
 import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
+import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
   AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
 } from '../prisma/store/index.ts';
@@ -8,25 +9,81 @@ import type {
  * tests stub them in a line.
  */
 
-/** Who calls, as the Kubernetes API server says. Never anything a client claims about itself. */
-export interface Principal {
-  /** User name such as `system:serviceaccount:team-a:ci`. */
+/** What names of users begin with; nobody else's does. */
+export const USER_NAME_PREFIX = 'user:';
+
+/** Somebody the Kubernetes API server knows: never anything a client claims about itself. */
+export interface KubePrincipal {
+  readonly kind: 'kubernetes';
+  /** User name such as `system:serviceaccount:team-a:ci`; never one that begins with `user:`. */
   readonly name: string;
   readonly uid?: string;
   readonly groups: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Kubernetes verbs the API asks about. */
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch';
-/** Resources of `rambo.dev` the API asks about. */
-export type Resource = 'workflowruns' | 'workflows' | 'runnerpools';
+/** Roles of a person in the installation. */
+export const USER_ROLES = ['ADMIN', 'MANAGER', 'DEVELOPER', 'VIEWER', 'AGENT'] as const;
+/** Role of a person in the installation. */
+export type UserRole = (typeof USER_ROLES)[number];
+/** Roles of a member in a project; its owner is no member. */
+export const MEMBER_ROLES = ['MANAGER', 'DEVELOPER', 'VIEWER', 'AGENT'] as const;
+/** Role of a member in a project. */
+export type MemberRole = (typeof MEMBER_ROLES)[number];
+/** What a personal access token can be good for. */
+export const TOKEN_SCOPES = ['read', 'write', 'runs'] as const;
+/** One scope of a personal access token. */
+export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
-/** What is to be reached: the loaded row, or the namespace it would be made in. */
-export interface Target {
-  readonly resource: Resource;
-  readonly namespace: string;
+/** A person with an account here, as a verified token and the row in Postgres say. */
+export interface UserPrincipal {
+  readonly kind: 'user';
+  /** `user:<id>`: what is written into audit, runs and annotations. */
+  readonly name: string;
+  readonly userId: string;
+  readonly role: UserRole;
+  readonly email?: string;
+  readonly emailVerified: boolean;
+  /** When the password, provider or second factor was last shown, epoch milliseconds; for access tokens when they were made. */
+  readonly signedInAt: number;
+  /** Whether that sign-in had a second factor. Never of an access token. */
+  readonly secondFactor: boolean;
+  readonly via: 'firebase' | 'accessToken';
+  /** What an access token is good for; absent for a sign-in, which has no such cap. */
+  readonly scopes?: readonly TokenScope[];
+  /** Of an access token: which one. */
+  readonly tokenId?: string;
+  /** Of a sign-in: its account in Firebase. */
+  readonly firebaseUid?: string;
 }
+
+/** Who calls. */
+export type Principal = KubePrincipal | UserPrincipal;
+
+/** Verbs the API asks about. Binding, transferring and the like are a `patch` or a `delete` of what they change. */
+export const VERBS = ['get', 'list', 'watch', 'create', 'patch', 'delete'] as const;
+/** One verb. */
+export type Verb = (typeof VERBS)[number];
+/** Resources of Kubernetes: rights go by namespace. */
+export const NAMESPACE_RESOURCES = ['workflowruns', 'workflows', 'runnerpools'] as const;
+/** Resources of a project: rows of the gateway. */
+export const PROJECT_RESOURCES = ['projects', 'tasks', 'members', 'sprints', 'tickets', 'requirements', 'workflows', 'agents', 'files', 'events'] as const;
+/** What a person has of their own. */
+export const USER_RESOURCES = ['users', 'accesstokens', 'imports', 'agents'] as const;
+/** What belongs to no project and no person. */
+export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit'] as const;
+/** Any resource; Kubernetes principals are asked about under these names in the group `rambo.dev`. */
+export type Resource = (typeof NAMESPACE_RESOURCES)[number] | (typeof PROJECT_RESOURCES)[number] | (typeof USER_RESOURCES)[number] | (typeof INSTALLATION_RESOURCES)[number];
+
+/**
+ * What is to be reached: the resource and the place of the loaded row, or the place it would be made in. `admin` asks for
+ * what only administrators do in that place (bind a namespace): it needs a second factor and a recent sign-in.
+ */
+export type Target =
+  | { readonly kind: 'namespace'; readonly resource: (typeof NAMESPACE_RESOURCES)[number]; readonly namespace: string }
+  | { readonly kind: 'project'; readonly resource: (typeof PROJECT_RESOURCES)[number]; readonly projectId: string; readonly admin?: true }
+  | { readonly kind: 'user'; readonly resource: (typeof USER_RESOURCES)[number]; readonly userId: string }
+  | { readonly kind: 'installation'; readonly resource: (typeof INSTALLATION_RESOURCES)[number] };
 
 /** Tells who a bearer token belongs to. */
 export interface Authenticator {
@@ -34,10 +91,43 @@ export interface Authenticator {
   authenticate(token: string): Promise<Principal | undefined>;
 }
 
-/** Tells what a principal may do. */
+/** What a Kubernetes principal is asked about; without a namespace: in the whole cluster. */
+export interface AccessQuestion {
+  readonly resource: Resource;
+  readonly namespace?: string;
+}
+
+/** Tells what a Kubernetes principal may do. */
 export interface Authorizer {
   /** Throws UnavailableError when nobody can tell. */
-  allowed(principal: Principal, verb: Verb, target: Target): Promise<boolean>;
+  allowed(principal: KubePrincipal, verb: Verb, question: AccessQuestion): Promise<boolean>;
+}
+
+/** A project as far as rights go, and what the caller is in it. */
+export interface ProjectPlace {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly namespace: string | null;
+  /** Whether it lies in the bin: only those who may delete it still reach it. */
+  readonly deleted: boolean;
+  /** The caller's role as a member; null for none. */
+  readonly memberRole: MemberRole | null;
+  /** The caller's role in the installation as it is now; null where the account is gone or disabled, or the caller is no user. */
+  readonly userRole: UserRole | null;
+}
+
+/** Where rows of projects and namespaces belong. Every method may throw UnavailableError. */
+export interface PlaceReader {
+  /** The place of a project, with the roles of the user asked for (if it is a user). */
+  byProject(projectId: string, userId: string | undefined): Promise<ProjectPlace | undefined>;
+  /** The place of the project bound to a namespace. */
+  byNamespace(namespace: string, userId: string | undefined): Promise<ProjectPlace | undefined>;
+}
+
+/** Looks a user up afresh, past every cache, before a sensitive verb. */
+export interface StandingReader {
+  /** The role now; undefined when the account is gone or disabled or its sign-in was revoked. Throws UnavailableError. */
+  standing(principal: UserPrincipal): Promise<UserRole | undefined>;
 }
 
 /** Runs as they stand in Postgres. Every method may throw UnavailableError. */
@@ -108,6 +198,9 @@ export interface ApiTracing {
 export interface Ports {
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  readonly places: PlaceReader;
+  readonly standing: StandingReader;
+  readonly gateway: Gateway;
   readonly runs: RunReader;
   readonly definitions: DefinitionReader;
   readonly commands: RunCommands;

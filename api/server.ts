@@ -6,7 +6,10 @@ import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
+import { AuditQueue } from './auth/audit.ts';
 import { createCan } from './auth/can.ts';
+import type { Can } from './auth/can.ts';
+import { placesOfRequest } from './auth/places.ts';
 import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
 import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
@@ -92,11 +95,14 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   const { ports, clock, ids, log, metrics, tracing, settings } = parts;
   const mask = createMask(log, ids, settings.introspection);
   const services = {
-    runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices,
-    can: createCan(cachedAuthorizer(ports.authorizer, clock, metrics)), ids, clock, streams,
+    runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway,
+    audit: new AuditQueue(ports.gateway, log),
+    ids, clock, streams,
   };
+  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
+  const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
-    authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, mask, clock, ids, log, metrics, tracing,
+    authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
     graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
 }

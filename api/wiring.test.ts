@@ -136,28 +136,28 @@ describe('reviews', () => {
 
   test('a token of our audience', async () => {
     const stub = kube(status({}));
-    expect(await kubeAuthenticator(stub, 'rambo', log()).authenticate('t')).toEqual({ name: user.username, uid: 'u', groups: ['g'], extra: { k: ['v'] } });
+    expect(await kubeAuthenticator(stub, 'rambo', log()).authenticate('t')).toEqual({ kind: 'kubernetes', name: user.username, uid: 'u', groups: ['g'], extra: { k: ['v'] } });
     expect(stub.asked[0]).toMatchObject({ path: '/apis/authentication.k8s.io/v1/tokenreviews', body: { spec: { token: 't', audiences: ['rambo'] } } });
   });
   test.each([
     ['not authenticated', { authenticated: false }], ['not said', { authenticated: undefined }], ['another audience', { audiences: ['https://kubernetes.default.svc'] }],
-    ['no audience', { audiences: undefined }], ['nobody', { user: undefined }], ['no name', { user: { ...user, username: '' } }], ['no name at all', { user: {} }],
+    ['no audience', { audiences: undefined }], ['nobody', { user: undefined }], ['no name', { user: { ...user, username: '' } }], ['no name at all', { user: {} }], ['a name as ours are', { user: { ...user, username: 'user:00000000-0000-7000-8000-000000000001' } }],
   ])('%s: nobody', async (_, over) => { expect(await kubeAuthenticator(kube(status(over)), 'rambo', log()).authenticate('t')).toBeUndefined(); });
 
   test('access is asked for the group of RamBo, with everything known of the caller', async () => {
     const stub = kube(() => Promise.resolve({ status: { allowed: true } }));
-    expect(await kubeAuthorizer(stub, log()).allowed({ name: 'alice', groups: ['g'], uid: 'u' }, 'patch', { resource: 'workflowruns', namespace: 'a' })).toBe(true);
+    expect(await kubeAuthorizer(stub, log()).allowed({ kind: 'kubernetes', name: 'alice', groups: ['g'], uid: 'u' }, 'patch', { resource: 'workflowruns', namespace: 'a' })).toBe(true);
     expect(stub.asked[0]).toMatchObject({ body: { spec: { user: 'alice', uid: 'u', groups: ['g'], resourceAttributes: { group: 'rambo.dev', resource: 'workflowruns', namespace: 'a', verb: 'patch' } } } });
   });
   test.each([[{ allowed: false }, false], [{ allowed: true, denied: true }, false], [{ allowed: true, denied: false }, true]])('%j is %p', async (answer, allowed) => {
-    expect(await kubeAuthorizer(kube(() => Promise.resolve({ status: answer })), log()).allowed({ name: 'a', groups: [] }, 'get', { resource: 'workflows', namespace: 'a' })).toBe(allowed);
+    expect(await kubeAuthorizer(kube(() => Promise.resolve({ status: answer })), log()).allowed({ kind: 'kubernetes', name: 'a', groups: [] }, 'get', { resource: 'workflows', namespace: 'a' })).toBe(allowed);
   });
 
   test.each([[0], [401], [403], [429], [500]])('an API server that answers %d tells nothing: closed, and no token in the log', async (code) => {
     const lines = log();
     const stub = kube(() => Promise.reject(new KubeError(code, '', 'token canary')));
     await expect(kubeAuthenticator(stub, 'rambo', lines).authenticate('canary')).rejects.toBeInstanceOf(UnavailableError);
-    await expect(kubeAuthorizer(stub, lines).allowed({ name: 'a', groups: [] }, 'get', { resource: 'workflows', namespace: 'a' })).rejects.toBeInstanceOf(UnavailableError);
+    await expect(kubeAuthorizer(stub, lines).allowed({ kind: 'kubernetes', name: 'a', groups: [] }, 'get', { resource: 'workflows', namespace: 'a' })).rejects.toBeInstanceOf(UnavailableError);
     expect(JSON.stringify(lines.lines)).not.toMatch(/canary/);
   });
 });

@@ -8,9 +8,14 @@ import type { KubeClient } from '../platform/kube/client.ts';
 import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
 import { changedSubject, commandSubject, logsSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
-import { getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows } from '../prisma/store/index.ts';
-import type { Executor, RunRecord } from '../prisma/store/index.ts';
-import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, RunCommands, RunReader } from './ports.ts';
+import {
+  getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows, placeOfNamespace, placesOfProjects,
+} from '../prisma/store/index.ts';
+import type { Executor, PlaceRow, RunRecord } from '../prisma/store/index.ts';
+import { asMemberRole, asUserRole } from './auth/accounts.ts';
+import { batchedPlaces } from './auth/places.ts';
+import { USER_NAME_PREFIX } from './ports.ts';
+import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, PlaceReader, ProjectPlace, RunCommands, RunReader } from './ports.ts';
 
 /* The real world behind the ports: Postgres, NATS, Kubernetes. */
 
@@ -49,6 +54,18 @@ export function storeDefinitions(db: Executor): DefinitionReader {
     workflows: (namespace, after, first) => listWorkflows(db, [namespace], after, first),
     pools: (namespace, after, first) => listPools(db, [namespace], after, first),
   };
+}
+
+/** Places of projects from Postgres. */
+export function storePlaces(db: Executor): PlaceReader {
+  return batchedPlaces(async (ids, userId) => (await placesOfProjects(db, ids, userId)).map(placeOf), async (namespace, userId) => {
+    const row = await placeOfNamespace(db, namespace, userId);
+    return row === undefined ? undefined : placeOf(row);
+  });
+}
+
+function placeOf({ id, ownerId, namespace, deletedAt, memberRole, userRole }: PlaceRow): ProjectPlace {
+  return { id, ownerId, namespace, deleted: deletedAt !== null, memberRole: asMemberRole(memberRole) ?? null, userRole: asUserRole(userRole) ?? null };
 }
 
 /**
@@ -142,7 +159,9 @@ export function kubeAuthenticator(kube: Pick<KubeClient, 'json'>, audience: stri
       const { status } = tokenReviewSchema.parse(await review(kube, log, 'authentication.k8s.io/v1/tokenreviews', 'tokenreviews', body));
       const { username, uid, groups, extra } = status.user ?? {};
       if (status.authenticated !== true || status.audiences?.includes(audience) !== true || username === undefined || username === '') return undefined;
-      return { name: username, groups: groups ?? [], ...(uid === undefined ? {} : { uid }), ...(extra == null ? {} : { extra }) };
+      // Ours are called so: a certificate may say anything, and must not write into the audit as one of them.
+      if (username.startsWith(USER_NAME_PREFIX)) return undefined;
+      return { kind: 'kubernetes', name: username, groups: groups ?? [], ...(uid === undefined ? {} : { uid }), ...(extra == null ? {} : { extra }) };
     },
   };
 }
@@ -152,9 +171,9 @@ const accessReviewSchema = z.object({ status: z.object({ allowed: z.boolean(), d
 /** SubjectAccessReview on resources of `rambo.dev`. */
 export function kubeAuthorizer(kube: Pick<KubeClient, 'json'>, log: ApiLog): Authorizer {
   return {
-    allowed: async (principal, verb, { resource, namespace }) => {
+    allowed: async (principal, verb, question) => {
       const { name, uid, groups, extra } = principal;
-      const spec = { user: name, uid, groups, extra, resourceAttributes: { group: GROUP, resource, namespace, verb } };
+      const spec = { user: name, uid, groups, extra, resourceAttributes: { group: GROUP, ...question, verb } };
       const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
       const { status } = accessReviewSchema.parse(await review(kube, log, 'authorization.k8s.io/v1/subjectaccessreviews', 'subjectaccessreviews', body));
       return status.allowed && status.denied !== true;

@@ -1,14 +1,14 @@
 import { ManualClock } from '../../platform/clock/manual.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
 import { ApiError } from '../errors.ts';
-import type { ApiMetrics, Principal } from '../ports.ts';
+import type { ApiMetrics, Authorizer, KubePrincipal, Principal } from '../ports.ts';
 import { bearerToken } from './bearer.ts';
 import { createCan, demand } from './can.ts';
 import { ExpiringCache } from './expiring-cache.ts';
 import { ACCESS_TTL_MS, BAD_TOKEN_TTL_MS, cachedAuthenticator, cachedAuthorizer, NO_ACCESS_TTL_MS, TOKEN_TTL_MS } from './reviews.ts';
 
-const alice: Principal = { name: 'alice', groups: ['dev'] };
-const target = { resource: 'workflowruns', namespace: 'team-a' } as const;
+const alice: KubePrincipal = { kind: 'kubernetes', name: 'alice', groups: ['dev'] };
+const target = { kind: 'namespace', resource: 'workflowruns', namespace: 'team-a' } as const;
 
 function metrics(): ApiMetrics & { readonly seen: string[] } {
   const seen: string[] = [];
@@ -59,7 +59,7 @@ describe('cachedAuthenticator', () => {
 
   test('never takes one token for another', async () => {
     const { world, cached } = setUp();
-    world.answer = (token) => Promise.resolve({ name: token, groups: [] });
+    world.answer = (token) => Promise.resolve({ kind: 'kubernetes', name: token, groups: [] });
     expect((await cached.authenticate('a'))?.name).toBe('a');
     expect((await cached.authenticate('b'))?.name).toBe('b');
   });
@@ -87,7 +87,7 @@ describe('cachedAuthorizer', () => {
   test('remembers by everything asked about', async () => {
     const clock = new ManualClock();
     const asked: string[] = [];
-    const cached = cachedAuthorizer({ allowed: (principal, verb, { resource, namespace }) => {
+    const cached = cachedAuthorizer({ allowed: (principal, verb, { resource, namespace = '' }) => {
       asked.push(`${principal.name} ${principal.groups.join()} ${verb} ${resource} ${namespace}`);
       return Promise.resolve(namespace === 'team-a');
     } }, clock, metrics());
@@ -96,9 +96,9 @@ describe('cachedAuthorizer', () => {
       expect(await cached.allowed(alice, 'patch', target)).toBe(true);
       expect(await cached.allowed(alice, 'get', { ...target, namespace: 'team-b' })).toBe(false);
       expect(await cached.allowed(alice, 'get', { ...target, resource: 'workflows' })).toBe(true);
-      expect(await cached.allowed({ name: 'alice', groups: [] }, 'get', target)).toBe(true);
+      expect(await cached.allowed({ kind: 'kubernetes', name: 'alice', groups: [] }, 'get', target)).toBe(true);
       // delimiters inside a name make no other key
-      expect(await cached.allowed({ name: 'alice","x', groups: ['dev'] }, 'get', target)).toBe(true);
+      expect(await cached.allowed({ kind: 'kubernetes', name: 'alice","x', groups: ['dev'] }, 'get', target)).toBe(true);
     }
     expect(asked).toHaveLength(6);
     clock.advance(NO_ACCESS_TTL_MS);
@@ -110,21 +110,26 @@ describe('cachedAuthorizer', () => {
   });
 });
 
+function kubeCan(authorizer: Authorizer) {
+  const nowhere = () => Promise.resolve(undefined);
+  return createCan({ authorizer, places: { byProject: nowhere, byNamespace: nowhere }, standing: { standing: nowhere }, clock: new ManualClock() });
+}
+
 describe('can', () => {
-  const yes = createCan({ allowed: () => Promise.resolve(true) });
+  const yes = kubeCan({ allowed: () => Promise.resolve(true) });
 
   test('says what the authorizer says', async () => {
     expect(await yes(alice, 'get', target)).toBe(true);
-    expect(await createCan({ allowed: () => Promise.resolve(false) })(alice, 'get', target)).toBe(false);
+    expect(await kubeCan({ allowed: () => Promise.resolve(false) })(alice, 'get', target)).toBe(false);
   });
   test.each([[''], ['a/b'], ['a\0'], ['A'], ['*'], ['x'.repeat(64)]])('denies a namespace that cannot be: %j', async (namespace) => {
     expect(await yes(alice, 'get', { ...target, namespace })).toBe(false);
   });
-  test('denies nobody', async () => { expect(await yes({ name: '', groups: ['system:masters'] }, 'get', target)).toBe(false); });
+  test('denies nobody', async () => { expect(await yes({ kind: 'kubernetes', name: '', groups: ['system:masters'] }, 'get', target)).toBe(false); });
   test('demand throws FORBIDDEN, and passes on that nobody can tell', async () => {
-    await expect(demand(createCan({ allowed: () => Promise.resolve(false) }), alice, 'list', target)).rejects.toMatchObject({ publicCode: 'FORBIDDEN' });
-    await expect(demand(createCan({ allowed: () => Promise.resolve(false) }), alice, 'list', target)).rejects.toBeInstanceOf(ApiError);
-    await expect(demand(createCan({ allowed: () => Promise.reject(new UnavailableError('x')) }), alice, 'list', target)).rejects.toBeInstanceOf(UnavailableError);
+    await expect(demand(kubeCan({ allowed: () => Promise.resolve(false) }), alice, 'list', target)).rejects.toMatchObject({ publicCode: 'FORBIDDEN' });
+    await expect(demand(kubeCan({ allowed: () => Promise.resolve(false) }), alice, 'list', target)).rejects.toBeInstanceOf(ApiError);
+    await expect(demand(kubeCan({ allowed: () => Promise.reject(new UnavailableError('x')) }), alice, 'list', target)).rejects.toBeInstanceOf(UnavailableError);
   });
 });
 

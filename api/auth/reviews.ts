@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../platform/clock/index.ts';
-import type { ApiMetrics, Authenticator, Authorizer, Principal, Target, Verb } from '../ports.ts';
+import type { AccessQuestion, ApiMetrics, Authenticator, Authorizer, KubePrincipal, Principal, Verb } from '../ports.ts';
 import { ExpiringCache, SingleFlight } from './expiring-cache.ts';
 
 /** A valid token is believed so long. With the look a quiet stream takes every 15 s, a revoked one is shut out within 60 s. */
@@ -39,16 +39,16 @@ export function cachedAuthenticator(inner: Authenticator, clock: Clock, metrics:
 export function cachedAuthorizer(inner: Authorizer, clock: Clock, metrics: ApiMetrics): Authorizer {
   const cache = new ExpiringCache<boolean>(clock, MOST_ANSWERS);
   const flights = new SingleFlight<boolean>();
-  const review = async (key: string, principal: Principal, verb: Verb, target: Target): Promise<boolean> => {
-    const allowed = await counted(metrics, 'access', () => inner.allowed(principal, verb, target), (answer) => answer);
+  const review = async (key: string, principal: KubePrincipal, verb: Verb, question: AccessQuestion): Promise<boolean> => {
+    const allowed = await counted(metrics, 'access', () => inner.allowed(principal, verb, question), (answer) => answer);
     cache.set(key, allowed, allowed ? ACCESS_TTL_MS : NO_ACCESS_TTL_MS);
     return allowed;
   };
   return {
-    allowed: async (principal, verb, target) => {
-      const key = JSON.stringify([principal.name, principal.uid, principal.groups, principal.extra, verb, target.resource, target.namespace]);
+    allowed: async (principal, verb, question) => {
+      const key = JSON.stringify([principal.name, principal.uid, principal.groups, principal.extra, verb, question.resource, question.namespace ?? null]);
       const known = cache.get(key);
-      if (known === undefined) return flights.run(key, () => review(key, principal, verb, target));
+      if (known === undefined) return flights.run(key, () => review(key, principal, verb, question));
       metrics.review('access', 'cached');
       return known.value;
     },

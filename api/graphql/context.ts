@@ -2,13 +2,16 @@ import DataLoader from 'dataloader';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Ids } from '../../platform/ids/index.ts';
 import type { RunRecord } from '../../prisma/store/index.ts';
+import type { AuditQueue } from '../auth/audit.ts';
 import type { Can } from '../auth/can.ts';
 import type { Ports, Principal, RunReader } from '../ports.ts';
 import type { Streams } from '../realtime/streams.ts';
 
 /** What the resolvers work with; the same for all requests. */
-export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices'> {
+export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway'> {
   readonly can: Can;
+  /** For refused attempts, which have no transaction. */
+  readonly audit: AuditQueue;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly streams: Streams;

@@ -64,7 +64,7 @@ builder.queryField('workflow', (t) => t.field({
     name: t.arg.string({ required: true, description: 'Its name.' }),
   },
   resolve: async (_, { namespace, name }, { services, principal }) => {
-    if (!objectNameSchema.safeParse(name).success || !await services.can(principal, 'get', { resource: 'workflows', namespace })) return null;
+    if (!objectNameSchema.safeParse(name).success || !await services.can(principal, 'get', { kind: 'namespace', resource: 'workflows', namespace })) return null;
     return await services.definitions.workflow(namespace, name) ?? null;
   },
 }));
@@ -78,7 +78,7 @@ builder.queryField('workflows', (t) => t.field({
     after: t.arg.string({ description: 'Start after this cursor.' }),
   },
   resolve: async (_, { namespace, ...args }, { services, principal }) => {
-    await demand(services.can, principal, 'list', { resource: 'workflows', namespace });
+    await demand(services.can, principal, 'list', { kind: 'namespace', resource: 'workflows', namespace });
     const after = decodeCursor(objectCursor, args.after);
     const page = await services.definitions.workflows(namespace, after === undefined ? undefined : { namespace, name: after[0] }, pageSize(args.first));
     return connectionOf(page.rows, (row) => encodeCursor([row.name]), { hasMore: page.hasMore, forward: true, started: after !== undefined });
@@ -94,7 +94,7 @@ builder.queryField('runnerPools', (t) => t.field({
     after: t.arg.string({ description: 'Start after this cursor.' }),
   },
   resolve: async (_, { namespace, ...args }, { services, principal }) => {
-    await demand(services.can, principal, 'list', { resource: 'runnerpools', namespace });
+    await demand(services.can, principal, 'list', { kind: 'namespace', resource: 'runnerpools', namespace });
     const after = decodeCursor(objectCursor, args.after);
     const page = await services.definitions.pools(namespace, after === undefined ? undefined : { namespace, name: after[0] }, pageSize(args.first));
     return connectionOf(page.rows, (row) => encodeCursor([row.name]), { hasMore: page.hasMore, forward: true, started: after !== undefined });

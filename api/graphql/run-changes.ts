@@ -19,7 +19,7 @@ function openFeed(context: ApiContext, id: string): RunFeed {
   if (runId === undefined) throw new ApiError('NOT_FOUND', 'the run does not exist or is not yours to watch: an id is a UUID');
   const feed = services.streams.add(principal.name, (onClose) => new RunFeed({
     clock: services.clock, runs: services.runs, notices: services.notices,
-    mayWatch: async (run) => await context.stillValid() && await services.can(principal, 'watch', { resource: 'workflowruns', namespace: run.namespace }),
+    mayWatch: async (run) => await context.stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }),
   }, runId, onClose));
   if (gone.aborted) feed.close();
   gone.addEventListener('abort', () => { feed.close(); }, { once: true });

@@ -84,7 +84,7 @@ builder.mutationField('startRun', (t) => t.field({
   description: 'Starts a run. Needs `create workflowruns`, else FORBIDDEN.',
   args: { input: t.arg({ type: StartRunInput, required: true, description: 'What to run.' }) },
   resolve: async (_, { input }, context) => {
-    await demand(context.services.can, context.principal, 'create', { resource: 'workflowruns', namespace: input.namespace });
+    await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace: input.namespace });
     return start(context, input);
   },
 }));
@@ -104,7 +104,7 @@ builder.mutationField('startRuns', (t) => t.field({
   resolve: async (_, { inputs }, context) => {
     if (inputs.length > MAX_STARTS) throw new ApiError('BAD_USER_INPUT', `inputs has ${inputs.length} entries: at most ${MAX_STARTS} runs start at once, send the rest in further requests`);
     for (const namespace of new Set(inputs.map((input) => input.namespace))) {
-      await demand(context.services.can, context.principal, 'create', { resource: 'workflowruns', namespace });
+      await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace });
     }
     return { results: await Promise.all(inputs.map((input) => start(context, input))) };
   },

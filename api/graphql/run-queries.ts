@@ -21,7 +21,7 @@ export async function reachableRun(context: ApiContext, verb: Verb, id: string):
   const runId = asRunId(id);
   const run = runId === undefined ? undefined : await context.services.runs.run(runId);
   if (run === undefined) return undefined;
-  return await context.services.can(context.principal, verb, { resource: 'workflowruns', namespace: run.namespace }) ? run : undefined;
+  return await context.services.can(context.principal, verb, { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }) ? run : undefined;
 }
 
 builder.queryField('run', (t) => t.field({
@@ -41,7 +41,7 @@ builder.queryField('runByName', (t) => t.field({
     name: t.arg.string({ required: true, description: 'Its name.' }),
   },
   resolve: async (_, { namespace, name }, { services, principal }) => {
-    if (!subdomainSchema.safeParse(name).success || !await services.can(principal, 'get', { resource: 'workflowruns', namespace })) return null;
+    if (!subdomainSchema.safeParse(name).success || !await services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace })) return null;
     return await services.runs.runByName(namespace, name) ?? null;
   },
 }));
@@ -56,7 +56,7 @@ builder.queryField('runs', (t) => t.field({
     ...t.arg.connectionArgs(),
   },
   resolve: async (_, { namespace, workflow, phase, ...args }, { services, principal }) => {
-    await demand(services.can, principal, 'list', { resource: 'workflowruns', namespace });
+    await demand(services.can, principal, 'list', { kind: 'namespace', resource: 'workflowruns', namespace });
     if (workflow != null && !objectNameSchema.safeParse(workflow).success) throw new ApiError('BAD_USER_INPUT', 'workflow is no name of a workflow: a DNS label of at most 63 characters');
     const page = await services.runs.runs({
       namespaces: [namespace], ...pageOf(args), ...(workflow == null ? {} : { workflow }), ...(phase == null ? {} : { phase }),

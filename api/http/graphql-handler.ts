@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Ids } from '../../platform/ids/index.ts';
 import { bearerToken } from '../auth/bearer.ts';
+import type { Can } from '../auth/can.ts';
 import { ApiError, asApiError } from '../errors.ts';
 import { runDetails } from '../graphql/context.ts';
 import type { ApiContext, Outcome, Services } from '../graphql/context.ts';
@@ -14,7 +15,9 @@ import { refuse } from './refuse.ts';
 /** What the handler stands on. */
 export interface HandlerParts {
   readonly authenticator: Authenticator;
-  readonly services: Services;
+  readonly services: Omit<Services, 'can'>;
+  /** The one decision, with a memory of its own for every request. */
+  readonly canOfRequest: () => Can;
   readonly graphql: ReturnType<typeof createGraphql>;
   readonly mask: Mask;
   readonly clock: Clock;
@@ -67,7 +70,7 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   const parent = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
   await parts.tracing.span('graphql', parent, async (traceparent) => {
     const context: ApiContext = {
-      services: parts.services, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
+      services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
       details: runDetails(parts.services.runs),
       stillValid: async () => await parts.authenticator.authenticate(token) !== undefined,
     };

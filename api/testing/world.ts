@@ -2,15 +2,16 @@ import { ManualClock } from '../../platform/clock/manual.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
 import { countingIds } from '../../platform/ids/index.ts';
 import type { CommandReply, RunCommand } from '../../platform/messages/payloads.ts';
+import type { Gateway } from '../../prisma/gateway/index.ts';
 import type { AttemptRow, EventRow, NodeRunRow, Page, RunnerPoolRow, RunRecord, WorkflowRow } from '../../prisma/store/index.ts';
-import type { ApiLog, ApiMetrics, ApiTracing, Ports, Principal, Target, Verb } from '../ports.ts';
+import type { AccessQuestion, ApiLog, ApiMetrics, ApiTracing, KubePrincipal, Ports, Principal, ProjectPlace, UserPrincipal, UserRole, Verb } from '../ports.ts';
 import { startApi } from '../server.ts';
 import type { ApiServer } from '../server.ts';
 
 /** Tokens of the test world and whom they belong to. */
-export const PRINCIPALS: Readonly<Record<string, Principal>> = {
-  alice: { name: 'alice', groups: ['team-a'] },
-  bob: { name: 'bob', groups: ['team-b'] },
+export const PRINCIPALS: Readonly<Record<string, KubePrincipal>> = {
+  alice: { kind: 'kubernetes', name: 'alice', groups: ['team-a'] },
+  bob: { kind: 'kubernetes', name: 'bob', groups: ['team-b'] },
 };
 
 /** A line that was logged. */
@@ -34,6 +35,12 @@ export class World {
   /** Who may do what: `principal verb resource namespace`. */
   readonly grants = new Set<string>();
   readonly asked: string[] = [];
+  /** Tokens of users, beside those of `PRINCIPALS`. */
+  readonly users = new Map<string, UserPrincipal>();
+  /** Places of projects as the store gives them: `<project id> <user id>`, or a namespace in place of the id. */
+  readonly places = new Map<string, ProjectPlace>();
+  /** What the row and Firebase say of a user now; undefined: gone. By id. */
+  readonly standing = new Map<string, UserRole>();
   reviews = 0;
   tokensValid = true;
   apiServerAway = false;
@@ -72,7 +79,13 @@ export class World {
   ports(): Ports {
     return {
       authenticator: { authenticate: (token) => this.#authenticate(token) },
-      authorizer: { allowed: (principal, verb, target) => this.#allowed(principal, verb, target) },
+      authorizer: { allowed: (principal, verb, question) => this.#allowed(principal, verb, question) },
+      places: {
+        byProject: (projectId, userId) => Promise.resolve(this.places.get(`${projectId} ${userId ?? ''}`)),
+        byNamespace: (namespace, userId) => Promise.resolve(this.places.get(`${namespace} ${userId ?? ''}`)),
+      },
+      gateway: noGateway,
+      standing: { standing: ({ userId }) => Promise.resolve(this.standing.get(userId)) },
       runs: {
         run: async (id) => {
           this.reads.push(`run ${id}`);
@@ -133,17 +146,23 @@ export class World {
     this.reviews += 1;
     if (this.apiServerAway) throw new UnavailableError('the API server');
     await Promise.resolve();
-    return this.tokensValid && Object.hasOwn(PRINCIPALS, token) ? PRINCIPALS[token] : undefined;
+    if (!this.tokensValid) return undefined;
+    return this.users.get(token) ?? (Object.hasOwn(PRINCIPALS, token) ? PRINCIPALS[token] : undefined);
   }
 
-  async #allowed(principal: Principal, verb: Verb, target: Target): Promise<boolean> {
+  async #allowed(principal: KubePrincipal, verb: Verb, { resource, namespace }: AccessQuestion): Promise<boolean> {
     if (this.apiServerAway) throw new UnavailableError('the API server');
     await Promise.resolve();
-    const question = `${principal.name} ${verb} ${target.resource} ${target.namespace}`;
+    const question = `${principal.name} ${verb} ${resource} ${namespace ?? '*'}`;
     this.asked.push(question);
     return this.grants.has(question);
   }
 }
+
+/** The world has no Postgres: what writes the gateway's tables is tested against a real one. */
+const noGateway: Gateway = {
+  read: () => Promise.reject(new UnavailableError('Postgres')), transaction: () => Promise.reject(new UnavailableError('Postgres')), close: () => Promise.resolve(),
+};
 
 function page<T>(rows: readonly T[], first: number): Page<T> {
   return { rows: rows.slice(0, first), hasMore: rows.length > first };

@@ -23,6 +23,9 @@ const lazyEntries = Object.fromEntries(Object.entries(LAZY).map(([entry, name]) 
 // Some packages are CommonJS and call require; a module has none of its own.
 const banner = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+// Large, or holding what only the API may have: in no other process.
+const OF_THE_API = ['prisma/generated/', 'prisma/gateway/', 'node_modules/@prisma/', 'node_modules/firebase-admin/'];
+
 // `bundle.mjs chaos` makes a second set in which failpoints are alive; in the ordinary one they are not even there.
 const chaos = process.argv[2] === 'chaos';
 const out = chaos ? 'dist/chaos' : 'dist';
@@ -30,14 +33,16 @@ mkdirSync(`${root}${out}`, { recursive: true });
 for (const [name, entry] of Object.entries({ ...ENTRIES, ...lazyEntries })) {
   if (!existsSync(`${root}${entry}`)) continue;
   const started = process.hrtime.bigint();
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, minifyWhitespace: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
     // A bundle has no folder of migrations beside it.
     define: { 'globalThis.RAMBO_CHAOS': String(chaos), 'globalThis.RAMBO_MIGRATIONS': JSON.stringify(readMigrations(`${root}prisma/migrations`)) },
     plugins: [lazy],
-    external: ['pg-native'],
+    external: ['pg-native'], metafile: true,
   });
+  const strays = name === 'api' ? [] : Object.keys(metafile.inputs).filter((input) => OF_THE_API.some((place) => input.startsWith(place)));
+  if (strays.length > 0) throw new Error(`${name} must not hold ${strays.slice(0, 5).join(', ')}`);
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
   console.error(`bundled ${chaos ? 'chaos/' : ''}${name}: ${(statSync(`${root}${out}/${name}.mjs`).size / 1024).toFixed(0)} KiB in ${ms.toFixed(0)} ms`);
 }

@@ -85,10 +85,10 @@ export interface ObjectsConfig {
   readonly secretKey: string;
 }
 
-const objectsSchema = z.object(objectsVariables);
+type ObjectsVariables = { readonly [Name in keyof typeof objectsVariables]: z.output<(typeof objectsVariables)[Name]> };
 
 /** The object store, or undefined where none is configured. Throws ConfigError when half of it is. */
-export function readObjectsConfig(config: z.output<typeof objectsSchema>): ObjectsConfig | undefined {
+export function readObjectsConfig(config: ObjectsVariables): ObjectsConfig | undefined {
   const { RAMBO_S3_ENDPOINT: endpoint, RAMBO_S3_ACCESS_KEY_FILE: access, RAMBO_S3_SECRET_KEY_FILE: secret } = config;
   if (endpoint === undefined) return undefined;
   if (access === undefined || secret === undefined) throw new ConfigError('Config', 'RAMBO_S3_ENDPOINT is set: RAMBO_S3_ACCESS_KEY_FILE and RAMBO_S3_SECRET_KEY_FILE must say what opens it');

@@ -12,7 +12,6 @@ export function servedType(contentType: string): string {
 /** `Content-Disposition` that saves under a name, whatever is in it (RFC 6266, RFC 8187). */
 export function attachment(filename: string): string {
   const name = filename.toWellFormed();
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what must not reach a header
   const plain = name.normalize('NFKD').replace(/[^\x20-\x7e]|["\\%]/g, '_').slice(0, 150);
   const encoded = encodeURIComponent(name).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   return `attachment; filename="${plain === '' ? 'file' : plain}"; filename*=UTF-8''${encoded}`;

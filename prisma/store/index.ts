@@ -19,3 +19,6 @@ export {
 export {
   getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
 } from './reads.ts';
+export {
+  accessTokenByHash, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,
+} from './gateway-reads.ts';

@@ -83,7 +83,8 @@ export class Fields {
     const value = this.#own(name);
     if (!Array.isArray(value)) return undefined;
     this.#taken.add(name);
-    return value;
+    const items: readonly unknown[] = value;
+    return items;
   }
 
   /** An id as text: numbers count too. Not taken. */

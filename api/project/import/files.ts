@@ -76,7 +76,6 @@ function contentOf(fields: Fields): string {
 
 /** A name that can be a file's anywhere: NFC, without separators and control characters, not `.` or `..`. */
 export function fileName(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what must go
   const plain = nameOf(text.normalize('NFC').replace(/[\u0000-\u001f\u007f/\\]/g, '_'));
   return /^\.{0,2}$/.test(plain) ? `_${plain}` : plain;
 }

@@ -1,0 +1,102 @@
+import type { z } from 'zod';
+import type { GatewayDb } from '../../prisma/gateway/index.ts';
+import type { OperationContext } from '../graphql/context.ts';
+import type { Target, Verb } from '../ports.ts';
+import type { Entity, Output, OutputValue } from './entity.ts';
+
+export type { OperationContext } from '../graphql/context.ts';
+
+/** What an operation asks of its caller; the rows of the authorisation matrix are made from it. */
+export interface Right {
+  readonly verb: Verb;
+  readonly resource: Target['resource'];
+  /** Where the thing lies. `self`: the caller alone; `public`: nobody is asked. */
+  readonly on: 'project' | 'namespace' | 'user' | 'installation' | 'self' | 'public';
+  /** What only administrators do, with a second factor and a recent sign-in. */
+  readonly admin?: true;
+}
+
+/** A loaded row and the place the right is decided for. */
+export interface Reached<Row> {
+  readonly target: Target;
+  readonly row: Row;
+}
+
+/** What changed in a project: written with the change, told to subscribers after the commit. */
+export interface Change {
+  readonly projectId: string;
+  readonly kind: 'CREATED' | 'UPDATED' | 'DELETED' | 'RESTORED';
+  /** Name of the entity: `Task`. */
+  readonly entity: string;
+  readonly entityId: string;
+}
+
+/** Of a mutation: everything it writes goes through `tx`, together with its events, its audit entry and its idempotent answer. */
+export interface MutationContext extends OperationContext {
+  readonly tx: GatewayDb;
+  /** Notes a change of a project. */
+  changed(change: Change): void;
+}
+
+/** The route of an operation below /api/v1. Braces name fields of the input. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  readonly path: string;
+  /** 200, or 201 for what creates. */
+  readonly status?: number;
+}
+
+interface Common<I extends z.ZodObject, O extends Output, Row> {
+  /** As GraphQL calls it; operationId of OpenAPI. */
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly rest: Route;
+  readonly input: I;
+  readonly output: O;
+  readonly right: Right;
+  /**
+   * Loads what it is about and says where that lies; undefined: it is not there. Where it is left out the input says the
+   * place by `projectId`, `namespace`, or it is the caller or the installation. `can` decides before `run` is called.
+   */
+  readonly reach?: (context: OperationContext, input: z.output<I>) => Promise<Reached<Row> | undefined>;
+  /** False: GraphQL has a field of its own for it already. */
+  readonly graphql?: false;
+  /** Further fields of the audit entry; never what people wrote. */
+  readonly audit?: (input: z.output<I>) => Readonly<Record<string, unknown>>;
+}
+
+/** A read. */
+export interface QueryOperation<I extends z.ZodObject = z.ZodObject, O extends Output = Output, Row = unknown> extends Common<I, O, Row> {
+  readonly kind: 'query';
+  readonly run: (context: OperationContext, input: z.output<I>, row: Row) => Promise<OutputValue<O>>;
+}
+
+/** A change. */
+export interface MutationOperation<I extends z.ZodObject = z.ZodObject, O extends Entity = Entity, Row = unknown, Effect = unknown> extends Common<I, O, Row> {
+  readonly kind: 'mutation';
+  /** What has to happen outside of Postgres, before the transaction: safe to repeat. */
+  readonly effect?: (context: OperationContext, input: z.output<I>, row: Row, key: string | undefined) => Promise<Effect>;
+  readonly run: (context: MutationContext, input: z.output<I>, row: Row, effect: Effect) => Promise<OutputValue<O>>;
+}
+
+/** Any operation, as the adapters see it: the types of its input and row are its own business. */
+export type Operation = Erased<QueryOperation> | Erased<MutationOperation>;
+/** A mutation as the adapters see it. */
+export type AnyMutation = Erased<MutationOperation>;
+type Erased<Op> = { readonly [K in keyof Op]: Op[K] };
+
+/** Declares a read. Everything surfaces need is made from it. */
+export function defineQuery<I extends z.ZodObject, O extends Output, Row = undefined>(operation: Omit<QueryOperation<I, O, Row>, 'kind'>): Operation {
+  return erase({ kind: 'query', ...operation });
+}
+
+/** Declares a change. */
+export function defineMutation<I extends z.ZodObject, O extends Entity, Row = undefined, Effect = undefined>(operation: Omit<MutationOperation<I, O, Row, Effect>, 'kind'>): Operation {
+  return erase({ kind: 'mutation', ...operation });
+}
+
+/** The executor hands `run` what `input` parsed and `reach` loaded; the compiler cannot follow that through a list. */
+function erase(operation: unknown): Operation {
+  return operation as Operation;
+}
