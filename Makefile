@@ -29,9 +29,10 @@ build: setup ## Bundle our processes into dist/
 	@node hack/build/bundle.mjs
 build-chaos: setup ## Bundles of their own in which failpoints are alive, into dist/chaos/
 	@node hack/build/bundle.mjs chaos
-generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, values of the chart, health checks for Argo CD, pages of metrics and logs
+generate: setup ## Write generated files anew: CRDs, policies, GraphQL schema, OpenAPI, values of the chart, health checks for Argo CD, pages of metrics and logs
 	@node --no-warnings crds/generate.ts
 	@node --no-warnings api/print-schema.ts
+	@node --no-warnings api/print-openapi.ts
 	@node --no-warnings cli/print-docs.ts
 	@node --no-warnings hack/gitops/argocd-cm.ts
 	@node --no-warnings hack/chart/generate.ts

@@ -19,7 +19,7 @@ import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
-import { busCommands, busLogs, BusNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
+import { busCommands, busLogs, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
 const GRACE_MS = 12_000;
@@ -60,9 +60,11 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     })),
   ]);
   const notices = new BusNotices(bus);
+  const projectNotices = new BusProjectNotices(bus);
   back.reconnected = () => {
     counters.reconnected();
     notices.reconnected();
+    projectNotices.reconnected();
   };
   const gateway = openGateway(readDatabaseUrl(config));
   const server = await startApi({
@@ -70,7 +72,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     ports: {
       authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
       gateway, places: storePlaces(db), standing: standingOf({ account: (id) => accountById(db, id), firebase: () => Promise.resolve(undefined), token: () => Promise.resolve(false) }),
-      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices,
+      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);

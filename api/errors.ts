@@ -13,8 +13,10 @@ export const ERROR_CODES = {
   RECENT_SIGN_IN_REQUIRED: 403,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
+  CONFLICT: 409,
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  RATE_LIMITED: 429,
   TOO_MANY_STREAMS: 429,
   INTERNAL: 500,
   UNAVAILABLE: 503,
@@ -30,10 +32,13 @@ export const RETRY_AFTER_S = 2;
 /** An error whose message is meant for the caller. Everything else is masked. */
 export class ApiError extends RamboError {
   readonly publicCode: ErrorCode;
+  /** Seconds after which trying again may help, where that is known. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, retryAfterS?: number) {
     super(code, message);
     this.publicCode = code;
+    this.retryAfterS = retryAfterS;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
-  AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
+  Executor, AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
 } from '../prisma/store/index.ts';
 
 /*
@@ -169,6 +169,14 @@ export interface Notices {
   watch(runId: string, wake: () => void): Promise<{ close(): void }>;
 }
 
+/** Tells the API processes of each other's changes in projects, and wakes whoever looks at one. */
+export interface ProjectNotices {
+  /** Calls `wake` as Notices.watch does. Throws UnavailableError. */
+  watch(projectId: string, wake: () => void): Promise<{ close(): void }>;
+  /** After the commit. A notice that gets lost costs time only. */
+  changed(changes: readonly { readonly projectId: string }[]): void;
+}
+
 /** Counters of the API; label values come from closed sets only. */
 export interface ApiMetrics {
   /** One operation: `field` is a root field of the schema (or `multiple`, `none`), `code` a documented error code or `OK`. */
@@ -206,4 +214,7 @@ export interface Ports {
   readonly commands: RunCommands;
   readonly logs: LogReader;
   readonly notices: Notices;
+  readonly projectNotices: ProjectNotices;
+  /** Prepared statements, for what is read often. */
+  readonly db: Executor;
 }

@@ -14,6 +14,8 @@ import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
 import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
+import { operations } from './modules.ts';
+import { addRoutes } from './operations/rest.ts';
 import { applyCors } from './http/cors.ts';
 import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
@@ -72,7 +74,8 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
 }
 
 function createApp(parts: ApiParts, streams: Streams): Express {
-  const handler = graphqlHandler(handlerParts(parts, streams));
+  const shared = handlerParts(parts, streams);
+  const handler = graphqlHandler(shared);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -87,7 +90,8 @@ function createApp(parts: ApiParts, streams: Streams): Express {
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
-  app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql')); });
+  addRoutes(app, shared, operations);
+  app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
 }
 
@@ -96,6 +100,7 @@ function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway,
+    db: ports.db, projectNotices: ports.projectNotices,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };

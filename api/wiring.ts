@@ -6,7 +6,7 @@ import { sleep, systemClock, type Clock } from '../platform/clock/index.ts';
 import { RamboError, UnavailableError } from '../platform/errors/index.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
 import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
-import { changedSubject, commandSubject, logsSubject, shardOf } from '../platform/messages/subjects.ts';
+import { changedSubject, commandSubject, logsSubject, projectChangedSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
 import {
   getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows, placeOfNamespace, placesOfProjects,
@@ -15,7 +15,7 @@ import type { Executor, PlaceRow, RunRecord } from '../prisma/store/index.ts';
 import { asMemberRole, asUserRole } from './auth/accounts.ts';
 import { batchedPlaces } from './auth/places.ts';
 import { USER_NAME_PREFIX } from './ports.ts';
-import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, PlaceReader, ProjectPlace, RunCommands, RunReader } from './ports.ts';
+import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, PlaceReader, ProjectNotices, ProjectPlace, RunCommands, RunReader } from './ports.ts';
 
 /* The real world behind the ports: Postgres, NATS, Kubernetes. */
 
@@ -106,18 +106,20 @@ async function untilAnswered<T>(clock: Clock, totalMs: number, attempt: (timeout
   }
 }
 
-/** Notices of runs. `reconnected` must be called when NATS is back: every watcher then looks again. */
+/** Who looks at something. `reconnected` must be called when NATS is back: every watcher then looks again. */
 export class BusNotices implements Notices {
   readonly #bus: Pick<Bus, 'listen' | 'flush'>;
+  readonly #subjectOf: (id: string) => string;
   readonly #wakes = new Set<() => void>();
 
-  constructor(bus: Pick<Bus, 'listen' | 'flush'>) {
+  /** For runs: the namespace is not known before the row is read, so any is listened to: an id is unique. */
+  constructor(bus: Pick<Bus, 'listen' | 'flush'>, subjectOf: (id: string) => string = (runId) => changedSubject('*', runId)) {
     this.#bus = bus;
+    this.#subjectOf = subjectOf;
   }
 
-  /** The namespace is not known before the row is read, so any is listened to: an id is unique. */
-  async watch(runId: string, wake: () => void): Promise<{ close(): void }> {
-    const listening = this.#bus.listen(changedSubject('*', runId), wake);
+  async watch(id: string, wake: () => void): Promise<{ close(): void }> {
+    const listening = this.#bus.listen(this.#subjectOf(id), wake);
     this.#wakes.add(wake);
     const close = (): void => {
       this.#wakes.delete(wake);
@@ -137,6 +139,22 @@ export class BusNotices implements Notices {
     for (const wake of [...this.#wakes]) wake();
   }
 }
+
+/** Notices of projects: every API process tells the others. */
+export class BusProjectNotices extends BusNotices implements ProjectNotices {
+  readonly #bus: Pick<Bus, 'publish'>;
+
+  constructor(bus: Pick<Bus, 'listen' | 'flush' | 'publish'>) {
+    super(bus, projectChangedSubject);
+    this.#bus = bus;
+  }
+
+  changed(changes: readonly { readonly projectId: string }[]): void {
+    for (const projectId of new Set(changes.map((change) => change.projectId))) this.#bus.publish(projectChangedSubject(projectId), PROJECT_NOTICE);
+  }
+}
+
+const PROJECT_NOTICE = Buffer.from(JSON.stringify({ v: 1 }));
 
 const tokenReviewSchema = z.object({
   status: z.object({

@@ -14,8 +14,8 @@ export interface Types {
   DefaultEdgesNullability: { list: false; items: false };
   Scalars: {
     JSON: { Input: Json; Output: Json };
-    /** Epoch milliseconds inside. */
-    Time: { Input: number; Output: number };
+    /** Epoch milliseconds inside, or what an entity holds: the text already. */
+    Time: { Input: number; Output: number | string };
     ID: { Input: string; Output: string };
   };
 }
@@ -57,7 +57,7 @@ builder.scalarType('JSON', {
 
 builder.scalarType('Time', {
   description: 'A moment, RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.',
-  serialize: (value) => new Date(value).toISOString(),
+  serialize: (value) => (typeof value === 'string' ? value : new Date(value).toISOString()),
   parseValue: () => { throw new GraphQLError('a Time cannot be given'); },
 });
 

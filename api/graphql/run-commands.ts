@@ -1,7 +1,6 @@
 import type { CancelMode } from '../../crds/workflow-run.ts';
 import { demand } from '../auth/can.ts';
 import { ApiError, unavailable } from '../errors.ts';
-import type { InputProblem } from '../workflow/definition.ts';
 import { startRun, steerRun } from '../workflow/start-run.ts';
 import type { CommandOutcome } from '../workflow/start-run.ts';
 import { builder } from './builder.ts';
@@ -10,18 +9,12 @@ import { CancelModeEnum } from './enums.ts';
 import { reachableRun } from './run-queries.ts';
 import { RunRef } from './run.ts';
 import type { RunSource } from './run.ts';
+import { ConflictRef, InvalidRef, NotFoundRef } from './user-errors.ts';
+import type { ConflictAnswer, InvalidAnswer, NotFoundAnswer } from './user-errors.ts';
 
 /** Answers of commands. `kind` tells the members of the union apart. */
 interface RunAnswer { readonly kind: 'Run'; readonly run: RunSource; readonly repeated: boolean }
-interface NotFoundAnswer { readonly kind: 'NotFound'; readonly message: string }
-interface ConflictAnswer { readonly kind: 'Conflict'; readonly message: string }
-interface InvalidAnswer { readonly kind: 'Invalid'; readonly message: string; readonly problems: readonly InputProblem[] }
 type Answer = RunAnswer | NotFoundAnswer | ConflictAnswer | InvalidAnswer;
-
-const UserErrorRef = builder.interfaceRef<{ readonly message: string }>('UserError').implement({
-  description: 'Why a command was not carried out. Repeating it unchanged gives the same answer.',
-  fields: (t) => ({ message: t.exposeString('message', { description: 'What is wrong and the way out.' }) }),
-});
 
 const RunPayloadRef = builder.objectRef<RunAnswer>('RunPayload').implement({
   description: 'The command is committed.',
@@ -29,29 +22,6 @@ const RunPayloadRef = builder.objectRef<RunAnswer>('RunPayload').implement({
     run: t.field({ type: RunRef, description: 'The run after the command.', resolve: ({ run }) => run }),
     repeated: t.exposeBoolean('repeated', { description: 'Whether this changed nothing, because it had been asked before.' }),
   }),
-});
-
-const NotFoundRef = builder.objectRef<NotFoundAnswer>('NotFoundError').implement({
-  description: 'The run or the workflow does not exist, or is not yours.', interfaces: [UserErrorRef],
-});
-const ConflictRef = builder.objectRef<ConflictAnswer>('ConflictError').implement({
-  description: 'It contradicts something done before, such as the same idempotency key with another body.', interfaces: [UserErrorRef],
-});
-
-const InputProblemRef = builder.objectRef<InputProblem>('InputProblem').implement({
-  description: 'One thing wrong with what was sent.',
-  fields: (t) => ({
-    node: t.exposeString('node', { nullable: true, description: 'Node it is about.' }),
-    field: t.exposeString('field', { description: 'Path of the field.' }),
-    reason: t.exposeString('reason', { description: 'CamelCase and stable.' }),
-    message: t.exposeString('message', { description: 'One plain sentence.' }),
-  }),
-});
-
-const InvalidRef = builder.objectRef<InvalidAnswer>('InvalidInputError').implement({
-  description: 'What was sent is wrong.',
-  interfaces: [UserErrorRef],
-  fields: (t) => ({ problems: t.field({ type: [InputProblemRef], description: 'All that is wrong, at most 20.', resolve: ({ problems }) => [...problems] }) }),
 });
 
 const TYPE_NAMES = { Run: 'RunPayload', NotFound: 'NotFoundError', Conflict: 'ConflictError', Invalid: 'InvalidInputError' } as const;

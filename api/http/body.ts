@@ -28,11 +28,23 @@ export function demandJson(request: IncomingMessage): void {
   if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT) throw tooLarge();
 }
 
-/** Reads and parses a request's parameters. Throws ApiError. */
-export async function readParams(request: IncomingMessage): Promise<Params> {
+/** Reads and parses a body of JSON; undefined for a request without one. Throws ApiError. */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (encoding === undefined && (length === undefined || length === '0')) return undefined;
+  demandJson(request);
+  return readJson(request);
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
   const text = await readText(request);
   if (nestsDeeperThan(text, DEPTH_LIMIT)) throw new ApiError('BAD_REQUEST', 'the JSON is nested too deeply: flatten it');
-  const value = parse(text);
+  return parse(text);
+}
+
+/** Reads and parses a request's parameters. Throws ApiError. */
+export async function readParams(request: IncomingMessage): Promise<Params> {
+  const value = await readJson(request);
   if (Array.isArray(value)) throw new ApiError('BAD_REQUEST', 'batches are not served: send operations one by one');
   const params = paramsSchema.safeParse(value);
   if (!params.success) throw new ApiError('BAD_REQUEST', 'send an object with query (a string) and, where needed, variables, operationName, extensions; nothing else');

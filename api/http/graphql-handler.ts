@@ -11,6 +11,7 @@ import type { createGraphql } from '../graphql/yoga.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '../ports.ts';
 import { demandJson, readParams } from './body.ts';
 import { refuse } from './refuse.ts';
+import { traceparentOf, unauthenticated } from './request.ts';
 
 /** What the handler stands on. */
 export interface HandlerParts {
@@ -34,8 +35,6 @@ interface Exchange {
   readonly outcome: Outcome;
   principal?: Principal;
 }
-
-const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Serves POST /graphql: who calls, then what the body is, then Yoga. One log line and one count per request. */
 export function graphqlHandler(parts: HandlerParts): (request: Request, response: Response) => Promise<void> {
@@ -66,9 +65,7 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   request.body = await readParams(request);
   const gone = new AbortController();
   response.once('close', () => { gone.abort(); });
-  const { traceparent: given } = request.headers;
-  const parent = typeof given === 'string' && TRACEPARENT.test(given) ? given : undefined;
-  await parts.tracing.span('graphql', parent, async (traceparent) => {
+  await parts.tracing.span('graphql', traceparentOf(request), async (traceparent) => {
     const context: ApiContext = {
       services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
       details: runDetails(parts.services.runs),
@@ -76,10 +73,6 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
     };
     await parts.graphql(request, response, context);
   });
-}
-
-function unauthenticated(): ApiError {
-  return new ApiError('UNAUTHENTICATED', 'send one header `Authorization: Bearer <token>` with a valid Kubernetes token for this API');
 }
 
 function report(parts: HandlerParts, { request, response, requestId, outcome, principal }: Exchange, ms: number): void {

@@ -1,6 +1,8 @@
-import { asApiError } from '../errors.ts';
+import { appendAudit } from '../auth/audit.ts';
+import type { AuditEntry } from '../auth/audit.ts';
+import { MissingRowError, UniqueError } from '../../prisma/gateway/index.ts';
+import { ApiError, asApiError } from '../errors.ts';
 import type { Entity, Output, OutputValue } from './entity.ts';
-import type { AuditEntry } from './audit-log.ts';
 import { keepAnswer, keptAnswer, keyed, takeKey } from './idempotency.ts';
 import type { Keyed } from './idempotency.ts';
 import type { AnyMutation, Change, Operation, OperationContext, Reached } from './operation.ts';
@@ -62,9 +64,16 @@ async function mutate(operation: AnyMutation, context: OperationContext, input: 
     const value: object = await operation.run(mutation, input, reached?.row, effect);
     await finish(tx, operation, context, { input, reached, value, request, changes });
     return { value: asAnswer(value), repeated: false };
-  });
+  }).catch((error: unknown) => { throw meant(operation, input, error); });
   if (!executed.repeated) services.projectNotices.changed(changes);
   return executed;
+}
+
+/** What a caller can mend of what Postgres refused. */
+function meant(operation: AnyMutation, input: Input, error: unknown): unknown {
+  if (error instanceof UniqueError) return new ApiError('CONFLICT', operation.taken?.(input) ?? 'something of that name is there already: choose another one');
+  if (error instanceof MissingRowError) return new ApiError('CONFLICT', 'something it refers to has been deleted meanwhile: read it again');
+  return error;
 }
 
 interface Finished { readonly input: Input; readonly reached: Reached<unknown> | undefined; readonly value: object; readonly request: Keyed | undefined; readonly changes: readonly Change[] }
@@ -79,10 +88,10 @@ async function finish(tx: Parameters<typeof writeChanges>[0], operation: AnyMuta
   const resourceId: unknown = Reflect.get(done.value, 'id') ?? done.input['id'];
   const { target } = done.reached ?? {};
   const projectId = done.changes[0]?.projectId ?? (target?.kind === 'project' ? target.projectId : undefined);
-  await services.audit.append(tx, {
+  await appendAudit(tx, [{
     ...entryOf(operation, context, at), outcome: 'DONE', code: 'OK',
     ...(typeof resourceId === 'string' ? { resourceId } : {}), ...(projectId === undefined ? {} : { projectId }), ...(details === undefined ? {} : { details }),
-  });
+  }]);
 }
 
 /** Refused and failed attempts are kept too. What was no proper request at all (400) or failed by a fault of ours is in the log. */
@@ -91,10 +100,10 @@ async function noteFailure(operation: AnyMutation, context: OperationContext, er
   if (shown === undefined || error instanceof InvalidInput || shown.publicCode === 'UNAVAILABLE') return;
   const { services } = context;
   const projectId = error instanceof Refused && error.target?.kind === 'project' ? error.target.projectId : undefined;
-  await services.gateway.transaction((tx) => services.audit.append(tx, {
+  await services.audit.add({
     ...entryOf(operation, context, services.clock.now()), outcome: error instanceof Refused ? 'REFUSED' : 'FAILED', code: shown.publicCode,
     ...(projectId === undefined ? {} : { projectId }),
-  }));
+  });
 }
 
 function entryOf({ name, right }: AnyMutation, { principal, requestId }: OperationContext, at: number): Pick<AuditEntry, 'at' | 'principal' | 'operation' | 'resource' | 'requestId'> {

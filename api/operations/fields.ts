@@ -40,16 +40,22 @@ export function id(description: string): z.ZodString {
 
 /** One line for people: no control characters, not only blanks, 1 to `max` characters. */
 export function line(max: number, description: string): z.ZodString {
-  // eslint-disable-next-line no-control-regex -- they are what is refused
-  return z.string().min(1).max(max).regex(/^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]*$/u, 'holds a control character: remove it')
-    .regex(/\S/, 'is blank: give at least one letter').describe(description);
+  return shaped(z.string().min(1).max(max).regex(LINE, 'is blank, or holds a line break or another control character: write one line of text'),
+    { json: { type: 'string', minLength: 1, maxLength: max, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029][^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$' } })
+    .describe(description);
 }
+
+/** Halves of surrogate pairs too: they are no text. */
+// eslint-disable-next-line no-control-regex -- they are what is refused
+const LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]*[^\s\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff][^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]*$/u;
 
 /** Text of many lines, `max` characters at most; anything but NUL. */
 export function text(max: number, description: string): z.ZodString {
-  // eslint-disable-next-line no-control-regex -- Postgres cannot store it
-  return z.string().max(max).regex(/^[^\u0000]*$/, 'holds NUL: remove it').describe(description);
+  return shaped(z.string().max(max).regex(TEXT, 'holds NUL, or half of a character: remove it'), { json: { type: 'string', maxLength: max, pattern: '^[^\\u0000]*$' } }).describe(description);
 }
+
+// eslint-disable-next-line no-control-regex -- Postgres cannot store it
+const TEXT = /^[^\u0000\ud800-\udfff]*$/u;
 
 /** A moment in an answer: RFC 3339 in UTC. */
 export function time(description: string): z.ZodISODateTime {
@@ -89,7 +95,7 @@ export function oneOf<Values extends Readonly<Record<string, string>>>(name: str
 
 /** `first` and `after` of a list. */
 export const pageFields = {
-  first: z.int().nullish().describe('Entries: 1 to 100, 20 if not given; other numbers are cut to that range.'),
+  first: shaped(z.int(), { json: { type: 'integer' } }).nullish().describe('Entries: 1 to 100, 20 if not given; other numbers are cut to that range.'),
   after: z.string().max(1_024).nullish().describe('Start after this cursor.'),
 };
 

@@ -67,7 +67,7 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
     override: ({ zodSchema, jsonSchema: made }) => {
       const shape = zodSchema instanceof z.ZodType ? shapes.get(zodSchema) : undefined;
       if (shape?.json !== undefined) replace(made, shape.json);
-      if (shape?.object !== undefined && zodSchema !== schema) replace(made, { $ref: `#/components/schemas/${shape.object}` });
+      if (shape?.object !== undefined && !Object.is(zodSchema, schema)) replace(made, { $ref: `#/components/schemas/${shape.object}` });
       // Patterns of ours are JavaScript's; what others read is the description.
       if (typeof made.pattern === 'string' && made.format !== undefined) delete made.pattern;
     },

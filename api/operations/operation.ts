@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import type { GatewayDb } from '../../prisma/gateway/index.ts';
+import type { AuditEntry } from '../auth/audit.ts';
 import type { OperationContext } from '../graphql/context.ts';
 import type { Target, Verb } from '../ports.ts';
-import type { Entity, Output, OutputValue } from './entity.ts';
+import type { Entity, EntityValue, Output, OutputValue, PageOf, PageValue } from './entity.ts';
 
 export type { OperationContext } from '../graphql/context.ts';
 
@@ -63,36 +64,42 @@ interface Common<I extends z.ZodObject, O extends Output, Row> {
   /** False: GraphQL has a field of its own for it already. */
   readonly graphql?: false;
   /** Further fields of the audit entry; never what people wrote. */
-  readonly audit?: (input: z.output<I>) => Readonly<Record<string, unknown>>;
+  readonly audit?: (input: z.output<I>) => NonNullable<AuditEntry['details']>;
 }
 
-/** A read. */
-export interface QueryOperation<I extends z.ZodObject = z.ZodObject, O extends Output = Output, Row = unknown> extends Common<I, O, Row> {
-  readonly kind: 'query';
-  readonly run: (context: OperationContext, input: z.output<I>, row: Row) => Promise<OutputValue<O>>;
+/** A read of one thing, or of a page of them. */
+export interface QueryDefinition<I extends z.ZodObject, O extends Output, Value, Row> extends Common<I, O, Row> {
+  readonly run: (context: OperationContext, input: z.output<I>, row: Row) => Promise<Value>;
 }
 
 /** A change. */
-export interface MutationOperation<I extends z.ZodObject = z.ZodObject, O extends Entity = Entity, Row = unknown, Effect = unknown> extends Common<I, O, Row> {
-  readonly kind: 'mutation';
-  /** What has to happen outside of Postgres, before the transaction: safe to repeat. */
+export interface MutationDefinition<I extends z.ZodObject, O extends Entity, Row, Effect> extends Common<I, O, Row> {
+  /** What has to happen outside of Postgres, before the transaction: safe to repeat. `key`: the idempotency key. */
   readonly effect?: (context: OperationContext, input: z.output<I>, row: Row, key: string | undefined) => Promise<Effect>;
-  readonly run: (context: MutationContext, input: z.output<I>, row: Row, effect: Effect) => Promise<OutputValue<O>>;
+  /** What a caller is told whose change meets a row that is there already: a value that has to be unique. */
+  readonly taken?: (input: z.output<I>) => string;
+  readonly run: (context: MutationContext, input: z.output<I>, row: Row, effect: Effect) => Promise<EntityValue<O>>;
 }
 
-/** Any operation, as the adapters see it: the types of its input and row are its own business. */
-export type Operation = Erased<QueryOperation> | Erased<MutationOperation>;
-/** A mutation as the adapters see it. */
-export type AnyMutation = Erased<MutationOperation>;
-type Erased<Op> = { readonly [K in keyof Op]: Op[K] };
+/** A read as the adapters see it: the types of its input and its row are its own business. */
+export interface AnyQuery extends QueryDefinition<z.ZodObject, Output, OutputValue<Output>, unknown> { readonly kind: 'query' }
+/** A change as the adapters see it. */
+export interface AnyMutation extends MutationDefinition<z.ZodObject, Entity, unknown, unknown> { readonly kind: 'mutation' }
+/** Any operation, as the adapters see it. */
+export type Operation = AnyQuery | AnyMutation;
 
-/** Declares a read. Everything surfaces need is made from it. */
-export function defineQuery<I extends z.ZodObject, O extends Output, Row = undefined>(operation: Omit<QueryOperation<I, O, Row>, 'kind'>): Operation {
+/** Declares a read of one thing. Everything surfaces need is made from it. */
+export function defineQuery<I extends z.ZodObject, E extends Entity, Row = undefined>(operation: QueryDefinition<I, E, EntityValue<E>, Row>): Operation {
+  return erase({ kind: 'query', ...operation });
+}
+
+/** Declares a list. */
+export function defineList<I extends z.ZodObject, E extends Entity, Row = undefined>(operation: QueryDefinition<I, PageOf<E>, PageValue<EntityValue<E>>, Row>): Operation {
   return erase({ kind: 'query', ...operation });
 }
 
 /** Declares a change. */
-export function defineMutation<I extends z.ZodObject, O extends Entity, Row = undefined, Effect = undefined>(operation: Omit<MutationOperation<I, O, Row, Effect>, 'kind'>): Operation {
+export function defineMutation<I extends z.ZodObject, E extends Entity, Row = undefined, Effect = undefined>(operation: MutationDefinition<I, E, Row, Effect>): Operation {
   return erase({ kind: 'mutation', ...operation });
 }
 

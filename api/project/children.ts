@@ -8,7 +8,7 @@ import type { Batch } from '../graphql/context.ts';
 import { page } from '../operations/entity.ts';
 import type { Entity, EntityValue, PageValue } from '../operations/entity.ts';
 import { id, oneOf, pageFields } from '../operations/fields.ts';
-import { defineMutation, defineQuery } from '../operations/operation.ts';
+import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { pageInput, pageValue } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
@@ -128,6 +128,7 @@ export function commonOperations<T extends ChildTable, E extends Entity>(kind: C
   const { name } = entity;
   const low = name.toLowerCase();
   const byId = z.strictObject({ id: id(`Which ${low}.`) });
+  const [there, binned] = [reachChild(kind), reachChild(kind, true)];
   const gone = (input: { id: string }): ApiError => new ApiError('NOT_FOUND', `${input.id} does not exist or is not yours`);
   const bin = async (context: MutationContext, row: ChildRow, deleted: boolean): Promise<EntityValue<E>> => {
     const now = new Date(context.services.clock.now());
@@ -139,15 +140,15 @@ export function commonOperations<T extends ChildTable, E extends Entity>(kind: C
   return [
     defineQuery({
       name: low, summary: `One ${low}.`, rest: { method: 'GET', path: `/${plural}/{id}` }, input: byId, output: entity, right: { verb: 'get', resource, on: 'project' },
-      reach: reachChild(kind), run: async (_, _input, row) => toEntity(row),
+      reach: there, run: async (_, _input, row) => toEntity(row),
     }),
     defineMutation({
       name: `delete${name}`, summary: `Deletes a ${low}. It can be restored.`, rest: { method: 'DELETE', path: `/${plural}/{id}` }, input: byId, output: entity, right: { verb: 'delete', resource, on: 'project' },
-      reach: reachChild(kind), run: (context, _input, row) => bin(context, row, true),
+      reach: there, run: (context, _input, row) => bin(context, row, true),
     }),
     defineMutation({
       name: `restore${name}`, summary: `Takes a ${low} back out of the bin.`, rest: { method: 'POST', path: `/${plural}/{id}/restore` }, input: byId, output: entity, right: { verb: 'delete', resource, on: 'project' },
-      reach: reachChild(kind, true), run: (context, _input, row) => bin(context, row, false),
+      reach: binned, run: (context, _input, row) => bin(context, row, false),
     }),
   ];
 }
@@ -163,7 +164,7 @@ export function ownOperations<T extends ChildTable, E extends Entity, F extends 
   const low = name.toLowerCase();
   const project = { projectId: id('The project.') };
   return [
-    defineQuery({
+    defineList({
       name: plural, summary: `${name}s of a project, the newest first where nothing else is said.`, rest: { method: 'GET', path: `/projects/{projectId}/${plural}` },
       input: z.strictObject({ ...project, ...fields.filters, orderBy: listOrder.optional(), direction: direction.optional(), ...pageFields }),
       output: page(entity), right: { verb: 'list', resource, on: 'project' },

@@ -85,6 +85,8 @@ export class World {
         byNamespace: (namespace, userId) => Promise.resolve(this.places.get(`${namespace} ${userId ?? ''}`)),
       },
       gateway: noGateway,
+      db: { query: () => { throw new Error('this world has no Postgres'); } },
+      projectNotices: { watch: () => Promise.resolve({ close: () => undefined }), changed: () => undefined },
       standing: { standing: ({ userId }) => Promise.resolve(this.standing.get(userId)) },
       runs: {
         run: async (id) => {

@@ -37,6 +37,7 @@ function checkOutputEmpty(what: string, command: string, args: readonly string[]
 
 check('generated kinds and policies are fresh', 'node', ['--no-warnings', 'crds/generate.ts', '--check']);
 check('generated GraphQL schema is fresh', 'node', ['--no-warnings', 'api/print-schema.ts', '--check']);
+check('generated OpenAPI document is fresh', 'node', ['--no-warnings', 'api/print-openapi.ts', '--check']);
 check('docs/cli.md is fresh', 'node', ['--no-warnings', 'cli/print-docs.ts', '--check']);
 check('health checks for Argo CD are fresh', 'node', ['--no-warnings', 'hack/gitops/argocd-cm.ts', '--check']);
 check('values, schema and CRDs of the chart are fresh', 'node', ['--no-warnings', 'hack/chart/generate.ts', '--check']);

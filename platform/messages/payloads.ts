@@ -123,6 +123,9 @@ export const logsReplySchema = z.object({ v: version, text: z.string(), next: z.
 /** A run changed: re-read it. No data in it. */
 export const changedSchema = z.object({ v: version, run: runId, namespace: z.string(), version: z.int(), phase: z.string() });
 
+/** Something changed in a project: look at its events. No data in it. */
+export const projectNoticeSchema = z.object({ v: version });
+
 /** Replicas: look at the shard table. No data in it. */
 export const replicasSchema = z.object({ v: version });
 

@@ -12,6 +12,7 @@
  * | rambo.cmd.<shard>                     | api -> owner          | request             | RunCommand          |
  * | rambo.logs.read.<shard>               | api -> owner          | request             | LogsRequest         |
  * | rambo.changed.<ns>.<runId>            | controller -> api     | publish             | ChangedNotice       |
+ * | rambo.project.changed.<projectId>     | api -> api            | publish             | ProjectNotice       |
  * | rambo.replicas                        | controllers           | publish             | ReplicasNotice      |
  * | rambo.demand                          | controllers           | publish             | DemandNotice        |
  *
@@ -69,6 +70,10 @@ export function logsSubject(shard: number | '*'): string {
 export function changedSubject(namespace: string, runId: string): string {
   return `rambo.changed.${namespace}.${runId}`;
 }
+/** Subject of change notices of a project (a UUID), among API processes. */
+export function projectChangedSubject(projectId: string): string {
+  return `rambo.project.changed.${projectId}`;
+}
 /** On which replicas tell each other to look at the shard table now: one has joined, left, or gives shards away. */
 export const REPLICAS_SUBJECT = 'rambo.replicas';
 /** On which replicas tell each other what their runs want of the pools, at most once a second and only when it changed. */
@@ -101,5 +106,5 @@ export function poolPermissions(namespace: string, pool: string): Permissions {
 
 /** What the API process may do: ask the controller and hear of changes. */
 export function apiPermissions(): Permissions {
-  return { publish: ['rambo.cmd.*', 'rambo.logs.read.*'], subscribe: ['_INBOX_api.>', 'rambo.changed.>'] };
+  return { publish: ['rambo.cmd.*', 'rambo.logs.read.*', 'rambo.project.changed.*'], subscribe: ['_INBOX_api.>', 'rambo.changed.>', 'rambo.project.changed.*'] };
 }

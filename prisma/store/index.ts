@@ -22,3 +22,7 @@ export {
 export {
   accessTokenByHash, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,
 } from './gateway-reads.ts';
+export {
+  childrenByIds, listChildren, listMembers, listProjectEvents, listProjects, listTaskRuns, projectsByIds, type ChildFilters, type ChildQuery, type ChildRow, type ChildRows,
+  type ChildTable, type ListCursor, type MemberRow, type ProjectEventRow, type ProjectQuery, type ProjectRow, type RequirementRow, type SprintRow, type TaskRow, type TaskRunRow, type TicketRow,
+} from './project-reads.ts';
