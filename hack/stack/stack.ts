@@ -33,6 +33,8 @@ export interface StackOptions {
   readonly bundles?: { readonly folder: string; readonly env: Readonly<Record<string, string>> };
   /** Folder of Postgres's programs and data; for faults of its disk. Other accounts must be able to reach it. */
   readonly postgresDir?: string;
+  /** Folder of etcd's data; it syncs to disk then, even in a scratch stack, unless `unsafe`. For faults of its disk. */
+  readonly etcd?: { readonly dir: string; readonly unsafe?: boolean };
   /** Who stands between our processes and the servers they need; for faults. */
   readonly network?: StackNetwork;
   /** Where spans go, OTLP over HTTP; none are made when neither this nor OTEL_EXPORTER_OTLP_ENDPOINT is set. */
@@ -289,7 +291,12 @@ export class Stack {
       'local/*': { entrypoint: [] },
     } }));
     const ready = Promise.withResolvers<undefined>();
-    const fsync = this.#o.persistent ? [] : ['--unsafe-no-fsync'];
+    const { etcd, persistent } = this.#o;
+    const fsync = persistent || (etcd !== undefined && etcd.unsafe !== true) ? [] : ['--unsafe-no-fsync'];
+    if (etcd !== undefined) {
+      for (const dir of [etcd.dir, this.#file('cluster')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+      symlinkSync(etcd.dir, this.#file('cluster/etcd'));
+    }
     this.#run('cluster', tools.devcluster, ['up', '--dir', this.#file('cluster'), '--node', 'process', '--image-map', this.#file('images.json'), ...fsync], {}, (line) => {
       if (line.startsWith('ready in')) ready.resolve(undefined);
     });

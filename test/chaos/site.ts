@@ -17,6 +17,13 @@ export interface Started {
   readonly ledger: string;
 }
 
+/** What a site may have that is its own, for faults of it. */
+interface SiteParts {
+  readonly network?: Network | undefined;
+  readonly disk?: Disk | undefined;
+  readonly etcdDisk?: Disk | undefined;
+}
+
 /** A trigger that notes every write to a run by a controller that does not hold its shard. */
 export const GUARD = `create table chaos_stale (run uuid, owner text, writer text);
 create function chaos_guard() returns trigger language plpgsql as $$
@@ -38,33 +45,39 @@ export class Site {
   readonly network: Network | undefined;
   /** The disk of Postgres, where it was asked for. */
   readonly disk: Disk | undefined;
+  /** The disk of etcd, where it was asked for. */
+  readonly etcdDisk: Disk | undefined;
   readonly #final = new Map<string, string>();
   #armed = '';
   #natsLost = false;
   #ownersThen: ReadonlyMap<number, string> = new Map();
 
-  private constructor(t: TestStack, dir: string, network: Network | undefined, disk: Disk | undefined) {
+  private constructor(t: TestStack, dir: string, { network, disk, etcdDisk }: SiteParts) {
     this.t = t;
     this.dir = dir;
     this.network = network;
     this.disk = disk;
+    this.etcdDisk = etcdDisk;
   }
 
   /** Starts the stack from dist/chaos. */
-  static async start(controllers = 1, { network, disk }: { readonly network?: Network | undefined; readonly disk?: Disk | undefined } = {}): Promise<Site> {
+  static async start(controllers = 1, parts: SiteParts = {}): Promise<Site> {
+    const { network, disk, etcdDisk } = parts;
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-chaos-'));
     mkdirSync(path.join(dir, 'control'));
-    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } }, ...(network === undefined ? {} : { network }), ...(disk === undefined ? {} : { postgresDir: path.join(disk.mountpoint, 'postgres') }) });
-    const site = new Site(t, dir, network, disk);
+    const t = await TestStack.start({ api: true, controllers, bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } }, ...(network === undefined ? {} : { network }), ...(disk === undefined ? {} : { postgresDir: path.join(disk.mountpoint, 'postgres') }), ...(etcdDisk === undefined ? {} : { etcd: { dir: path.join(etcdDisk.mountpoint, 'etcd') } }) });
+    const site = new Site(t, dir, parts);
     await t.sql(GUARD);
     await t.pool({ minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
     disk?.settle();
+    etcdDisk?.settle();
     return site;
   }
 
   async stop(): Promise<void> {
     await this.t.stop();
     this.disk?.remove();
+    this.etcdDisk?.remove();
     rmSync(this.dir, { recursive: true, force: true });
   }
 
@@ -165,6 +178,11 @@ export class Site {
     await postgres.restart();
   }
 
+  /** The power of etcd's disk goes, and comes back. */
+  async cutEtcdPower(): Promise<void> {
+    if (this.etcdDisk !== undefined) await cutEtcdPower(this.t, this.etcdDisk);
+  }
+
   /** SIGSTOP, and SIGCONT after a while; the process may have been replaced meanwhile. */
   async pause(name: string, ms: number): Promise<void> {
     const { pid } = this.t.stack.child(name);
@@ -175,9 +193,7 @@ export class Site {
   }
 
   #killApiServer(): void {
-    const file = path.join(path.dirname(this.t.addresses.kubeconfig), 'state.json');
-    const state: { pids: Record<string, number> } = JSON.parse(readFileSync(file, 'utf8'));
-    process.kill(state.pids['kube-apiserver'] ?? 0, 'SIGKILL');
+    process.kill(clusterPids(this.t)['kube-apiserver'] ?? 0, 'SIGKILL');
   }
 
   async #killRunner(): Promise<void> {
@@ -290,6 +306,27 @@ export class Site {
   #control(file: string): string {
     return path.join(this.dir, 'control', file);
   }
+}
+
+/**
+ * The power of the disk below a stack's etcd goes, and comes back. The supervisor is stopped meanwhile: it would start etcd
+ * anew, and empty, on the folder the disk is to be mounted on.
+ */
+export async function cutEtcdPower(t: TestStack, disk: Disk): Promise<void> {
+  const supervisor = t.stack.child('cluster').pid ?? 0;
+  process.kill(supervisor, 'SIGSTOP');
+  try {
+    const { etcd } = clusterPids(t);
+    await disk.cutPower(etcd === undefined ? [] : [etcd], () => Promise.resolve());
+  } finally {
+    process.kill(supervisor, 'SIGCONT');
+  }
+}
+
+/** Process ids of the parts of the control plane. */
+export function clusterPids(t: TestStack): Readonly<Record<string, number>> {
+  const state: { pids: Record<string, number> } = JSON.parse(readFileSync(path.join(path.dirname(t.addresses.kubeconfig), 'state.json'), 'utf8'));
+  return state.pids;
 }
 
 function reasonOf(error: Buffer): string | null {
