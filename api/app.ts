@@ -1,5 +1,5 @@
 import { sleep, systemClock } from '../platform/clock/index.ts';
-import { readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
+import { readDatabaseUrl, readObjectsConfig, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
 import { Waiting } from '../platform/health/waiting.ts';
@@ -10,6 +10,8 @@ import { ownPod, podWarnings } from '../platform/kube/pod-event.ts';
 import type { Log } from '../platform/log/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
+import { openObjects } from '../platform/objects/index.ts';
+import type { ObjectStore } from '../platform/objects/index.ts';
 import { openGateway, type Gateway } from '../prisma/gateway/index.ts';
 import { accountById, openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
@@ -19,6 +21,7 @@ import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
+import { kubePublisher } from './workflow/publisher.ts';
 import { busCommands, busLogs, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
@@ -66,6 +69,8 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     notices.reconnected();
     projectNotices.reconnected();
   };
+  const store = readObjectsConfig(config);
+  const objects = store === undefined ? undefined : openObjects(store);
   const gateway = openGateway(readDatabaseUrl(config));
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
@@ -73,13 +78,14 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
       authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
       gateway, places: storePlaces(db), standing: standingOf({ account: (id) => accountById(db, id), firebase: () => Promise.resolve(undefined), token: () => Promise.resolve(false) }),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
+      objects, publisher: kubePublisher(kube, log),
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return running({ config, health, server, db, gateway, bus, kube }, () => counters.page(db, bus));
+  return running({ config, health, server, db, gateway, bus, kube, objects }, () => counters.page(db, bus));
 }
 
-interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly bus: Bus; readonly kube: KubeClient }
+interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly bus: Bus; readonly kube: KubeClient; readonly objects: ObjectStore | undefined }
 
 function running(parts: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): ApiApp {
   const { config, health, server, db, bus } = parts;
@@ -102,7 +108,7 @@ function running(parts: Running, metrics: () => Promise<{ readonly type: string;
   };
 }
 
-async function stopAll({ health, server, bus, db, gateway, kube }: Running): Promise<void> {
+async function stopAll({ health, server, bus, db, gateway, kube, objects }: Running): Promise<void> {
   server.linger();
   await sleep(systemClock, LINGER_MS);
   await server.stop(GRACE_MS);
@@ -110,5 +116,6 @@ async function stopAll({ health, server, bus, db, gateway, kube }: Running): Pro
   await gateway.close();
   await db.close();
   kube.close();
+  objects?.close();
   await health.close();
 }

@@ -1,5 +1,9 @@
+import { agentOperations } from './agent/operations.ts';
+import { fileOperations } from './file/operations.ts';
 import { registry } from './operations/registry.ts';
+import { importOperations } from './project/import/operations.ts';
 import { projectOperations } from './project/operations.ts';
+import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(projectOperations);
+export const operations = registry(projectOperations, agentOperations, workflowOperations, fileOperations, importOperations);

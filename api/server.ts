@@ -6,6 +6,8 @@ import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
+import { startBackground } from './background.ts';
+import type { Background } from './background.ts';
 import { AuditQueue } from './auth/audit.ts';
 import { createCan } from './auth/can.ts';
 import type { Can } from './auth/can.ts';
@@ -53,7 +55,9 @@ export interface ApiServer {
 /** Serves the API at host:port; port 0 lets the system choose. */
 export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
   const streams = new Streams(parts.metrics);
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
+  const can = canMaker(parts);
+  const background = startBackground(parts.ports, parts, can);
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams, can, background));
   let stopping = false;
   let lingering = false;
   server.prependListener('request', (_, response) => {
@@ -66,15 +70,15 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     port: listening,
     get streams() { return streams.size; },
     linger: () => { lingering = true; },
-    stop: (graceMs) => {
+    stop: async (graceMs) => {
       stopping = true;
-      return stop(server, streams, parts.clock, graceMs);
+      await Promise.all([stop(server, streams, parts.clock, graceMs), background.stop()]);
     },
   };
 }
 
-function createApp(parts: ApiParts, streams: Streams): Express {
-  const shared = handlerParts(parts, streams);
+function createApp(parts: ApiParts, streams: Streams, can: () => Can, background: Background): Express {
+  const shared = handlerParts(parts, streams, can, background);
   const handler = graphqlHandler(shared);
   const app = express();
   app.disable('x-powered-by');
@@ -95,17 +99,21 @@ function createApp(parts: ApiParts, streams: Streams): Express {
   return app;
 }
 
-function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
+/** Makes the one decision anew for every request: what it remembers is the caller's. */
+function canMaker({ ports, clock, metrics }: ApiParts): () => Can {
+  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
+  return () => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
+}
+
+function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can, background: Background): HandlerParts {
   const { ports, clock, ids, log, metrics, tracing, settings } = parts;
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway,
-    db: ports.db, projectNotices: ports.projectNotices,
+    db: ports.db, projectNotices: ports.projectNotices, objects: ports.objects, publisher: ports.publisher, places: ports.places, imports: background.imports,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };
-  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
-  const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
     graphql: createGraphql({ clock, introspection: settings.introspection, mask }),

@@ -4,7 +4,7 @@ import { ApiError } from '../errors.ts';
 import { page } from '../operations/entity.ts';
 import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, line, metadata, pageFields, TEXT_LIMITS } from '../operations/fields.ts';
-import { defineMutation, defineQuery } from '../operations/operation.ts';
+import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { pageInput, pageValue } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
@@ -77,12 +77,12 @@ export const agentOperations: readonly Operation[] = [
     name: 'projectAgent', summary: 'One agent.', rest: { method: 'GET', path: '/agents/{id}' }, input: byId, output: ProjectAgent, right: { verb: 'get', resource: 'agents', on: 'project' },
     reach: reachAgent(), run: async (_, _input, row) => agentOf(row),
   }),
-  defineQuery({
+  defineList({
     name: 'projectAgents', summary: 'Agents of a project, the newest first.', rest: { method: 'GET', path: '/projects/{projectId}/agents' },
     input: z.strictObject({ projectId: id('The project.'), ...filters }), output: page(ProjectAgent), right: { verb: 'list', resource: 'agents', on: 'project' },
     run: (context, { projectId, type, ...input }) => list(context, { projectId, ...(type === undefined ? {} : { type }) }, input),
   }),
-  defineQuery({
+  defineList({
     name: 'globalAgents', summary: 'The caller\'s agents of no project, the newest first.', rest: { method: 'GET', path: '/agents' },
     input: z.strictObject(pageFields), output: page(ProjectAgent), right: { verb: 'list', resource: 'agents', on: 'user' },
     run: (context, input) => list(context, { ownerId: ownerOf(context), projectId: null }, input),

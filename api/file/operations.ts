@@ -7,7 +7,7 @@ import { ApiError } from '../errors.ts';
 import { page } from '../operations/entity.ts';
 import type { EntityValue } from '../operations/entity.ts';
 import { id, metadata, pageFields, shaped } from '../operations/fields.ts';
-import { defineMutation, defineQuery } from '../operations/operation.ts';
+import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { pageInput, pageValue } from '../operations/paging.ts';
 import { demandVersion, gone, jsonIn, updateKey } from '../operations/rows.ts';
@@ -109,7 +109,7 @@ const reads: readonly Operation[] = [
     name: 'file', summary: 'One file or folder.', rest: { method: 'GET', path: '/files/{id}' }, input: byId, output: File, right: { verb: 'get', resource: 'files', on: 'project' },
     reach: reachFile(), run: async (_, _input, row) => fileOf(row),
   }),
-  defineQuery({
+  defineList({
     name: 'files', summary: 'What is in a folder of a project, by name.', rest: { method: 'GET', path: '/projects/{projectId}/files' },
     input: z.strictObject({ projectId: id('The project.'), area: fileArea.optional(), parentId: id('The folder; left out: the top.').optional(), ...pageFields }),
     output: page(File), right: { verb: 'list', resource: 'files', on: 'project' },

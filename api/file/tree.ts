@@ -22,7 +22,7 @@ export async function demandFolder(tx: GatewayDb, place: { readonly projectId: s
   let above = parentId;
   for (let level = 0; above !== null; level++) {
     if (above === moved) throw new ApiError('CONFLICT', `parentId ${parentId ?? ''} is the folder itself or lies in it: choose another one`);
-    if (level >= MOST_LEVELS) throw new ApiError('CONFLICT', `parentId ${parentId ?? ''} lies too deep: at most ${MOST_LEVELS} folders within one another`);
+    if (level >= MOST_LEVELS - 1) throw new ApiError('CONFLICT', `parentId ${parentId ?? ''} lies too deep: at most ${MOST_LEVELS} folders within one another`);
     const folder: { parentId: string | null } | null = await tx.file.findFirst({ where: { id: above, projectId: place.projectId, area: place.area, kind: 'FOLDER', deletedAt: null }, select: { parentId: true } });
     if (folder === null) throw new ApiError('NOT_FOUND', `parentId ${parentId ?? ''} is no folder there, or is deleted`);
     above = folder.parentId;
@@ -33,9 +33,9 @@ export async function demandFolder(tx: GatewayDb, place: { readonly projectId: s
 export async function demandRoom(tx: GatewayDb, moved: string, parentId: string | null): Promise<void> {
   const [row] = await tx.$queryRaw<{ above: number; below: number }[]>`
     WITH RECURSIVE up AS (SELECT id, parent_id, 1 AS n FROM file WHERE id = ${parentId}::uuid UNION ALL SELECT f.id, f.parent_id, n + 1 FROM file f JOIN up ON f.id = up.parent_id WHERE n < 100),
-      down AS (SELECT id, 1 AS n FROM file WHERE id = ${moved}::uuid UNION ALL SELECT f.id, n + 1 FROM file f JOIN down ON f.parent_id = down.id WHERE n < 100)
-    SELECT (SELECT coalesce(max(n), 0) FROM up)::int AS above, (SELECT coalesce(max(n), 0) FROM down)::int AS below`;
-  if (row !== undefined && row.above + row.below > MOST_LEVELS + 1) throw new ApiError('CONFLICT', `there it would lie too deep: at most ${MOST_LEVELS} folders within one another`);
+      down AS (SELECT id, kind, 1 AS n FROM file WHERE id = ${moved}::uuid UNION ALL SELECT f.id, f.kind, n + 1 FROM file f JOIN down ON f.parent_id = down.id WHERE n < 100)
+    SELECT (SELECT coalesce(max(n), 0) FROM up)::int AS above, (SELECT coalesce(max(n) FILTER (WHERE kind = 'FOLDER'), 0) FROM down)::int AS below`;
+  if (row !== undefined && row.above + row.below > MOST_LEVELS) throw new ApiError('CONFLICT', `there it would lie too deep: at most ${MOST_LEVELS} folders within one another`);
 }
 
 /** Deletes a file or folder with all that is in it, as of one moment. Returns the row itself; undefined where it is deleted already. */

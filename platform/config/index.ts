@@ -85,7 +85,7 @@ export interface ObjectsConfig {
   readonly secretKey: string;
 }
 
-type ObjectsVariables = { readonly [Name in keyof typeof objectsVariables]: z.output<(typeof objectsVariables)[Name]> };
+type ObjectsVariables = Readonly<z.output<z.ZodObject<typeof objectsVariables>>>;
 
 /** The object store, or undefined where none is configured. Throws ConfigError when half of it is. */
 export function readObjectsConfig(config: ObjectsVariables): ObjectsConfig | undefined {

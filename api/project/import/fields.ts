@@ -32,12 +32,12 @@ export class Fields {
   }
 
   /** A name: short enough for an index. `fallback` where there is none. */
-  name(name: string, fallback: string): string {
+  name(name: string, fallback: string, limit?: number): string {
     const value = this.#own(name);
     if (typeof value !== 'string') return fallback;
-    const short = nameOf(value);
-    if (short === value) this.#taken.add(name);
-    return short === '' ? fallback : short;
+    const short = nameOf(value, limit);
+    if (short === value && short.trim() !== '') this.#taken.add(name);
+    return short.trim() === '' ? fallback : short;
   }
 
   /** One of the words of `words` (as the prototype writes them), as the constant of ours; spelling and case may differ. */

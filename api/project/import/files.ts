@@ -77,7 +77,7 @@ function contentOf(fields: Fields): string {
 /** A name that can be a file's anywhere: NFC, without separators and control characters, not `.` or `..`. */
 export function fileName(text: string): string {
   const plain = nameOf(text.normalize('NFC').replace(/[\u0000-\u001f\u007f/\\]/g, '_'));
-  return /^\.{0,2}$/.test(plain) ? `_${plain}` : plain;
+  return /^\s*\.{0,2}\s*$/.test(plain) ? `_${plain}` : plain;
 }
 
 /** Requirements inside a document: its field `requirements`, or content that is a list of them. */

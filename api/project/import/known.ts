@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { agentsThere } from '../../agent/imported.ts';
 import { filesThere } from '../../file/imported.ts';
 import { workflowsThere } from '../../workflow/imported.ts';
-import type { GatewayDb } from '../../../prisma/gateway/index.ts';
+import type { GatewayDb, Prisma } from '../../../prisma/gateway/index.ts';
 import type { RowRecord } from './records.ts';
 
 /* What imports of a person have left: ids of the prototype and the rows they stand for. */
@@ -55,7 +55,7 @@ export async function remember(tx: GatewayDb, ownerId: string, kind: Kind, rows:
 
 /** Which of these rows are there, with whether they are deleted. */
 export async function rowsThere(tx: GatewayDb, kind: Kind, ids: readonly string[]): Promise<ReadonlyMap<string, { readonly deleted: boolean }>> {
-  const where = { where: { id: { in: [...ids] } }, select: { id: true, deletedAt: true } } as const;
+  const where = { where: { id: { in: [...ids] } }, select: { id: true, deletedAt: true } } satisfies Prisma.TaskFindManyArgs;
   const read = {
     project: () => tx.project.findMany(where), sprint: () => tx.sprint.findMany(where), task: () => tx.task.findMany(where), ticket: () => tx.ticket.findMany(where),
     requirement: () => tx.requirement.findMany(where), agent: () => agentsThere(tx, ids), workflow: () => workflowsThere(tx, ids), file: () => filesThere(tx, ids),

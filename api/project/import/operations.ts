@@ -6,7 +6,7 @@ import { demand } from '../../auth/can.ts';
 import { ApiError } from '../../errors.ts';
 import { page } from '../../operations/entity.ts';
 import { anyJson, id, pageFields } from '../../operations/fields.ts';
-import { defineMutation, defineQuery } from '../../operations/operation.ts';
+import { defineList, defineMutation, defineQuery } from '../../operations/operation.ts';
 import type { Operation, OperationContext, Reached } from '../../operations/operation.ts';
 import { pageInput, pageValue } from '../../operations/paging.ts';
 import { invalidField } from '../../operations/problems.ts';
@@ -91,7 +91,7 @@ export const importOperations: readonly Operation[] = [
     right: { verb: 'get', resource: 'imports', on: 'user' }, reach: (context, input) => reachImport(context, input.id),
     run: async ({ services }, _, row) => importOf(row, (await services.gateway.read((db) => countsOf(db, [row.id]))).get(row.id) ?? {}),
   }),
-  defineQuery({
+  defineList({
     name: 'imports', summary: 'The caller\'s imports, the newest first.', rest: { method: 'GET', path: '/imports' }, input: z.strictObject(pageFields), output: page(Import),
     right: { verb: 'list', resource: 'imports', on: 'user' },
     run: async (context, input) => {
@@ -108,7 +108,7 @@ export const importOperations: readonly Operation[] = [
       });
     },
   }),
-  defineQuery({
+  defineList({
     name: 'importItems', summary: 'Records of an import and what became of them, in their order.', rest: { method: 'GET', path: '/imports/{importId}/items' },
     input: z.strictObject({ importId: id('Which import.'), status: importItemStatus.optional(), ...pageFields }), output: page(ImportItem), right: { verb: 'list', resource: 'imports', on: 'user' },
     reach: (context, input) => reachImport(context, input.importId),

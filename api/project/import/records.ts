@@ -107,7 +107,7 @@ export interface RequirementRecord extends OfProject, Moments {
   readonly title: string;
   readonly description: string;
   readonly status: 'DRAFT' | 'UNDER_REVIEW' | 'APPROVED' | 'IMPLEMENTED' | 'OBSOLETE' | 'REJECTED';
-  readonly priority: string;
+  readonly priority: 'HIGH' | 'MEDIUM' | 'LOW';
   readonly revision: string;
   readonly metadata: Json;
 }

@@ -15,12 +15,14 @@ export interface Place {
   readonly project: string;
 }
 
+/** UTF-16 units of a title at most. */
+const TITLE = 500;
 const PROJECT_STATUS = { Active: 'ACTIVE', 'On Hold': 'ON_HOLD', Completed: 'COMPLETED', Archived: 'ARCHIVED' } as const;
 const SPRINT_STATUS = { Planned: 'PLANNED', Active: 'ACTIVE', Completed: 'COMPLETED' } as const;
 const AGENT_STATUS = { Running: 'RUNNING', Idle: 'IDLE', Error: 'ERROR', Stopped: 'STOPPED' } as const;
 const TASK_STATUS = { 'To Do': 'TO_DO', 'In Progress': 'IN_PROGRESS', Done: 'DONE', Blocked: 'BLOCKED' } as const;
 const TICKET_STATUS = { Open: 'OPEN', 'In Progress': 'IN_PROGRESS', Resolved: 'RESOLVED', Closed: 'CLOSED' } as const;
-const TICKET_PRIORITY = { High: 'HIGH', Medium: 'MEDIUM', Low: 'LOW' } as const;
+const PRIORITY = { High: 'HIGH', Medium: 'MEDIUM', Low: 'LOW' } as const;
 const TICKET_TYPE = { Bug: 'BUG', 'Feature Request': 'FEATURE_REQUEST', 'Support Request': 'SUPPORT_REQUEST', 'Change Request': 'CHANGE_REQUEST' } as const;
 const REQUIREMENT_STATUS = { Draft: 'DRAFT', 'Under Review': 'UNDER_REVIEW', Approved: 'APPROVED', Implemented: 'IMPLEMENTED', Obsolete: 'OBSOLETE', Rejected: 'REJECTED' } as const;
 
@@ -38,7 +40,7 @@ export function projectRecord(record: Json, place: Place): ProjectRecord {
 /** A project that only its records name. */
 export function placeholderProject(oldId: string): ProjectRecord {
   return {
-    kind: 'project', key: 'ramboAgentProjects', raw: '', oldId, identity: identityOf(oldId), placeholder: true, name: nameOf(oldId) === '' ? 'Untitled project' : nameOf(oldId), description: '',
+    kind: 'project', key: 'ramboAgentProjects', raw: '', oldId, identity: identityOf(oldId), placeholder: true, name: nameOf(oldId).trim() === '' ? 'Untitled project' : nameOf(oldId), description: '',
     status: 'ACTIVE', thumbnailUrl: undefined, createdAt: undefined, updatedAt: undefined, metadata: {},
     notes: ['the export has records of this project but not the project itself: it was made for them'],
   };
@@ -70,7 +72,7 @@ export function taskRecord(record: Json, place: Place): TaskRecord {
   const assignedTo = fields.name('assignedTo', '');
   const dependencies = fields.peek('dependencies');
   return {
-    kind: 'task', ...within(place), title: fields.name(typeof fields.peek('title') === 'string' ? 'title' : 'name', 'Untitled task'), description: fields.text('description'),
+    kind: 'task', ...within(place), title: fields.name(typeof fields.peek('title') === 'string' ? 'title' : 'name', 'Untitled task', TITLE), description: fields.text('description'),
     status: fields.choice('status', TASK_STATUS, 'TO_DO'), assignedTo: assignedTo === '' ? undefined : assignedTo,
     parent: reference(fields, 'parentId', place), sprint: reference(fields, 'sprintId', place),
     dependencies: (Array.isArray(dependencies) ? dependencies : []).flatMap((id: unknown) => (typeof id === 'string' && id !== '' ? [refer(id, place)] : [])),
@@ -83,8 +85,8 @@ export function ticketRecord(record: Json, place: Place): TicketRecord {
   const fields = begin(record, place);
   const assignee = fields.text('assignee');
   return {
-    kind: 'ticket', ...within(place), title: fields.name('title', 'Untitled ticket'), description: fields.text('description'),
-    status: fields.choice('status', TICKET_STATUS, 'OPEN'), priority: fields.choice('priority', TICKET_PRIORITY, 'MEDIUM'), type: fields.choice('type', TICKET_TYPE, 'SUPPORT_REQUEST'),
+    kind: 'ticket', ...within(place), title: fields.name('title', 'Untitled ticket', TITLE), description: fields.text('description'),
+    status: fields.choice('status', TICKET_STATUS, 'OPEN'), priority: fields.choice('priority', PRIORITY, 'MEDIUM'), type: fields.choice('type', TICKET_TYPE, 'SUPPORT_REQUEST'),
     assignee: assignee === '' ? undefined : assignee, sprint: reference(fields, 'sprintId', place),
     createdAt: fields.time('createdDate'), updatedAt: fields.time('updatedDate'), metadata: fields.rest(),
   };
@@ -96,8 +98,8 @@ export function requirementRecord(record: Json, place: Place): RequirementRecord
   const version = fields.peek('version');
   if (typeof version === 'number') fields.take('version');
   return {
-    kind: 'requirement', ...within(place), title: fields.name('title', 'Untitled requirement'), description: fields.text('description'),
-    status: fields.choice('status', REQUIREMENT_STATUS, 'DRAFT'), priority: fields.name('priority', 'Medium'),
+    kind: 'requirement', ...within(place), title: fields.name('title', 'Untitled requirement', TITLE), description: fields.text('description'),
+    status: fields.choice('status', REQUIREMENT_STATUS, 'DRAFT'), priority: fields.choice('priority', PRIORITY, 'MEDIUM'),
     revision: typeof version === 'number' ? String(version) : fields.name('version', '1.0'),
     createdAt: fields.time('createdDate'), updatedAt: fields.time('updatedDate'), metadata: fields.rest(),
   };

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** UTF-16 units of a name at most: an index entry of Postgres holds 2,704 bytes. */
-const NAME_LIMIT = 500;
+/** UTF-16 units of an identity at most: an index entry of Postgres holds 2,704 bytes. */
+const IDENTITY_LIMIT = 500;
+/** UTF-16 units of a name at most, as for names that people give over the API. */
+const NAME_LIMIT = 200;
 
 /** Text that Postgres takes as it is: no NUL, no half of a surrogate pair. */
 export function isStorable(text: string): boolean {
@@ -14,8 +16,8 @@ export function storable(text: string): string {
 }
 
 /** A text short enough to be a name in an index. */
-export function nameOf(text: string): string {
-  return storable(text.slice(0, NAME_LIMIT)).trim();
+export function nameOf(text: string, limit = NAME_LIMIT): string {
+  return storable(text.slice(0, limit));
 }
 
 /** Text as UTF-8 has no bytes for lone surrogates: they are written as JSON would escape them, so that no unit is lost. */
@@ -27,7 +29,7 @@ export function escapeLone(text: string): string {
 /** The old id as a key of its own: of a project's records only together with the project. Long ones by their hash. */
 export function identityOf(...parts: readonly string[]): string {
   const text = escapeLone(parts.length === 1 ? parts[0] ?? '' : JSON.stringify(parts)).replaceAll('\0', '\\u0000');
-  return text.length <= NAME_LIMIT ? text : `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  return text.length <= IDENTITY_LIMIT ? text : `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
 /** Lower-case letters and digits with dashes between, beginning with a letter, at most 63; `fallback` where nothing is left. */
