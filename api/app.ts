@@ -13,9 +13,9 @@ import type { Bus } from '../platform/nats/bus.ts';
 import { openObjects } from '../platform/objects/index.ts';
 import type { ObjectStore } from '../platform/objects/index.ts';
 import { openGateway, type Gateway } from '../prisma/gateway/index.ts';
-import { accountById, openReadyStore, ping } from '../prisma/store/index.ts';
+import { openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
-import { standingOf } from './auth/accounts.ts';
+import { openIdentity, type Identity } from './auth/identity.ts';
 import type { ApiConfig } from './config.ts';
 import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
@@ -72,20 +72,20 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   const store = readObjectsConfig(config);
   const objects = store === undefined ? undefined : openObjects(store);
   const gateway = openGateway(readDatabaseUrl(config));
+  const identity = openIdentity({ config, kubernetes: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), db, gateway, clock: systemClock, ids: systemIds, log });
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
-      authenticator: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), authorizer: kubeAuthorizer(kube, log),
-      gateway, places: storePlaces(db), standing: standingOf({ account: (id) => accountById(db, id), firebase: () => Promise.resolve(undefined), token: () => Promise.resolve(false) }),
+authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
       objects, publisher: kubePublisher(kube, log),
     },
     settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return running({ config, health, server, db, gateway, bus, kube, objects }, () => counters.page(db, bus));
+  return running({ config, health, server, db, gateway, identity, bus, kube, objects }, () => counters.page(db, bus));
 }
 
-interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly bus: Bus; readonly kube: KubeClient; readonly objects: ObjectStore | undefined }
+interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly identity: Identity; readonly bus: Bus; readonly kube: KubeClient; readonly objects: ObjectStore | undefined }
 
 function running(parts: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): ApiApp {
   const { config, health, server, db, bus } = parts;
@@ -108,11 +108,12 @@ function running(parts: Running, metrics: () => Promise<{ readonly type: string;
   };
 }
 
-async function stopAll({ health, server, bus, db, gateway, kube, objects }: Running): Promise<void> {
+async function stopAll({ health, server, bus, db, gateway, identity, kube, objects }: Running): Promise<void> {
   server.linger();
   await sleep(systemClock, LINGER_MS);
   await server.stop(GRACE_MS);
   await bus.close();
+  await identity.close();
   await gateway.close();
   await db.close();
   kube.close();

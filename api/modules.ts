@@ -1,9 +1,10 @@
 import { agentOperations } from './agent/operations.ts';
 import { fileOperations } from './file/operations.ts';
+import { authOperations } from './auth/operations/index.ts';
 import { registry } from './operations/registry.ts';
 import { importOperations } from './project/import/operations.ts';
 import { projectOperations } from './project/operations.ts';
 import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(projectOperations, agentOperations, workflowOperations, fileOperations, importOperations);
+export const operations = registry(authOperations, projectOperations, agentOperations, workflowOperations, fileOperations, importOperations);

@@ -1,5 +1,6 @@
 import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
 import type { ObjectStore } from '../platform/objects/index.ts';
+import type { WaitingAccount } from './auth/firebase/admin.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
   Executor, AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
@@ -48,6 +49,8 @@ export interface UserPrincipal {
   readonly emailVerified: boolean;
   /** When the password, provider or second factor was last shown, epoch milliseconds; for access tokens when they were made. */
   readonly signedInAt: number;
+  /** When the token runs out, epoch milliseconds. */
+  readonly validUntil: number;
   /** Whether that sign-in had a second factor. Never of an access token. */
   readonly secondFactor: boolean;
   readonly via: 'firebase' | 'accessToken';
@@ -132,6 +135,19 @@ export interface StandingReader {
   standing(principal: UserPrincipal): Promise<UserRole | undefined>;
 }
 
+/** Accounts of Firebase, as far as operations touch them. Those that answer throw UnavailableError when Firebase is away or not configured. */
+export interface Identities {
+  /** Sends a link for a new password, if there is such an account. Says nothing, and returns at once. */
+  mailPasswordReset(email: string): void;
+  /** Sends a link that proves the address. Returns at once. */
+  mailEmailVerification(email: string): void;
+  /** Makes all sign-ins of an account void. */
+  revoke(firebaseUid: string): Promise<void>;
+  setDisabled(firebaseUid: string, disabled: boolean): Promise<void>;
+  /** Takes accounts with their password hashes over; the uids of those that were refused, with why. */
+  importAccounts(accounts: readonly WaitingAccount[]): Promise<readonly { readonly uid: string; readonly reason: string }[]>;
+}
+
 /** Runs as they stand in Postgres. Every method may throw UnavailableError. */
 export interface RunReader {
   run(id: string): Promise<RunRecord | undefined>;
@@ -210,6 +226,7 @@ export interface Ports {
   readonly authorizer: Authorizer;
   readonly places: PlaceReader;
   readonly standing: StandingReader;
+  readonly identities: Identities;
   readonly gateway: Gateway;
   readonly runs: RunReader;
   readonly definitions: DefinitionReader;

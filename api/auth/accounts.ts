@@ -28,10 +28,7 @@ export interface StandingParts {
   readonly token: (tokenId: string) => Promise<boolean>;
 }
 
-/**
- * Whether sign-ins of an account made at `signedInAt` count, as its row says. Access tokens are revoked one by one: `tokensValidAfter`
- * ends those made before as well.
- */
+/** Whether a sign-in of an account made at `signedInAt` counts, as its row says. */
 export function accountStands(account: Pick<AccountRow, 'disabledAt' | 'tokensValidAfter'>, signedInAt: number): boolean {
   return account.disabledAt === null && (account.tokensValidAfter === null || signedInAt >= account.tokensValidAfter);
 }
@@ -46,7 +43,7 @@ export function standingOf({ account, firebase, token }: StandingParts): Standin
   return {
     standing: async (principal) => {
       const [row, stands] = await Promise.all([account(principal.userId), credentialStands(principal)]);
-      return stands && row !== undefined && accountStands(row, principal.signedInAt) ? asUserRole(row.role) : undefined;
+      return stands && row !== undefined && (principal.via === 'accessToken' ? row.disabledAt === null : accountStands(row, principal.signedInAt)) ? asUserRole(row.role) : undefined;
     },
   };
 }

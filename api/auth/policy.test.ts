@@ -17,7 +17,7 @@ const OTHER = uuid(3);
 const clock = new ManualClock();
 
 function user(over: Partial<UserPrincipal> = {}): UserPrincipal {
-  return { kind: 'user', name: `user:${ME}`, userId: ME, role: 'DEVELOPER', emailVerified: true, signedInAt: clock.now(), secondFactor: true, via: 'firebase', ...over };
+  return { kind: 'user', name: `user:${ME}`, userId: ME, role: 'DEVELOPER', emailVerified: true, signedInAt: clock.now(), validUntil: clock.now() + 3_600_000, secondFactor: true, via: 'firebase', ...over };
 }
 
 interface Circumstances { readonly place?: Partial<ProjectPlace> | undefined; readonly standing?: UserRole | undefined }

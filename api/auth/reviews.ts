@@ -7,6 +7,8 @@ import { ExpiringCache, SingleFlight } from './expiring-cache.ts';
 export const TOKEN_TTL_MS = 45_000;
 /** An invalid token is refused so long without asking again. */
 export const BAD_TOKEN_TTL_MS = 5_000;
+/** An access token: shorter, because its row is near, so that revoking one works at once. */
+export const ACCESS_TOKEN_TTL_MS = 5_000;
 /** A permission is believed so long. */
 export const ACCESS_TTL_MS = 10_000;
 /** A missing permission: shorter, because people grant it and try again. */
@@ -21,7 +23,7 @@ export function cachedAuthenticator(inner: Authenticator, clock: Clock, metrics:
   const flights = new SingleFlight<Principal | undefined>();
   const review = async (key: string, token: string): Promise<Principal | undefined> => {
     const principal = await counted(metrics, 'token', () => inner.authenticate(token), (found) => found !== undefined);
-    cache.set(key, principal, principal === undefined ? BAD_TOKEN_TTL_MS : TOKEN_TTL_MS);
+    cache.set(key, principal, believedFor(principal, clock.now()));
     return principal;
   };
   return {
@@ -33,6 +35,13 @@ export function cachedAuthenticator(inner: Authenticator, clock: Clock, metrics:
       return known.value;
     },
   };
+}
+
+/** Never beyond the token's own end, where it says one. */
+function believedFor(principal: Principal | undefined, now: number): number {
+  if (principal === undefined) return BAD_TOKEN_TTL_MS;
+  if (principal.kind === 'kubernetes') return TOKEN_TTL_MS;
+  return Math.min(principal.via === 'accessToken' ? ACCESS_TOKEN_TTL_MS : TOKEN_TTL_MS, principal.validUntil - now);
 }
 
 /** Remembers access reviews. The key is JSON of everything asked about, so that no delimiter can be forged. */

@@ -28,8 +28,14 @@ type Input = Readonly<Record<string, unknown>>;
 export async function execute(operation: Operation, context: OperationContext, raw: unknown, idempotencyKey?: string): Promise<Executed> {
   if (operation.kind === 'query') {
     const input = parseInput(operation, raw);
-    const reached = await reach(operation, context, input);
-    return { value: await operation.run(context, input, reached?.row), repeated: false };
+    try {
+      const reached = await reach(operation, context, input);
+      return { value: await operation.run(context, input, reached?.row), repeated: false };
+    } catch (error) {
+      // What is not there at all is no refused attempt to read it.
+      if (error instanceof Refused && error.target !== undefined) await noteFailure(operation, context, error);
+      throw error;
+    }
   }
   try {
     return await mutate(operation, context, parseInput(operation, raw), idempotencyKey);
@@ -48,6 +54,7 @@ export function parseInput(operation: Operation, raw: unknown): Input {
 
 async function mutate(operation: AnyMutation, context: OperationContext, input: Input, key: string | undefined): Promise<Executed> {
   const { services, principal } = context;
+  if (key !== undefined && (operation.secret === true || operation.right.on === 'public')) throw new ApiError('BAD_REQUEST', `${operation.name} takes no idempotency key: leave it out`);
   const request = key === undefined ? undefined : keyed(principal.name, operation.name, key, input);
   const reached = await reach(operation, context, input);
   const kept = request === undefined ? undefined : await services.gateway.read((db) => keptAnswer(db, request, services.clock.now()));
@@ -95,7 +102,7 @@ async function finish(tx: Parameters<typeof writeChanges>[0], operation: AnyMuta
 }
 
 /** Refused and failed attempts are kept too. What was no proper request at all (400) or failed by a fault of ours is in the log. */
-async function noteFailure(operation: AnyMutation, context: OperationContext, error: unknown): Promise<void> {
+async function noteFailure(operation: Operation, context: OperationContext, error: unknown): Promise<void> {
   const shown = asApiError(error);
   if (shown === undefined || error instanceof InvalidInput || shown.publicCode === 'UNAVAILABLE') return;
   const { services } = context;
@@ -106,8 +113,8 @@ async function noteFailure(operation: AnyMutation, context: OperationContext, er
   });
 }
 
-function entryOf({ name, right }: AnyMutation, { principal, requestId }: OperationContext, at: number): Pick<AuditEntry, 'at' | 'principal' | 'operation' | 'resource' | 'requestId'> {
-  return { at, principal: principal.name, operation: name, resource: right.resource, requestId };
+function entryOf({ name, right }: Operation, { principal, requestId }: OperationContext, at: number): Pick<AuditEntry, 'at' | 'principal' | 'operation' | 'resource' | 'requestId'> {
+  return { at, principal: principal.name === '' ? 'anonymous' : principal.name, operation: name, resource: right.resource, requestId };
 }
 
 /** What `run` gave, or what was kept of it as JSON: entries of entities are JSON. */

@@ -78,6 +78,8 @@ export interface QueryDefinition<I extends z.ZodObject, O extends Output, Value,
 export interface MutationDefinition<I extends z.ZodObject, O extends Entity, Row, Effect> extends Common<I, O, Row> {
   /** What has to happen outside of Postgres, before the transaction: safe to repeat. `key`: the idempotency key. */
   readonly effect?: (context: OperationContext, input: z.output<I>, row: Row, key: string | undefined) => Promise<Effect>;
+  /** True: its answer holds a secret. It takes no idempotency key, because the answer would be kept. */
+  readonly secret?: true;
   /** What a caller is told whose change meets a row that is there already: a value that has to be unique. */
   readonly taken?: (input: z.output<I>) => string;
   readonly run: (context: MutationContext, input: z.output<I>, row: Row, effect: Effect) => Promise<EntityValue<O>>;

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { RamboError } from '../../platform/errors/index.ts';
 import { refusal } from '../auth/can.ts';
+import { withinScopes } from '../auth/policy.ts';
 import { ApiError } from '../errors.ts';
 import { INSTALLATION_RESOURCES, NAMESPACE_RESOURCES, PROJECT_RESOURCES, USER_RESOURCES } from '../ports.ts';
-import type { Target } from '../ports.ts';
+import type { Target, Verb } from '../ports.ts';
 import type { Operation, OperationContext, Reached } from './operation.ts';
 
 /** What the caller was refused, with what the audit needs to know of it. */
@@ -28,6 +29,7 @@ export async function reach(operation: Operation, context: OperationContext, inp
   if (right.on === 'public') return undefined;
   const reached = operation.reach === undefined ? undefined : await operation.reach(context, input);
   if (operation.reach !== undefined && reached === undefined) throw new Refused(missing(input), undefined);
+  if (right.on === 'self') demandScope(context, right.verb);
   const target = withAdmin(reached?.target ?? placeOf(operation, context, input), right.admin);
   if (target === undefined) return reached;
   const decision = await context.services.can.decide(context.principal, right.verb, target);
@@ -35,6 +37,13 @@ export async function reach(operation: Operation, context: OperationContext, inp
   // A row of a project out of reach is told like a row that is not there: its project stays unsaid.
   if (decision === 'hidden' && operation.reach !== undefined) throw new Refused(missing(input), target);
   throw new Refused(refusal(decision, context.principal, right.verb, target), target);
+}
+
+/** What asks nobody still needs an access token that is good for it. */
+function demandScope({ principal }: OperationContext, verb: Verb): void {
+  const target: Target = { kind: 'installation', resource: 'projects' };
+  if (principal.kind !== 'user' || principal.scopes === undefined || withinScopes(principal.scopes, verb, target)) return;
+  throw new Refused(refusal('no', principal, verb, target), target);
 }
 
 function withAdmin(target: Target | undefined, admin: true | undefined): Target | undefined {

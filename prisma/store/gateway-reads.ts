@@ -46,11 +46,10 @@ const ACCOUNT = `u.id, u.role, u.email, u.email_verified AS "emailVerified", u.f
   u.tokens_valid_after AS "tokensValidAfter", u.disabled_at AS "disabledAt"`;
 const ACCOUNT_BY_ID: Statement = { name: 'account', text: `SELECT ${ACCOUNT} FROM app_user u WHERE u.id = $1::uuid` };
 const ACCOUNT_BY_FIREBASE: Statement = { name: 'account-by-firebase', text: `SELECT ${ACCOUNT} FROM app_user u WHERE u.firebase_uid = $1::text` };
-const TOKEN: Statement = {
-  name: 'access-token',
-  text: `SELECT ${ACCOUNT}, t.id AS "tokenId", t.scopes, t.expires_at AS "expiresAt", t.created_at AS "createdAt", t.last_used_at AS "lastUsedAt",
-  t.revoked_at AS "revokedAt" FROM access_token t JOIN app_user u ON u.id = t.user_id WHERE t.hash = $1::bytea`,
-};
+const TOKEN = `SELECT ${ACCOUNT}, t.id AS "tokenId", t.scopes, t.expires_at AS "expiresAt", t.created_at AS "createdAt", t.last_used_at AS "lastUsedAt",
+  t.revoked_at AS "revokedAt" FROM access_token t JOIN app_user u ON u.id = t.user_id`;
+const TOKEN_BY_HASH: Statement = { name: 'access-token', text: `${TOKEN} WHERE t.hash = $1::bytea` };
+const TOKEN_BY_ID: Statement = { name: 'access-token-by-id', text: `${TOKEN} WHERE t.id = $1::uuid` };
 const TOUCH: Statement = {
   name: 'access-token-used',
   text: `UPDATE access_token SET last_used_at = $2::timestamptz WHERE id = $1::uuid AND (last_used_at IS NULL OR last_used_at < $2::timestamptz - interval '1 minute')`,
@@ -78,7 +77,12 @@ export async function accountByFirebase(db: Executor, firebaseUid: string): Prom
 
 /** The access token with that SHA-256, expired and revoked ones too. */
 export async function accessTokenByHash(db: Executor, hash: Uint8Array): Promise<AccessTokenRow | undefined> {
-  return (await db.query<AccessTokenRow>(TOKEN, [hash]))[0];
+  return (await db.query<AccessTokenRow>(TOKEN_BY_HASH, [hash]))[0];
+}
+
+/** An access token by its id. */
+export async function accessTokenById(db: Executor, id: string): Promise<AccessTokenRow | undefined> {
+  return (await db.query<AccessTokenRow>(TOKEN_BY_ID, [id]))[0];
 }
 
 /** Notes that a token was used at `at` (epoch milliseconds); writes at most once a minute. */

@@ -20,7 +20,7 @@ export {
   getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
 } from './reads.ts';
 export {
-  accessTokenByHash, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,
+  accessTokenByHash, accessTokenById, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,
 } from './gateway-reads.ts';
 export {
   childrenByIds, listChildren, listMembers, listProjectEvents, listProjects, listTaskRuns, projectsByIds, type ChildFilters, type ChildQuery, type ChildRow, type ChildRows,

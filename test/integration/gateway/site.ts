@@ -83,7 +83,7 @@ export class Site {
     const now = new Date();
     await this.gateway.read((db) => db.user.create({ data: { id: userId, email: `${userId}@example.org`, emailVerified: true, role, createdAt: now, updatedAt: now } }));
     this.world.users.set(token, {
-      kind: 'user', name: `user:${userId}`, userId, role, emailVerified: true, email: `${userId}@example.org`, signedInAt: Date.now(), secondFactor: true, via: 'firebase', ...over,
+      kind: 'user', name: `user:${userId}`, userId, role, emailVerified: true, email: `${userId}@example.org`, signedInAt: Date.now(), validUntil: Date.now() + 3_600_000, secondFactor: true, via: 'firebase', ...over,
     });
     return { token, userId };
   }
