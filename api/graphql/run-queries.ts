@@ -13,7 +13,8 @@ import { RunRef } from './run.ts';
 
 const runCursor = z.tuple([z.number().min(0).max(8.64e15), z.uuid()]);
 
-const RunConnection = builder.connectionObject({ type: RunRef, name: 'RunConnection', description: 'A page of runs.' },
+/** A page of runs. */
+export const RunConnection = builder.connectionObject({ type: RunRef, name: 'RunConnection', description: 'A page of runs.' },
   { name: 'RunEdge', description: 'A run and its place in the list.' });
 
 /** The run, if it exists and the caller may do `verb` to it; undefined otherwise, whichever of the two it was. */

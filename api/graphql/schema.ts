@@ -5,6 +5,7 @@ import './definitions.ts';
 import './run-queries.ts';
 import './run-commands.ts';
 import './run-changes.ts';
+import '../project/relations.ts';
 import { operations } from '../modules.ts';
 import { addOperations } from '../operations/graphql.ts';
 

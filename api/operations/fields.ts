@@ -46,7 +46,6 @@ export function line(max: number, description: string): z.ZodString {
 }
 
 /** Halves of surrogate pairs too: they are no text. */
-// eslint-disable-next-line no-control-regex -- they are what is refused
 const LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]*[^\s\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff][^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]*$/u;
 
 /** Text of many lines, `max` characters at most; anything but NUL. */
@@ -54,7 +53,6 @@ export function text(max: number, description: string): z.ZodString {
   return shaped(z.string().max(max).regex(TEXT, 'holds NUL, or half of a character: remove it'), { json: { type: 'string', maxLength: max, pattern: '^[^\\u0000]*$' } }).describe(description);
 }
 
-// eslint-disable-next-line no-control-regex -- Postgres cannot store it
 const TEXT = /^[^\u0000\ud800-\udfff]*$/u;
 
 /** A moment in an answer: RFC 3339 in UTC. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { RamboError } from '../../platform/errors/index.ts';
 import { builder } from '../graphql/builder.ts';
 import type { Types } from '../graphql/builder.ts';
+import type { ApiContext } from '../graphql/context.ts';
 import type { Entity, EntityValue } from './entity.ts';
 import type { Shape } from './fields.ts';
 import { bare, descriptionOf, fieldsOf } from './shape.ts';
@@ -18,7 +19,22 @@ type InputRef = ReturnType<typeof makeInput>;
 type Leaf = 'ID' | 'Time' | 'JSON' | 'Float' | 'Int' | 'String' | 'Boolean' | EnumRef;
 
 const objects = new Map<string, Ref>();
+const foreign = new Map<string, Foreign>();
 const enums = new Map<string, EnumRef>();
+
+/** A type of GraphQL that is older than the entity of its name, and how to get what it resolves from. */
+interface Foreign { readonly ref: Ref; readonly load: (context: ApiContext, value: Readonly<Record<string, unknown>>) => Promise<object> }
+
+/** Lets GraphQL show an entity by a type that is there already: `load` gives what that type resolves from. */
+export function showAs<Source extends object, E extends Entity>(entity: E, ref: PothosSchemaTypes.ObjectRef<SchemaTypes, Source, Source>, load: (context: ApiContext, value: EntityValue<E>) => Promise<Source>): void {
+  foreign.set(entity.name, { ref: ref as unknown as Ref, load: (context, value) => load(context, value as EntityValue<E>) }); // the map forgets whose they are
+}
+
+/** The value of an entity as its GraphQL type wants it. */
+export async function sourceOf(context: ApiContext, { name }: Entity, value: object): Promise<Record<string, unknown>> {
+  const known = foreign.get(name);
+  return (known === undefined ? value : await known.load(context, value as Readonly<Record<string, unknown>>)) as Record<string, unknown>; // entities are plain objects
+}
 
 /** The GraphQL type of an entity; modules add relations to it with `builder.objectField`. */
 export function entityRef<E extends Entity>(entity: E): PothosSchemaTypes.ObjectRef<SchemaTypes, EntityValue<E>, EntityValue<E>> {
@@ -26,7 +42,7 @@ export function entityRef<E extends Entity>(entity: E): PothosSchemaTypes.Object
 }
 
 function objectOf({ name, description, schema }: Pick<Entity, 'name' | 'description' | 'schema'>): Ref {
-  const known = objects.get(name);
+  const known = foreign.get(name)?.ref ?? objects.get(name);
   if (known !== undefined) return known;
   const ref = builder.objectRef<Readonly<Record<string, unknown>>>(name);
   objects.set(name, ref);
@@ -63,7 +79,7 @@ function leaf(place: string, schema: Zod.ZodType, shape: Shape): Leaf {
   if (shape.scalar !== undefined) return shape.scalar;
   if (schema instanceof z.ZodEnum && shape.enumName !== undefined) return enumOf(shape);
   if (schema instanceof z.ZodString || schema instanceof z.ZodStringFormat || schema instanceof z.ZodLiteral) return 'String';
-  if (schema instanceof z.ZodNumber) return schema.isInt || schema.format === 'safeint' ? 'Int' : 'Float';
+  if (schema instanceof z.ZodNumber) return schema.format === 'safeint' || schema.format === 'int32' ? 'Int' : 'Float';
   if (schema instanceof z.ZodBoolean) return 'Boolean';
   throw new RamboError('Bug', `${place} has a type that GraphQL cannot show`);
 }

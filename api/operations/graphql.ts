@@ -6,7 +6,7 @@ import { ConflictRef, ForbiddenRef, InvalidRef, NotFoundRef } from '../graphql/u
 import type { ConflictAnswer, ForbiddenAnswer, InvalidAnswer, NotFoundAnswer } from '../graphql/user-errors.ts';
 import type { Entity, PageValue } from './entity.ts';
 import { execute } from './execute.ts';
-import { entityRef, inputFields, inputOf } from './graphql-types.ts';
+import { entityRef, inputFields, inputOf, sourceOf } from './graphql-types.ts';
 import type { AnyMutation, Operation } from './operation.ts';
 import { InvalidInput } from './problems.ts';
 
@@ -59,7 +59,10 @@ function addQuery(operation: Extract<Operation, { kind: 'query' }>): void {
     }
     return t.field({
       type: entityRef(output), nullable: true, description: `${words(operation)} Null if it does not exist or is not yours to see.`, args,
-      resolve: async (_, given, context) => entry(await run(given, context).catch((error: unknown) => nullIfMissing(error))),
+      resolve: async (_, given, context) => {
+        const value = await run(given, context).catch((error: unknown) => nullIfMissing(error));
+        return value === null ? null : await sourceOf(context, output, value);
+      },
     });
   });
 }
@@ -67,10 +70,6 @@ function addQuery(operation: Extract<Operation, { kind: 'query' }>): void {
 function nullIfMissing(error: unknown): null {
   if (asApiError(error)?.publicCode === 'NOT_FOUND') return null;
   throw error;
-}
-
-function entry(value: object | null): Record<string, unknown> | null {
-  return value as Record<string, unknown> | null; // entries of entities are plain objects
 }
 
 function pageValue(value: object): PageValue<Record<string, unknown>> {
@@ -84,7 +83,7 @@ function addMutation(operation: AnyMutation): void {
   const payload = builder.objectRef<DoneAnswer>(`${base}Payload`).implement({
     description: 'It is done and committed.',
     fields: (t) => ({
-      [member]: t.field({ type: entityRef(output), description: 'How it stands afterwards.', resolve: ({ value }) => value as Record<string, unknown> }),
+      [member]: t.field({ type: entityRef(output), description: 'How it stands afterwards.', resolve: ({ value }, _args, context) => sourceOf(context, output, value) }),
       repeated: t.exposeBoolean('repeated', { description: 'Whether this is the answer of an earlier request with the same idempotency key.' }),
     }),
   });

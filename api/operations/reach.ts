@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RamboError } from '../../platform/errors/index.ts';
 import { refusal } from '../auth/can.ts';
+import type { Decision } from '../auth/can.ts';
 import { withinScopes } from '../auth/policy.ts';
 import { ApiError } from '../errors.ts';
 import { INSTALLATION_RESOURCES, NAMESPACE_RESOURCES, PROJECT_RESOURCES, USER_RESOURCES } from '../ports.ts';
@@ -35,7 +36,7 @@ export async function reach(operation: Operation, context: OperationContext, inp
   const decision = await context.services.can.decide(context.principal, right.verb, target);
   if (decision === 'yes') return { target, row: reached?.row };
   // A row of a project out of reach is told like a row that is not there: its project stays unsaid.
-  if (decision === 'hidden' && operation.reach !== undefined) throw new Refused(missing(input), target);
+  if (operation.reach !== undefined && (decision === 'hidden' || await isUnseen(context, decision, target))) throw new Refused(missing(input), target);
   throw new Refused(refusal(decision, context.principal, right.verb, target), target);
 }
 
@@ -44,6 +45,11 @@ function demandScope({ principal }: OperationContext, verb: Verb): void {
   const target: Target = { kind: 'installation', resource: 'projects' };
   if (principal.kind !== 'user' || principal.scopes === undefined || withinScopes(principal.scopes, verb, target)) return;
   throw new Refused(refusal('no', principal, verb, target), target);
+}
+
+/** Whether a no is about an object of a namespace that the caller may not even see: such a one is not there for them. */
+async function isUnseen({ services, principal }: OperationContext, decision: Decision, target: Target): Promise<boolean> {
+  return decision === 'no' && target.kind === 'namespace' && !await services.can(principal, 'get', target);
 }
 
 function withAdmin(target: Target | undefined, admin: true | undefined): Target | undefined {

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { listTaskRuns } from '../../prisma/store/index.ts';
+import type { ProjectRow, RunRecord, TaskRow, TaskRunRow } from '../../prisma/store/index.ts';
+import { ApiError } from '../errors.ts';
+import { batched } from '../graphql/context.ts';
+import type { Batch } from '../graphql/context.ts';
+import { page } from '../operations/entity.ts';
+import type { PageValue } from '../operations/entity.ts';
+import { id, pageFields } from '../operations/fields.ts';
+import { defineList, defineMutation } from '../operations/operation.ts';
+import type { Operation, OperationContext, Reached } from '../operations/operation.ts';
+import { pageInput, pageValue } from '../operations/paging.ts';
+import type { PageInput } from '../operations/paging.ts';
+import { Run, runOf } from '../workflow/run-entity.ts';
+import { requestOf, runAfter, startFields, startIn } from '../workflow/run-operations.ts';
+import { childRow, reachChild } from './children.ts';
+import { projectRow } from './projects.ts';
+import { taskKind } from './tasks.ts';
+
+const ORDER = 'task-run';
+const which = id('Which task.');
+
+/** A run of a task, and when it was started for it. */
+interface LinkedRun { readonly run: RunRecord; readonly link: TaskRunRow }
+
+/**
+ * Runs of a task that the caller may see: each is looked at in its own namespace, which may not be the project's any more. Runs that
+ * retention has taken are left out.
+ */
+export async function taskRunPage(context: OperationContext, taskId: string, input: PageInput): Promise<PageValue<LinkedRun>> {
+  const { first, after } = pageInput(ORDER, input);
+  const batch: Batch<string, { readonly rows: readonly TaskRunRow[]; readonly hasMore: boolean }> = {
+    name: `task-runs-${first}-${after?.id ?? ''}`, read: ({ services }, ids) => listTaskRuns(services.db, ids, after, first),
+  };
+  const { rows, hasMore } = await batched(context, batch, taskId);
+  const linked = await Promise.all(rows.map(async (link) => ({ link, run: await visibleRun(context, link.runId) })));
+  const items = linked.flatMap(({ link, run }) => (run === undefined ? [] : [{ link, run }]));
+  return pageValue(ORDER, { items, hasMore }, after !== undefined, ({ link }) => [link.createdAt, link.runId]);
+}
+
+async function visibleRun({ services, principal }: OperationContext, runId: string): Promise<RunRecord | undefined> {
+  const run = await services.runs.run(runId);
+  if (run === undefined) return undefined;
+  return await services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }) ? run : undefined;
+}
+
+interface TaskPlace { readonly task: TaskRow; readonly project: ProjectRow }
+
+/** A task that the caller may see, and the namespace that its runs are in. */
+async function reachNamespace(context: OperationContext, input: { id: string }): Promise<Reached<TaskPlace> | undefined> {
+  const task = await childRow(context, 'task', input.id);
+  if (task === undefined || task.deletedAt !== null) return undefined;
+  const { services, principal } = context;
+  if (!await services.can(principal, 'get', { kind: 'project', resource: 'tasks', projectId: task.projectId })) return undefined;
+  const project = await projectRow(context, task.projectId);
+  if (project === undefined) return undefined;
+  const { namespace } = project;
+  if (namespace === null) throw new ApiError('CONFLICT', `project ${project.id} is bound to no namespace, so there is nowhere to run: an administrator binds it`);
+  return { target: { kind: 'namespace', resource: 'workflowruns', namespace }, row: { task, project } };
+}
+
+/** Operations on the runs of a task. */
+export const taskRunOperations: readonly Operation[] = [
+  defineList({
+    name: 'taskRuns', graphql: false, summary: 'Runs that were started for a task, the newest first.', rest: { method: 'GET', path: '/tasks/{id}/runs' }, input: z.strictObject({ id: which, ...pageFields }), output: page(Run),
+    right: { verb: 'get', resource: 'tasks', on: 'project' }, reach: reachChild(taskKind),
+    run: async (context, input) => {
+      const runs = await taskRunPage(context, input.id, input);
+      const places = new Map(runs.items.map((item) => [item.run.id, item]));
+      return { ...runs, items: runs.items.map(({ run }) => runOf(run)), cursorOf: (item) => { const place = places.get(item.id); return place === undefined ? '' : runs.cursorOf(place); } };
+    },
+  }),
+  defineMutation({
+    name: 'startTaskRun', summary: 'Starts a run for a task, in the namespace of its project.', rest: { method: 'POST', path: '/tasks/{id}/runs', status: 201 },
+    input: z.strictObject({ id: which, ...startFields }), output: Run, right: { verb: 'create', resource: 'workflowruns', on: 'namespace' }, reach: reachNamespace,
+    audit: ({ id: taskId }) => ({ taskId }),
+    // The run is made before it is linked: a crash in between leaves a run without a link, and the same key gives the same run again.
+    effect: (context, { id: taskId, ...input }, { project }, key) => startIn(context, {
+      ...requestOf(input), namespace: project.namespace ?? '', idempotencyKey: key === undefined ? undefined : createHash('sha256').update(JSON.stringify([taskId, key])).digest('hex'),
+    }),
+    run: async (context, input, { task }, runId) => {
+      await context.tx.taskRun.createMany({ data: [{ taskId: task.id, runId, createdAt: new Date(context.services.clock.now()) }], skipDuplicates: true });
+      context.changed({ projectId: task.projectId, kind: 'UPDATED', entity: 'Task', entityId: input.id });
+      return runAfter(context, runId);
+    },
+  }),
+];
