@@ -41,7 +41,8 @@ function ownerOf({ principal }: OperationContext): string {
   return principal.userId;
 }
 
-async function list({ services }: OperationContext, where: ProjectAgentWhereInput, input: PageInput): Promise<PageValue<EntityValue<typeof ProjectAgent>>> {
+/** One page of agents that fit, the newest first. Rights have been checked. */
+export async function agentPage({ services }: OperationContext, where: ProjectAgentWhereInput, input: PageInput): Promise<PageValue<EntityValue<typeof ProjectAgent>>> {
   const place = pageInput('agents', input);
   const rows = await services.gateway.read((db) => db.projectAgent.findMany({ ...newest(place), where: { ...where, deletedAt: null, ...newest(place).where } }));
   return pageValue('agents', { items: rows.slice(0, place.first).map(agentOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
@@ -80,12 +81,12 @@ export const agentOperations: readonly Operation[] = [
   defineList({
     name: 'projectAgents', summary: 'Agents of a project, the newest first.', rest: { method: 'GET', path: '/projects/{projectId}/agents' },
     input: z.strictObject({ projectId: id('The project.'), ...filters }), output: page(ProjectAgent), right: { verb: 'list', resource: 'agents', on: 'project' },
-    run: (context, { projectId, type, ...input }) => list(context, { projectId, ...(type === undefined ? {} : { type }) }, input),
+    run: (context, { projectId, type, ...input }) => agentPage(context, { projectId, ...(type === undefined ? {} : { type }) }, input),
   }),
   defineList({
     name: 'globalAgents', summary: 'The caller\'s agents of no project, the newest first.', rest: { method: 'GET', path: '/agents' },
     input: z.strictObject(pageFields), output: page(ProjectAgent), right: { verb: 'list', resource: 'agents', on: 'user' },
-    run: (context, input) => list(context, { ownerId: ownerOf(context), projectId: null }, input),
+    run: (context, input) => agentPage(context, { ownerId: ownerOf(context), projectId: null }, input),
   }),
   defineMutation({
     name: 'createProjectAgent', summary: 'Makes an agent of a project.', rest: { method: 'POST', path: '/projects/{projectId}/agents', status: 201 },

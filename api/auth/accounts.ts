@@ -55,5 +55,5 @@ export function standingOf({ account, firebase, token }: StandingParts): Standin
 export function principalOfAccount(row: AccountRow | undefined): UserPrincipal | undefined {
   const role = asUserRole(row?.role);
   if (row === undefined || role === undefined || row.disabledAt !== null) return undefined;
-  return { kind: 'user', name: `${USER_NAME_PREFIX}${row.id}`, userId: row.id, role, emailVerified: row.emailVerified, signedInAt: 0, secondFactor: false, via: 'firebase' };
+  return { kind: 'user', name: `${USER_NAME_PREFIX}${row.id}`, userId: row.id, role, emailVerified: row.emailVerified, signedInAt: 0, secondFactor: false, via: 'firebase', validUntil: Number.MAX_SAFE_INTEGER };
 }

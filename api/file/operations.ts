@@ -5,11 +5,12 @@ import { UniqueError } from '../../prisma/gateway/index.ts';
 import type { FileModel } from '../../prisma/gateway/index.ts';
 import { ApiError } from '../errors.ts';
 import { page } from '../operations/entity.ts';
-import type { EntityValue } from '../operations/entity.ts';
+import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, metadata, pageFields, shaped } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { pageInput, pageValue } from '../operations/paging.ts';
+import type { PageInput } from '../operations/paging.ts';
 import { demandVersion, gone, jsonIn, updateKey } from '../operations/rows.ts';
 import { File, fileArea, FileDownload, fileOf, FileUpload } from './entities.ts';
 import { fileNameSchema, objectKey } from './names.ts';
@@ -104,6 +105,15 @@ async function bin(context: MutationContext, row: FileModel, deleted: boolean): 
   return fileOf(changed);
 }
 
+/** One page of what is in a folder, by name. Rights have been checked. */
+export async function filePage({ services }: OperationContext, folder: { readonly projectId: string; readonly area: string; readonly parentId: string | null }, input: PageInput): Promise<PageValue<EntityValue<typeof File>>> {
+  const place = pageInput('files', input);
+  const rows = await services.gateway.read((db) => db.file.findMany({
+    where: { ...folder, deletedAt: null, ...(place.after === undefined ? {} : { name: { gt: String(place.after.value) } }) }, orderBy: { name: 'asc' }, take: place.first + 1,
+  }));
+  return pageValue('files', { items: rows.slice(0, place.first).map(fileOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [item.name, item.id]);
+}
+
 const reads: readonly Operation[] = [
   defineQuery({
     name: 'file', summary: 'One file or folder.', rest: { method: 'GET', path: '/files/{id}' }, input: byId, output: File, right: { verb: 'get', resource: 'files', on: 'project' },
@@ -113,13 +123,7 @@ const reads: readonly Operation[] = [
     name: 'files', summary: 'What is in a folder of a project, by name.', rest: { method: 'GET', path: '/projects/{projectId}/files' },
     input: z.strictObject({ projectId: id('The project.'), area: fileArea.optional(), parentId: id('The folder; left out: the top.').optional(), ...pageFields }),
     output: page(File), right: { verb: 'list', resource: 'files', on: 'project' },
-    run: async ({ services }, { projectId, area = 'FILES', parentId = null, ...input }) => {
-      const place = pageInput('files', input);
-      const rows = await services.gateway.read((db) => db.file.findMany({
-        where: { projectId, area, parentId, deletedAt: null, ...(place.after === undefined ? {} : { name: { gt: String(place.after.value) } }) }, orderBy: { name: 'asc' }, take: place.first + 1,
-      }));
-      return pageValue('files', { items: rows.slice(0, place.first).map(fileOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [item.name, item.id]);
-    },
+    run: (context, { projectId, area = 'FILES', parentId = null, ...input }) => filePage(context, { projectId, area, parentId }, input),
   }),
   defineQuery({
     name: 'downloadFile', summary: 'Where to download a file: an address that is good for 15 minutes.', rest: { method: 'GET', path: '/files/{id}/download' }, input: byId, output: FileDownload,

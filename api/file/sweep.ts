@@ -59,7 +59,7 @@ export function startFileSweep(parts: SweepParts): { stop(): Promise<void> } {
       await sleep(parts.clock, EVERY_MS * (0.5 + parts.ids.random()), stopping.signal);
       if (stopping.signal.aborted) return;
       await sweepFiles(parts).then((count) => {
-        if (count > 0) parts.log.info({ count }, 'files nobody can want any more are gone');
+        if (count > 0) parts.log.info({ removed: count }, 'files nobody can want any more are gone');
       }, (error: unknown) => {
         if (error instanceof UnavailableError) parts.log.warn({ err: error }, 'files could not be swept');
         else parts.log.error({ err: error }, 'the sweep of files failed');

@@ -5,11 +5,12 @@ import type { ProjectWorkflowModel } from '../../prisma/gateway/index.ts';
 import { demand } from '../auth/can.ts';
 import { ApiError } from '../errors.ts';
 import { page } from '../operations/entity.ts';
-import type { EntityValue } from '../operations/entity.ts';
+import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { anyJson, id, line, metadata, pageFields, text, TEXT_LIMITS } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { pageInput, pageValue } from '../operations/paging.ts';
+import type { PageInput } from '../operations/paging.ts';
 import { InvalidInput, invalidField } from '../operations/problems.ts';
 import { objectIn } from '../operations/row-values.ts';
 import { demandChange, demandVersion, gone, jsonIn, newest, updateKey } from '../operations/rows.ts';
@@ -86,6 +87,14 @@ async function bin(context: MutationContext, row: ProjectWorkflowModel, deleted:
   return workflowOf(there);
 }
 
+/** One page of workflows that fit, the newest first. Rights have been checked. */
+export async function workflowPage({ services }: OperationContext, filter: { readonly projectId: string; readonly status?: string }, input: PageInput): Promise<PageValue<EntityValue<typeof ProjectWorkflow>>> {
+  const place = pageInput('workflows', input);
+  const { where, ...order } = newest(place);
+  const rows = await services.gateway.read((db) => db.projectWorkflow.findMany({ ...order, where: { ...filter, deletedAt: null, ...where } }));
+  return pageValue('workflows', { items: rows.slice(0, place.first).map(workflowOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+}
+
 const reads: readonly Operation[] = [
   defineQuery({
     name: 'projectWorkflow', summary: 'One workflow of a project.', rest: { method: 'GET', path: '/workflows/{id}' }, input: byId, output: ProjectWorkflow, right: { verb: 'get', resource: 'workflows', on: 'project' },
@@ -94,12 +103,7 @@ const reads: readonly Operation[] = [
   defineList({
     name: 'projectWorkflows', summary: 'Workflows of a project, the newest first.', rest: { method: 'GET', path: '/projects/{projectId}/workflows' },
     input: z.strictObject({ projectId: id('The project.'), status: workflowStatus.optional(), ...pageFields }), output: page(ProjectWorkflow), right: { verb: 'list', resource: 'workflows', on: 'project' },
-    run: async ({ services }, { projectId, status, ...input }) => {
-      const place = pageInput('workflows', input);
-      const { where, ...order } = newest(place);
-      const rows = await services.gateway.read((db) => db.projectWorkflow.findMany({ ...order, where: { projectId, deletedAt: null, ...(status === undefined ? {} : { status }), ...where } }));
-      return pageValue('workflows', { items: rows.slice(0, place.first).map(workflowOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
-    },
+    run: (context, { projectId, status, ...input }) => workflowPage(context, { projectId, ...(status === undefined ? {} : { status }) }, input),
   }),
   defineList({
     name: 'projectWorkflowNodes', summary: 'Nodes of a workflow of a project, in their order.', rest: { method: 'GET', path: '/workflows/{id}/nodes' }, input: z.strictObject({ id: id('Which workflow.'), ...pageFields }),

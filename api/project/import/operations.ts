@@ -67,7 +67,6 @@ export const importOperations: readonly Operation[] = [
     description: 'Answers at once; records are written in the background. Nothing is lost: what cannot be read is kept. A second import changes what has changed in the prototype and makes no duplicates. Exports above 256 kB go over REST.',
     rest: { method: 'POST', path: '/imports', status: 201 }, bodyLimit: EXPORT_LIMIT + 65_536,
     input: z.strictObject({ export: anyJson('The export: an object with the keys of localStorage, or its text.') }), output: Import, right: { verb: 'create', resource: 'imports', on: 'user' },
-    audit: () => ({}),
     effect: async (context, input): Promise<Prepared> => {
       await demand(context.services.can, context.principal, 'create', { kind: 'installation', resource: 'projects' });
       const text = exportText(input.export);

@@ -62,7 +62,7 @@ export function startImports(parts: ImportParts): Imports {
   const begin = (importId: string): void => {
     if (running.has(importId) || stopping.signal.aborted) return;
     running.set(importId, goOn(parts, importId, stopping.signal).catch((error: unknown) => {
-      parts.log.warn({ id: importId, err: error }, 'an import is interrupted and goes on later');
+      parts.log.warn({ import: importId, err: error }, 'an import is interrupted and goes on later');
     }).finally(() => { running.delete(importId); }));
   };
   const look = async (): Promise<void> => {
@@ -123,7 +123,7 @@ async function write(parts: ImportParts, owner: UserPrincipal, batch: Batch): Pr
   } catch (error) {
     if (error instanceof UnavailableError) throw error;
     if (batch.records.length === 1) {
-      parts.log.warn({ id: batch.importId, position: batch.from, err: error }, 'a record of an import cannot be written and is kept');
+      parts.log.warn({ import: batch.importId, position: batch.from, err: error }, 'a record of an import cannot be written and is kept');
       return parts.gateway.transaction((tx) => keepBatch(tx, batch, `it could not be written: ${errorMessage(error).slice(0, 200)}`));
     }
     const half = Math.ceil(batch.records.length / 2);
@@ -176,5 +176,5 @@ async function finish({ gateway, clock, log }: ImportParts, importId: string, st
   const { count } = await gateway.transaction((tx) => tx.import.updateMany({
     where: { id: importId, status: 'RUNNING' }, data: { status, finishedAt: new Date(clock.now()), ...(status === 'DONE' ? { source: null } : {}) },
   }));
-  if (count > 0) log.info({ id: importId, status }, 'import ended');
+  if (count > 0) log.info({ import: importId, ended: status }, 'import ended');
 }
