@@ -97,7 +97,7 @@ export async function workflowPage({ services }: OperationContext, filter: { rea
 
 const reads: readonly Operation[] = [
   defineQuery({
-    name: 'projectWorkflow', summary: 'One workflow of a project.', rest: { method: 'GET', path: '/workflows/{id}' }, input: byId, output: ProjectWorkflow, right: { verb: 'get', resource: 'workflows', on: 'project' },
+    name: 'projectWorkflow', summary: 'One workflow of a project.', rest: { method: 'GET', path: '/project-workflows/{id}' }, input: byId, output: ProjectWorkflow, right: { verb: 'get', resource: 'workflows', on: 'project' },
     reach: reachWorkflow(), run: async (_, _input, row) => workflowOf(row),
   }),
   defineList({
@@ -106,7 +106,7 @@ const reads: readonly Operation[] = [
     run: (context, { projectId, status, ...input }) => workflowPage(context, { projectId, ...(status === undefined ? {} : { status }) }, input),
   }),
   defineList({
-    name: 'projectWorkflowNodes', summary: 'Nodes of a workflow of a project, in their order.', rest: { method: 'GET', path: '/workflows/{id}/nodes' }, input: z.strictObject({ id: id('Which workflow.'), ...pageFields }),
+    name: 'projectWorkflowNodes', summary: 'Nodes of a workflow of a project, in their order.', rest: { method: 'GET', path: '/project-workflows/{id}/nodes' }, input: z.strictObject({ id: id('Which workflow.'), ...pageFields }),
     output: page(ProjectWorkflowNode), right: { verb: 'get', resource: 'workflows', on: 'project' }, reach: (context, input) => reachWorkflow()(context, input),
     run: async ({ services }, { id: workflowId, ...input }) => {
       const place = pageInput('workflow-nodes', input);
@@ -135,7 +135,7 @@ const writes: readonly Operation[] = [
     },
   }),
   defineMutation({
-    name: 'updateProjectWorkflow', summary: 'Changes the draft of a workflow. What is published stays as it is until it is published again.', rest: { method: 'PATCH', path: '/workflows/{id}' },
+    name: 'updateProjectWorkflow', summary: 'Changes the draft of a workflow. What is published stays as it is until it is published again.', rest: { method: 'PATCH', path: '/project-workflows/{id}' },
     input: z.strictObject({ ...updateKey, ...fields, name: fields.name.optional(), definition: definition.optional() }), output: ProjectWorkflow, right: { verb: 'patch', resource: 'workflows', on: 'project' },
     reach: (context, input) => reachWorkflow()(context, input),
     run: async (context, input) => {
@@ -157,21 +157,21 @@ const writes: readonly Operation[] = [
   }),
   defineMutation({
     name: 'publishWorkflow', summary: 'Writes the Workflow object of a workflow into the namespace of its project.',
-    description: 'Refused while it has problems, and where something else manages an object of its name. Safe to repeat.', rest: { method: 'POST', path: '/workflows/{id}/publish' }, input: byId, output: ProjectWorkflow,
+    description: 'Refused while it has problems, and where something else manages an object of its name. Safe to repeat.', rest: { method: 'POST', path: '/project-workflows/{id}/publish' }, input: byId, output: ProjectWorkflow,
     right: { verb: 'patch', resource: 'workflows', on: 'project' }, reach: reachWorkflow(), effect: (context, _, row) => publish(context, row),
     run: (context, _, row, objectName) => changed(context, row, { status: 'PUBLISHED', objectName, publishedAt: new Date(context.services.clock.now()) }),
   }),
   defineMutation({
-    name: 'unpublishWorkflow', summary: 'Deletes the Workflow object of a workflow; runs that are under way go on.', rest: { method: 'POST', path: '/workflows/{id}/unpublish' }, input: byId, output: ProjectWorkflow,
+    name: 'unpublishWorkflow', summary: 'Deletes the Workflow object of a workflow; runs that are under way go on.', rest: { method: 'POST', path: '/project-workflows/{id}/unpublish' }, input: byId, output: ProjectWorkflow,
     right: { verb: 'patch', resource: 'workflows', on: 'project' }, reach: reachWorkflow(), effect: (context, _, row) => unpublish(context, row),
     run: async (context, _, row) => (row.status === 'PUBLISHED' ? changed(context, row, { status: 'INACTIVE' }) : workflowOf(row)),
   }),
   defineMutation({
-    name: 'deleteProjectWorkflow', summary: 'Deletes a workflow and its Workflow object. It can be restored, unpublished.', rest: { method: 'DELETE', path: '/workflows/{id}' }, input: byId, output: ProjectWorkflow,
+    name: 'deleteProjectWorkflow', summary: 'Deletes a workflow and its Workflow object. It can be restored, unpublished.', rest: { method: 'DELETE', path: '/project-workflows/{id}' }, input: byId, output: ProjectWorkflow,
     right: { verb: 'delete', resource: 'workflows', on: 'project' }, reach: reachWorkflow(), effect: (context, _, row) => unpublish(context, row), run: (context, _, row) => bin(context, row, true),
   }),
   defineMutation({
-    name: 'restoreProjectWorkflow', summary: 'Takes a workflow back out of the bin.', rest: { method: 'POST', path: '/workflows/{id}/restore' }, input: byId, output: ProjectWorkflow,
+    name: 'restoreProjectWorkflow', summary: 'Takes a workflow back out of the bin.', rest: { method: 'POST', path: '/project-workflows/{id}/restore' }, input: byId, output: ProjectWorkflow,
     right: { verb: 'delete', resource: 'workflows', on: 'project' }, reach: reachWorkflow(true), run: (context, _, row) => bin(context, row, false),
   }),
 ];

@@ -45,24 +45,24 @@ test('a draft is published, changed, published again, taken back and published a
   const projectId = await project('default');
   const made = await ok(rest('POST', `/projects/${projectId}/workflows`, { name: 'Überblick & more', definition: spec(1), metadata: { canvas: { a: { x: 1 } } } }));
   expect(made).toMatchObject({ status: 'DRAFT', problems: [], objectName: null, version: 1 });
-  expect((await ok(rest('GET', `/workflows/${made.id}/nodes`))).items).toMatchObject([{ name: 'a', position: 0, type: 'transform', configuration: { with: { output: 1 } } }, { name: 'b', configuration: { dependsOn: ['a'] } }]);
-  const published = await ok(rest('POST', `/workflows/${made.id}/publish`));
+  expect((await ok(rest('GET', `/project-workflows/${made.id}/nodes`))).items).toMatchObject([{ name: 'a', position: 0, type: 'transform', configuration: { with: { output: 1 } } }, { name: 'b', configuration: { dependsOn: ['a'] } }]);
+  const published = await ok(rest('POST', `/project-workflows/${made.id}/publish`));
   expect(published).toMatchObject({ status: 'PUBLISHED', version: 2, objectName: expect.stringMatching(/^uberblick-more-[0-9a-f]{8}$/) as string });
   const found = await object(published.objectName);
   expect(found.spec).toEqual(spec(1));
   expect(found.metadata.annotations).toMatchObject({ 'rambo.dev/project-workflow': made.id, 'rambo.dev/published-by': expect.stringMatching(/^user:/) as string });
   expect(found.metadata.managedFields).toContainEqual(expect.objectContaining({ manager: 'rambo-api', operation: 'Apply' }));
   await t.stack.kubectl.run('wait', '--for=jsonpath={.status.phase}=Ready', `workflow/${published.objectName}`, '--timeout=30s');
-  const changed = await ok(rest('PATCH', `/workflows/${made.id}`, { version: 2, definition: { nodes: [{ name: 'only', type: 'transform', with: { output: 7 } }] } }));
+  const changed = await ok(rest('PATCH', `/project-workflows/${made.id}`, { version: 2, definition: { nodes: [{ name: 'only', type: 'transform', with: { output: 7 } }] } }));
   expect([changed.status, (await object(published.objectName)).spec]).toEqual(['PUBLISHED', spec(1)]);
-  await ok(rest('POST', `/workflows/${made.id}/publish`));
+  await ok(rest('POST', `/project-workflows/${made.id}/publish`));
   expect((await object(published.objectName)).spec).toEqual({ nodes: [{ name: 'only', type: 'transform', with: { output: 7 } }] });
-  expect(await ok(rest('POST', `/workflows/${made.id}/unpublish`))).toMatchObject({ status: 'INACTIVE' });
+  expect(await ok(rest('POST', `/project-workflows/${made.id}/unpublish`))).toMatchObject({ status: 'INACTIVE' });
   await expect(object(published.objectName)).rejects.toThrow(/NotFound/);
-  await ok(rest('POST', `/workflows/${made.id}/publish`));
-  await ok(rest('DELETE', `/workflows/${made.id}`));
+  await ok(rest('POST', `/project-workflows/${made.id}/publish`));
+  await ok(rest('DELETE', `/project-workflows/${made.id}`));
   await expect(object(published.objectName)).rejects.toThrow(/NotFound/);
-  expect(await ok(rest('POST', `/workflows/${made.id}/restore`))).toMatchObject({ status: 'INACTIVE', deletedAt: null });
+  expect(await ok(rest('POST', `/project-workflows/${made.id}/restore`))).toMatchObject({ status: 'INACTIVE', deletedAt: null });
 });
 
 test('a draft with problems is kept, says what they are, and is not published', async () => {
@@ -70,27 +70,27 @@ test('a draft with problems is kept, says what they are, and is not published', 
   const broken = { nodes: [{ name: 'a', type: 'transform', dependsOn: ['b'], with: { output: 1 } }, { name: 'b', type: 'transform', dependsOn: ['a'], with: { output: 1 } }] };
   const made = await ok(rest('POST', `/projects/${projectId}/workflows`, { name: 'ring', definition: broken }));
   expect(made.problems).toMatchObject([{ reason: 'Cycle' }]);
-  expect(await rest('POST', `/workflows/${made.id}/publish`)).toMatchObject({ status: 400, body: { code: 'BAD_USER_INPUT', errors: [{ reason: 'Cycle' }] } });
+  expect(await rest('POST', `/project-workflows/${made.id}/publish`)).toMatchObject({ status: 400, body: { code: 'BAD_USER_INPUT', errors: [{ reason: 'Cycle' }] } });
   for (const definition of [[], null, 'x', 7]) expect((await rest('POST', `/projects/${projectId}/workflows`, { name: 'x', definition })).status).toBe(400);
   const free = await ok(rest('POST', `/projects/${await project()}/workflows`, { name: 'no namespace', definition: spec(1) }));
-  expect(await rest('POST', `/workflows/${free.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/bound to no namespace/) as string } });
-  expect((await ok(rest('GET', `/workflows/${free.id}`))).status).toBe('DRAFT');
+  expect(await rest('POST', `/project-workflows/${free.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/bound to no namespace/) as string } });
+  expect((await ok(rest('GET', `/project-workflows/${free.id}`))).status).toBe('DRAFT');
 });
 
 test('what GitOps manages is not taken over: the answer names the manager', async () => {
   const projectId = await project('default');
   const made = await ok(rest('POST', `/projects/${projectId}/workflows`, { name: 'owned', definition: spec(1) }));
-  const { objectName } = await ok(rest('POST', `/workflows/${made.id}/publish`));
+  const { objectName } = await ok(rest('POST', `/project-workflows/${made.id}/publish`));
   // Somebody takes a field of what we have published.
   const mine = { apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: objectName, namespace: 'default' }, spec: { description: 'theirs' } };
   await t.stack.kubectl.run('patch', 'workflow', objectName, '--type=merge', '--field-manager=argocd-controller', '-p', JSON.stringify({ spec: mine.spec }));
-  expect(await rest('POST', `/workflows/${made.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/argocd-controller/) as string } });
+  expect(await rest('POST', `/project-workflows/${made.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/argocd-controller/) as string } });
   expect((await object(objectName)).spec.description).toBe('theirs');
   // And an object of that name that was never ours.
   const other = await ok(rest('POST', `/projects/${projectId}/workflows`, { name: 'foreign', definition: spec(1) }));
   const name = `foreign-${String(other.id).slice(-8)}`;
   await t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name, namespace: 'default' }, spec: { nodes: [{ name: 'z', type: 'transform', with: { output: 0 } }] } });
-  expect(await rest('POST', `/workflows/${other.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/is there already and managed by kubectl/) as string } });
+  expect(await rest('POST', `/project-workflows/${other.id}/publish`)).toMatchObject({ status: 409, body: { code: 'CONFLICT', detail: expect.stringMatching(/is there already and managed by kubectl/) as string } });
   expect((await object(name)).spec.nodes).toMatchObject([{ name: 'z' }]);
 });
 
