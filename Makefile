@@ -52,9 +52,9 @@ test-integration: build build-chaos tools ## Integration tests only (FILE=patter
 	@node --no-warnings hack/test.ts integration $(FILE)
 test-all: build build-chaos tools ## All rings; the end-to-end ring where root and containerd can be had, else the reason is printed
 	@node --no-warnings hack/test.ts ci $(FILE)
-images: build ## Build the images of images/Dockerfile, as root, without a container engine; prints the archive (TAG=dev)
+images: build ## Build the images of images/Dockerfile, as root, without a container engine; prints the archive (TAG=dev; TWICE=1 proves that a second build is the same to the byte)
 	@hack/images/build.sh
-e2e: build tools ## The end-to-end ring, as root: a real cluster, the chart installed (FILE=pattern for a part; RAMBO_E2E_DIR=.rambo/e2e on the cluster of `make e2e-cluster`)
+e2e: build tools ## The end-to-end ring, as root: a real cluster, the chart installed (FILE=pattern for a part; FILE=upgrade for N-1 to N and back; RAMBO_E2E_DIR=.rambo/e2e on the cluster of `make e2e-cluster`)
 	@hack/e2e/possible.sh
 	@node --no-warnings hack/test.ts e2e $(FILE)
 e2e-cluster: build ## A real cluster with our images, as root, in the foreground

@@ -22,6 +22,8 @@ export const LABELS = {
   attempt: 'rambo.dev/attempt',
   pool: 'rambo.dev/pool',
   workflow: 'rambo.dev/workflow',
+  /** On pods whose pool lists what they may reach: its name. */
+  egress: 'rambo.dev/egress',
 } as const;
 
 /** Value of `app.kubernetes.io/managed-by` on everything the controller creates. */

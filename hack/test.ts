@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tryCluster } from './e2e/trial.ts';
 
 /* Runs the rings of tests and ends with one line: `N passed, N failed`. Usage: test.ts all | unit | integration | e2e | ci [pattern]; ci is all, and e2e where this machine can have it. */
 
@@ -27,16 +28,19 @@ async function ring(name: string, pattern: string | undefined, sum: Sum): Promis
   rmSync(output, { force: true });
   process.stderr.write(`==> ${name} tests\n`);
   const args = ['--no-warnings', '--experimental-vm-modules', path.join(ROOT, 'node_modules/jest/bin/jest.js'), '--selectProjects', name, '--json', `--outputFile=${output}`, '--testLocationInResults'];
-  // One cluster, which some tests take apart: one file after the other.
-  if (name === 'e2e') args.push('--runInBand');
+  // One cluster, which some tests take apart: one file after the other. The upgrade begins on an empty one, and takes minutes: only when it is asked for.
+  const upgrade = name === 'e2e' && pattern === 'upgrade';
+  if (name === 'e2e') args.push('--runInBand', ...(upgrade ? [] : ['--testPathIgnorePatterns', 'test/e2e/upgrade']));
   if (pattern !== undefined) args.push('--testPathPatterns', pattern, '--passWithNoTests');
-  const code = await new Promise<number>((resolve) => {
+  const ended = await new Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>((resolve) => {
     // Results go to the file; what jest prints for people goes to standard error.
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
-    child.once('close', (status) => { resolve(status ?? 1); });
+    const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...(upgrade ? { RAMBO_E2E_UPGRADE: '1' } : {}) }, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.once('close', (code, signal) => { resolve({ code, signal }); });
   });
+  const { code, signal } = ended;
+  if (signal !== null) process.stderr.write(`${name}: jest was ended by ${signal}${signal === 'SIGKILL' ? ': was memory short? (dmesg)' : ''}\n`);
   if (!existsSync(output)) {
-    process.stderr.write(`${name}: jest ended with code ${code} and without results\n`);
+    process.stderr.write(`${name}: jest ended ${signal === null ? `with code ${code ?? 'none'}` : `by ${signal}`} and without results\n`);
     sum.failed++;
     return;
   }
@@ -47,14 +51,26 @@ async function ring(name: string, pattern: string | undefined, sum: Sum): Promis
   if (code !== 0 && result.numFailedTests + result.numRuntimeErrorTestSuites === 0) sum.failed++;
 }
 
-/** Rings of a word; `e2e` is left out of `ci`, with the reason, where this machine cannot have it. */
-function rings(which: string): readonly string[] {
-  if (which === 'all') return ['unit', 'integration'];
-  if (which !== 'ci') return [which];
+/** Why this machine cannot have the end-to-end ring, in one line; undefined when nothing is known against it. */
+function impossible(): string | undefined {
   const { status, stdout } = spawnSync(path.join(ROOT, 'hack/e2e/possible.sh'), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  if (status === 0) return ['unit', 'integration', 'e2e'];
-  process.stderr.write(`==> e2e tests are skipped: ${stdout.trim()}\n`);
-  return ['unit', 'integration'];
+  return status === 0 ? undefined : stdout.trim();
+}
+
+/** The end-to-end ring, unless this machine lacks what a cluster needs: then the reason is printed. A test that fails has failed. */
+async function e2eWherePossible(pattern: string | undefined, sum: Sum): Promise<void> {
+  const log = (line: string): void => { process.stderr.write(`    ${line}\n`); };
+  const cluster = impossible() ?? await tryCluster(log);
+  if (typeof cluster === 'string') {
+    process.stderr.write(`==> e2e tests are skipped: ${cluster}\n`);
+    return;
+  }
+  process.env['RAMBO_E2E_DIR'] = cluster.dir;
+  try {
+    await ring('e2e', pattern, sum);
+  } finally {
+    await cluster.stop();
+  }
 }
 
 async function main(): Promise<void> {
@@ -65,7 +81,8 @@ async function main(): Promise<void> {
   }
   mkdirSync(RESULTS, { recursive: true });
   const sum: Sum = { passed: 0, failed: 0, skipped: 0 };
-  for (const name of rings(which)) await ring(name, pattern, sum);
+  for (const name of which === 'all' || which === 'ci' ? ['unit', 'integration'] : [which]) await ring(name, pattern, sum);
+  if (which === 'ci') await e2eWherePossible(pattern, sum);
   if (sum.passed + sum.failed === 0) {
     process.stderr.write('no test ran\n');
     process.exit(1);

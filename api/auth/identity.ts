@@ -38,9 +38,9 @@ export interface IdentityParts {
 }
 
 /** Puts the kinds of tokens together. Throws ConfigError for a credential that cannot be used. */
-export function openIdentity(parts: IdentityParts): Identity {
+export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   const { config, kubernetes, db, clock, log } = parts;
-  const firebase = firebaseOf(config, log);
+  const firebase = await firebaseOf(config, log);
   const mailer = mailerOf(parts);
   const accessTokens = { byHash: (hash: Uint8Array) => accessTokenByHash(db, hash), touch: (id: string, at: number) => touchAccessToken(db, id, at), clock, log };
   return {
@@ -62,7 +62,7 @@ export function openIdentity(parts: IdentityParts): Identity {
   };
 }
 
-function firebaseOf(config: ApiConfig, log: ApiLog): FirebaseAdmin | undefined {
+async function firebaseOf(config: ApiConfig, log: ApiLog): Promise<FirebaseAdmin | undefined> {
   const { RAMBO_FIREBASE_PROJECT: project, RAMBO_FIREBASE_CREDENTIAL_FILE: credentialFile, FIREBASE_AUTH_EMULATOR_HOST: emulator } = config;
   if (emulator !== undefined) log.warn({ host: emulator }, 'the Auth emulator is believed: anybody can make tokens');
   return project === undefined ? undefined : openFirebase({ project, credentialFile, emulator: emulator !== undefined });

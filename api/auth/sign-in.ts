@@ -79,14 +79,15 @@ async function writeAccount(parts: SignInParts, tx: GatewayDb, claims: IdClaims)
   const { clock, ids } = parts;
   const now = new Date(clock.now());
   const entries: AuditEntry[] = [];
-  const email = await addressFor(tx, claims);
-  const mine = await tx.user.findUnique({ where: { firebaseUid: claims.uid }, select: { id: true } }) ?? await waitingFor(tx, claims);
+  const own = await tx.user.findUnique({ where: { firebaseUid: claims.uid }, select: { id: true } });
+  const { email, waiting } = await addressFor(tx, claims, own?.id);
+  const mine = own ?? waiting;
   const userId = mine?.id ?? ids.uuid();
   const note = (operation: string, more: Partial<AuditEntry>): void => {
     entries.push({ at: now.getTime(), principal: `${USER_NAME_PREFIX}${userId}`, operation, outcome: 'DONE', code: 'OK', requestId: userId, ...more });
   };
   const address = { email: email ?? null, emailVerified: email !== undefined && claims.emailVerified, updatedAt: now };
-  if (mine === null) {
+  if (mine === undefined) {
     const role = claims.emailVerified && email !== undefined && parts.adminEmails.includes(email) ? 'ADMIN' : parts.defaultRole;
     await tx.user.create({ data: { id: userId, firebaseUid: claims.uid, role, createdAt: now, ...address, profile: { create: profileOf(claims, now) } } });
     note('signUp', { resource: 'users', resourceId: userId, details: { role, provider: claims.provider } });
@@ -103,24 +104,25 @@ async function writeAccount(parts: SignInParts, tx: GatewayDb, claims: IdClaims)
   await appendAudit(tx, entries);
 }
 
-/**
- * The address this account may have here. A verified one moves to whoever proves it; the account that had it keeps everything else,
- * because an address alone makes nobody the same person. One that is not verified is kept only where nobody has it.
- */
-async function addressFor(tx: GatewayDb, { uid, email, emailVerified }: IdClaims): Promise<string | undefined> {
-  if (email === undefined) return undefined;
-  const holder = await tx.user.findUnique({ where: { email }, select: { id: true, firebaseUid: true } });
-  if (holder === null || holder.firebaseUid === uid) return email;
-  if (!emailVerified) return undefined;
-  // Without an account in Firebase it waits for exactly this address.
-  if (holder.firebaseUid !== null) await tx.user.update({ where: { id: holder.id }, data: { email: null, emailVerified: false } });
-  return email;
+interface Address {
+  /** The address this account may have here. */
+  readonly email?: string;
+  /** An account that was brought along from elsewhere and waits for its owner, who has proven the address now. */
+  readonly waiting?: { readonly id: string };
 }
 
-/** An account that was brought along from elsewhere and waits for its owner, who has proven the address. */
-async function waitingFor(tx: GatewayDb, { email, emailVerified }: IdClaims): Promise<{ id: string } | null> {
-  if (email === undefined || !emailVerified) return null;
-  return tx.user.findFirst({ where: { email, firebaseUid: null }, select: { id: true } });
+/**
+ * A verified address moves to whoever proves it; the account that had it keeps everything else, because an address alone makes nobody the
+ * same person. Only who is new here takes over an account that waits for the address. One that is not verified is kept only where nobody has it.
+ */
+async function addressFor(tx: GatewayDb, { email, emailVerified }: IdClaims, ownId: string | undefined): Promise<Address> {
+  if (email === undefined) return {};
+  const holder = await tx.user.findUnique({ where: { email }, select: { id: true, firebaseUid: true } });
+  if (holder === null || holder.id === ownId) return { email };
+  if (!emailVerified) return {};
+  if (holder.firebaseUid === null && ownId === undefined) return { email, waiting: { id: holder.id } };
+  await tx.user.update({ where: { id: holder.id }, data: { email: null, emailVerified: false } });
+  return { email };
 }
 
 const MOST_NAME = 200;

@@ -30,19 +30,24 @@ export async function reach(operation: Operation, context: OperationContext, inp
   if (right.on === 'public') return undefined;
   const reached = operation.reach === undefined ? undefined : await operation.reach(context, input);
   if (operation.reach !== undefined && reached === undefined) throw new Refused(missing(input), undefined);
-  if (right.on === 'self') demandScope(context, right.verb);
   const target = withAdmin(reached?.target ?? placeOf(operation, context, input), right.admin);
-  if (target === undefined) return reached;
+  if (target === undefined) {
+    demandScope(context, right.verb, { kind: 'installation', resource: 'projects' });
+    return reached;
+  }
   const decision = await context.services.can.decide(context.principal, right.verb, target);
-  if (decision === 'yes') return { target, row: reached?.row };
+  if (decision === 'yes') {
+    // A change is one, whatever right it needs: a token that only reads makes none.
+    if (operation.kind === 'mutation' && right.verb === 'get') demandScope(context, 'patch', target);
+    return { target, row: reached?.row };
+  }
   // A row of a project out of reach is told like a row that is not there: its project stays unsaid.
   if (operation.reach !== undefined && (decision === 'hidden' || await isUnseen(context, decision, target))) throw new Refused(missing(input), target);
   throw new Refused(refusal(decision, context.principal, right.verb, target), target);
 }
 
-/** What asks nobody still needs an access token that is good for it. */
-function demandScope({ principal }: OperationContext, verb: Verb): void {
-  const target: Target = { kind: 'installation', resource: 'projects' };
+/** An access token has to be good for it, also where nobody else is asked. */
+function demandScope({ principal }: OperationContext, verb: Verb, target: Target): void {
   if (principal.kind !== 'user' || principal.scopes === undefined || withinScopes(principal.scopes, verb, target)) return;
   throw new Refused(refusal('no', principal, verb, target), target);
 }

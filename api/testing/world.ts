@@ -88,7 +88,7 @@ export class World {
       },
       identities: {
         mailPasswordReset: (email) => { this.mails.push(`reset ${email}`); }, mailEmailVerification: (email) => { this.mails.push(`verify ${email}`); },
-        revoke: (uid) => Promise.resolve(void this.mails.push(`revoke ${uid}`)), setDisabled: (uid, disabled) => Promise.resolve(void this.mails.push(`${disabled ? 'disable' : 'enable'} ${uid}`)),
+        revoke: async (uid) => { this.mails.push(`revoke ${uid}`); }, setDisabled: async (uid, disabled) => { this.mails.push(`${disabled ? 'disable' : 'enable'} ${uid}`); },
         importAccounts: () => Promise.resolve([]),
       },
       gateway: noGateway,

@@ -55,6 +55,8 @@ export interface PoolParts {
   readonly grown: (namespace: string, pool: string) => void;
   /** When the database was last restored, epoch milliseconds; undefined when it never was. */
   readonly restoredAt: () => Promise<number | undefined>;
+  /** Brings the NetworkPolicy of a pool to what its spec says. */
+  readonly isolate: (pool: PoolObject) => Promise<void>;
   readonly suffix: () => string;
   readonly log: { warn(facts: object, message: string): void };
 }
@@ -173,6 +175,7 @@ export class Pools {
     const memory = this.#remember(key);
     await this.#mirror(pool, memory);
     await this.#connect(pool, memory);
+    await this.#p.isolate(pool);
     await this.#removeOutlived(pool, memory);
     const again = await this.#size(pool, memory);
     const report = await this.#report(pool, memory);

@@ -3,6 +3,7 @@ import { API_VERSION, LABELS, MANAGED_BY } from '../../crds/names.ts';
 import type { Condition } from '../../crds/parts.ts';
 import type { RunnerSpec } from '../../crds/node.ts';
 import type { RunnerPoolSpec } from '../../crds/runner-pool.ts';
+import { egressLabels } from './network.ts';
 import { podMount, podVolume } from '../../platform/kube/pod-parts.ts';
 
 /** A RunnerPool as the room uses it. */
@@ -40,8 +41,9 @@ export const TEMPLATE_LABEL = 'rambo.dev/template';
 
 /** Changes whenever a pod made from the pool now would differ from one made before. */
 export function templateHash(pool: PoolObject, settings: RunnerSettings): string {
-  const { minReady: _m, max: _x, idleTTL: _i, networkPolicy: _n, ...rest } = pool.spec;
-  return createHash('sha256').update(JSON.stringify([rest, settings, pool.uid])).digest('hex').slice(0, 12);
+  const { minReady: _m, max: _x, idleTTL: _i, networkPolicy, ...rest } = pool.spec;
+  // Of the policy only whether there is one: that is a label of the pod.
+  return createHash('sha256').update(JSON.stringify([rest, settings, pool.uid, ...(networkPolicy === undefined ? [] : ['egress'])])).digest('hex').slice(0, 12);
 }
 
 /** What one attempt's own pod adds to, or takes instead of, what its pool says; field by field, like everything in a pod of ours. */
@@ -64,7 +66,7 @@ export function runnerPod(pool: PoolObject, settings: RunnerSettings, suffix: st
     metadata: {
       name: `${pool.name.slice(0, 50)}-${suffix}`,
       namespace: pool.namespace,
-      labels: { [LABELS.managedBy]: MANAGED_BY, [LABELS.pool]: pool.name, [TEMPLATE_LABEL]: templateHash(pool, settings) },
+      labels: { [LABELS.managedBy]: MANAGED_BY, [LABELS.pool]: pool.name, [TEMPLATE_LABEL]: templateHash(pool, settings), ...egressLabels(pool) },
       ownerReferences: [{ apiVersion: API_VERSION, kind: 'RunnerPool', name: pool.name, uid: pool.uid, controller: true, blockOwnerDeletion: false }],
     },
     spec: runnerPodSpec(pool, settings),

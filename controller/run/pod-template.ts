@@ -20,6 +20,8 @@ export interface PodRequest {
   readonly node: NodeSpec;
   readonly dispatch: Dispatch;
   readonly owner?: PodOwner;
+  /** Labels that the pool gives its pods. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** Path of the output file in the user's container: the pod's termination-message path. */
@@ -54,13 +56,14 @@ export function attemptPod(request: PodRequest, spec: Manifest): Manifest {
   };
 }
 
-function podLabels({ run, workflow, dispatch }: PodRequest): Record<string, string> {
+function podLabels({ run, workflow, dispatch, labels }: PodRequest): Record<string, string> {
   return {
     [LABELS.managedBy]: MANAGED_BY,
     [LABELS.runId]: run.id,
     [LABELS.node]: dispatch.node,
     [LABELS.attempt]: `${dispatch.item < 0 ? 'x' : dispatch.item}.${dispatch.attempt}`,
     ...(workflow === undefined ? {} : { [LABELS.workflow]: workflow }),
+    ...labels,
   };
 }
 

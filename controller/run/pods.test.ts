@@ -31,7 +31,7 @@ function world() {
       w.asked++;
       return w.current instanceof Error ? Promise.reject(w.current) : Promise.resolve(w.current);
     },
-    nodeSpec: () => undefined, runnerSpec: () => undefined,
+    nodeSpec: () => undefined, runnerSpec: () => undefined, labels: () => ({}),
     secrets: new AttemptSecrets('seed'), log: { warn: () => undefined },
     logs: { append: (_, offset, text) => { w.logs.push(`${offset} ${text}`); return Promise.resolve(); }, read: () => Promise.resolve({ text: '', next: 0 }) },
     port: {

@@ -49,6 +49,8 @@ export interface PodParts {
   readonly owner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly nodeSpec: (live: LiveRun, node: string) => NodeSpec | undefined;
   readonly runnerSpec: RunnerSpecOf;
+  /** Labels that a pool gives the pods of its attempts. */
+  readonly labels: (namespace: string, pool: string) => Readonly<Record<string, string>>;
   readonly secrets: AttemptSecrets;
   readonly current: StrayParts['current'];
   readonly log: { warn(facts: object, message: string): void };
@@ -89,7 +91,8 @@ export class AttemptPods {
     const owner = this.#p.owner(out.live, dispatch.pool);
     const workflow = out.live.meta.workflowName;
     const { traceparent } = out.live;
-    const request = { run: { ...out.live.meta, ...(traceparent === undefined ? {} : { traceparent }) }, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) };
+    const labels = this.#p.labels(out.live.meta.namespace, dispatch.pool);
+    const request = { labels, run: { ...out.live.meta, ...(traceparent === undefined ? {} : { traceparent }) }, node, dispatch, ...(owner === undefined ? {} : { owner }), ...(workflow === undefined ? {} : { workflow }) };
     const result = await this.#p.port.create(dispatch.type === 'container' ? containerPod(request) : this.#runnerPod(out.live, request));
     if (result.kind === 'Refused') {
       this.#p.submit({ run: out.live.id, event: {

@@ -71,6 +71,8 @@ export interface RoomParts {
   readonly capacity: Capacity;
   readonly podOwner: (live: LiveRun, pool: string) => PodOwner | undefined;
   readonly runnerSpec: RunnerSpecOf;
+  /** Labels that a pool gives the pods of its attempts. */
+  readonly podLabels: (namespace: string, pool: string) => Readonly<Record<string, string>>;
   /** What keeps a pool from having its pods. */
   readonly poolHindrance: HindranceParts['pool'];
   readonly httpAllow: HttpAllow;
@@ -124,7 +126,7 @@ export class RunRoom {
     });
     this.pods = new AttemptPods({
       clock: parts.clock, port: parts.podPort, leases: this.leases, logs: parts.logs, submit, owner: parts.podOwner, log: parts.log,
-      secrets: parts.secrets, runnerSpec: parts.runnerSpec, owns: (run) => this.owns(run), current: (run, node, item) => this.#storedAttempt(run, node, item),
+      secrets: parts.secrets, runnerSpec: parts.runnerSpec, labels: parts.podLabels, owns: (run) => this.owns(run), current: (run, node, item) => this.#storedAttempt(run, node, item),
       nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({

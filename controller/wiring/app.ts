@@ -1,4 +1,4 @@
-import { LABELS } from '../../crds/names.ts';
+import { LABELS, MANAGED_BY } from '../../crds/names.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import { runRow } from '../../engine/index.ts';
 import type { AttemptRecord } from '../../engine/types.ts';
@@ -30,9 +30,10 @@ import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
 import type { ControllerConfig } from './config.ts';
 import { connectOutside, type Outside } from './connect.ts';
-import { corePath, crPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
+import { corePath, crPath, networkPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
 import { SharedPools } from './demand.ts';
 import type { ControllerMetrics } from './metrics.ts';
+import { egressLabels, networkPolicyName } from '../pool/network.ts';
 import { poolHindrance } from '../pool/status.ts';
 import { toAttemptPod, toKnownWorkflow, toPool, toRunCr, toRunnerPod, toStatusSays, toWorkflow } from './objects.ts';
 import { Orphans } from './orphans.ts';
@@ -53,6 +54,7 @@ interface Reflectors {
   readonly pools: Watched;
   readonly runners: Watched;
   readonly pods: Watched;
+  readonly policies: Watched;
 }
 
 /** The controller process: everything wired, nothing decided here. */
@@ -140,7 +142,9 @@ export class ControllerApp {
     });
     this.#stream = await this.#bus.ensureDispatchStream();
     this.#room.streamIs(this.#stream);
-    const { runs, workflows, pools, runners, pods } = this.#reflectors;
+    const { runs, workflows, pools, runners, pods, policies } = this.#reflectors;
+    // Not waited for: a role of an older installation may lack it, and only pools with a policy of their own need it.
+    void policies.start();
     const caches = Promise.all([workflows.start(), pools.start(), runners.start(), pods.start()]).then(() => runs.start());
     await Promise.race([caches, sleep(this.#clock, CACHES_MS)]);
     this.#shared.start();
@@ -156,8 +160,8 @@ export class ControllerApp {
     this.#started = false;
     this.#ticking?.cancel();
     this.#wakeSoon?.cancel();
-    const { runs, workflows, pools, runners, pods } = this.#reflectors;
-    await Promise.all([runs, workflows, pools, runners, pods].map((reflector) => reflector.stop()));
+    const { runs, workflows, pools, runners, pods, policies } = this.#reflectors;
+    await Promise.all([runs, workflows, pools, runners, pods, policies].map((reflector) => reflector.stop()));
     this.#shared.stop();
     // Shards first: the others go on with the runs while what we were looking at ends.
     await this.#room.stop();
@@ -186,6 +190,10 @@ export class ControllerApp {
   #makeReflectors(): Reflectors {
     const { runs, workflows, pools } = this.#queues;
     const nothing = (): void => undefined;
+    const policyOf = (object: KubeObject): void => {
+      const { metadata } = object;
+      if (metadata.name.startsWith(networkPolicyName(''))) pools.add(`${metadata.namespace ?? ''}/${metadata.name.slice(networkPolicyName('').length)}`);
+    };
     const poolOf = (object: KubeObject): void => {
       const pod = toRunnerPod(object);
       const name = pod?.labels[LABELS.pool];
@@ -219,6 +227,7 @@ export class ControllerApp {
         deleted: (object) => { const pod = toAttemptPod(object); if (pod !== undefined) this.#room.pods.gone(pod); },
         synced: nothing,
       }, LABELS.runId),
+      policies: this.#watch('networkpolicies', networkPath, { changed: policyOf, deleted: policyOf, synced: nothing }, `${LABELS.managedBy}=${MANAGED_BY},${LABELS.pool}`),
     };
   }
 
@@ -281,7 +290,7 @@ export class ControllerApp {
   #makePools(seed: string): Pools {
     const grown = (namespace: string, pool: string): void => { if (this.#room.dispatcher.stir(namespace, pool)) this.#room.loop.kick(); };
     return wirePools({
-      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, grown, restoredAt: this.#restoredAt, log: this.#log,
+      config: this.#config, clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, reflectors: this.#reflectors, shared: this.#shared, seed, defaultPool: this.#outside.defaultPool, egress: this.#outside.egress, grown, restoredAt: this.#restoredAt, log: this.#log,
     });
   }
 
@@ -298,6 +307,7 @@ export class ControllerApp {
       capacity: (namespace, pool, mode) => this.#shared.room(mode === 'pod' ? this.#config.RAMBO_PODS_IN_FLIGHT : this.#pools.capacity(namespace, pool), mode, namespace, pool),
       podOwner: (live, pool) => this.#podOwner(live, pool),
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
+      podLabels: (namespace, pool) => egressLabels(toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))),
       poolHindrance: (namespace, pool) => poolHindrance(toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
       suspicion: (run) => {

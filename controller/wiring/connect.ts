@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { z } from 'zod';
 import { KINDS } from '../../crds/kinds.ts';
 import { GROUP } from '../../crds/names.ts';
 import { runnerPoolSpecSchema } from '../../crds/runner-pool.ts';
@@ -16,6 +17,7 @@ import type { Log } from '../../platform/log/index.ts';
 import type { MetricsPage } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
 import { openReadyStore, type Db } from '../../prisma/store/index.ts';
+import type { EgressRule } from '../pool/network.ts';
 import type { ControllerConfig } from './config.ts';
 
 /** Everything outside that the controller works with. */
@@ -30,6 +32,8 @@ export interface Outside {
   readonly seed: string;
   /** Spec of pools that the controller makes itself. */
   readonly defaultPool: Readonly<Record<string, unknown>>;
+  /** What runners of every pool have to reach, as rules of a NetworkPolicy. */
+  readonly egress: readonly EgressRule[];
 }
 
 /** Told of what happens outside, once somebody works with it. */
@@ -47,6 +51,7 @@ export interface OutsideEvents {
 export async function connectOutside(config: ControllerConfig, log: Log, signal: AbortSignal, events: OutsideEvents): Promise<Outside> {
   const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), events.kube);
   const defaultPool = readDefaultPool(config.RAMBO_DEFAULT_POOL_FILE);
+  const egress = readEgress(config.RAMBO_RUNNER_EGRESS_FILE, config.RAMBO_RUNNER_NATS_URL);
   const owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
   const warn = podWarnings(client, ownPod(config), 'rambo-controller', () => systemClock.now());
   const waiting = new Waiting({ clock: systemClock, log, signal, missing: warn });
@@ -64,7 +69,7 @@ export async function connectOutside(config: ControllerConfig, log: Log, signal:
       waiting.until('the seed of the NATS account', () => readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE)),
       waiting.until('the custom resource definitions', () => checkDefinitions(client, KINDS.map((kind) => `${kind.plural}.${GROUP}`), log)),
     ]);
-    return { db, bus, client, health, owner, seed, defaultPool };
+    return { db, bus, client, health, owner, seed, defaultPool, egress };
   } catch (error) {
     await health.close();
     throw error;
@@ -82,5 +87,18 @@ export function readDefaultPool(file: string | undefined): Readonly<Record<strin
     throw new ConfigError('Config', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
   } catch (error) {
     throw new ConfigError('Config', `RAMBO_DEFAULT_POOL_FILE: ${file} holds no spec of a RunnerPool: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** Rules for what every runner has to reach, from a file or made of the address of NATS: DNS and its port, anywhere. Throws ConfigError naming the file. */
+export function readEgress(file: string | undefined, natsUrl: string): readonly EgressRule[] {
+  if (file === undefined) {
+    const port = Number(new URL(natsUrl.split(',')[0] ?? '').port) || 4_222;
+    return [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }, { ports: [{ port, protocol: 'TCP' }] }];
+  }
+  try {
+    return z.array(z.record(z.string(), z.unknown())).parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new ConfigError('Config', `RAMBO_RUNNER_EGRESS_FILE: ${file} holds no list of rules of a NetworkPolicy: ${errorMessage(error)}`, { cause: error });
   }
 }

@@ -3,6 +3,7 @@ import { API_VERSION, FIELD_MANAGERS, GROUP, LABELS, MANAGED_BY, VERSION } from 
 import type { Clock } from '../../platform/clock/index.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { hasStatus, isAlreadyExists, isConflict, isNotFound, isRefused, KubeError } from '../../platform/kube/errors.ts';
+import type { PoolNetworkParts } from '../pool/network.ts';
 import type { PoolPort } from '../pool/pools.ts';
 import type { PodPort } from '../run/pods.ts';
 import type { StatusPort } from '../run/status-writer.ts';
@@ -165,6 +166,27 @@ export function poolPort(client: KubeClient, defaultPool: Readonly<Record<string
       const body = { metadata: { uid: pool.uid }, status };
       await client.json({ verb: 'patch', resource: 'runnerpools/status', path, query: MANAGER, patch: 'merge', body })
         .catch(ignoreNotFound);
+    },
+  };
+}
+
+/** Path of the NetworkPolicies of a namespace, or of all. */
+export function networkPath(plural: string, namespace?: string, name?: string): string {
+  return corePath(plural, namespace, name).replace('/api/v1', '/apis/networking.k8s.io/v1');
+}
+
+/** NetworkPolicies of pools. */
+export function networkPort(client: KubeClient): Pick<PoolNetworkParts, 'apply' | 'remove'> {
+  return {
+    apply: async (policy) => {
+      const { namespace, name } = policy.metadata;
+      await client.json({ verb: 'patch', resource: 'networkpolicies', path: networkPath('networkpolicies', namespace, name), query: { ...MANAGER, force: 'true' }, patch: 'apply', body: policy });
+    },
+    remove: async (namespace, name, uid) => {
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } };
+      await client.json({ verb: 'delete', resource: 'networkpolicies', path: networkPath('networkpolicies', namespace, name), body }).catch((error: unknown) => {
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+      });
     },
   };
 }

@@ -13,6 +13,7 @@ import type { RunObject } from '../run/status-writer.ts';
 import type { WorkflowObject } from '../workflow/mirror.ts';
 import { waitingForImage } from '../run/pod-outcome.ts';
 import { MAIN_CONTAINER } from '../run/pod-template.ts';
+import type { SeenPolicy } from '../pool/network.ts';
 import { RUNNER_CONTAINER, type PoolObject } from '../pool/runner-pod.ts';
 import type { RunnerPodObject } from '../pool/pools.ts';
 import type { KubeObject } from '../runtime/reflector.ts';
@@ -111,6 +112,11 @@ export function toPool(object: KubeObject | undefined): PoolObject | undefined {
     } : undefined);
   }
   return parsedPools.get(object);
+}
+
+/** A NetworkPolicy of ours. */
+export function toPolicy(object: KubeObject | undefined): SeenPolicy | undefined {
+  return object === undefined ? undefined : { uid: object.metadata.uid, resourceVersion: object.metadata.resourceVersion, spec: object['spec'] };
 }
 
 const stateSchema = z.looseObject({

@@ -7,13 +7,14 @@ import { poolPermissions } from '../../platform/messages/subjects.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
 import { signUser } from '../../platform/nats/identity.ts';
 import type { Db } from '../../prisma/store/index.ts';
+import { PoolNetworks, type EgressRule } from '../pool/network.ts';
 import { Pools, type RunnerPodObject } from '../pool/pools.ts';
 import type { RunnerSettings } from '../pool/runner-pod.ts';
 import type { Watched } from '../runtime/watched.ts';
 import type { ControllerConfig } from './config.ts';
 import type { SharedPools } from './demand.ts';
-import { poolPort } from './kube-ports.ts';
-import { toPool, toRunnerPod } from './objects.ts';
+import { networkPort, poolPort } from './kube-ports.ts';
+import { toPolicy, toPool, toRunnerPod } from './objects.ts';
 import { poolMirrors } from './store-ports.ts';
 
 /** What the pools are wired to. */
@@ -23,7 +24,7 @@ export interface PoolWiring {
   readonly client: KubeClient;
   readonly db: Db;
   readonly bus: Pick<Bus, 'ensureConsumer' | 'removeConsumer'>;
-  readonly reflectors: { readonly pools: Watched; readonly runners: Watched };
+  readonly reflectors: { readonly pools: Watched; readonly runners: Watched; readonly policies: Watched };
   readonly shared: SharedPools;
   readonly grown: (namespace: string, pool: string) => void;
   readonly restoredAt: () => Promise<number | undefined>;
@@ -31,6 +32,7 @@ export interface PoolWiring {
   readonly seed: string;
   /** Spec of pools that the controller makes itself. */
   readonly defaultPool: Readonly<Record<string, unknown>>;
+  readonly egress: readonly EgressRule[];
   readonly log: Log;
 }
 
@@ -43,7 +45,9 @@ function runnerSettings({ config }: PoolWiring): RunnerSettings {
 export function wirePools(w: PoolWiring): Pools {
   const signPoolUser = (namespace: string, pool: string, seconds: number): Promise<string> =>
     signUser({ name: `${namespace}/${pool}`, accountSeed: w.seed, permissions: poolPermissions(namespace, pool), expiresInSeconds: seconds, now: w.clock.now() });
+  const networks = new PoolNetworks({ clock: w.clock, base: w.egress, seen: (namespace, name) => toPolicy(w.reflectors.policies.get(`${namespace}/${name}`)), ...networkPort(w.client) });
   return new Pools({
+    isolate: (pool) => networks.reconcile(pool),
     clock: w.clock, log: w.log, grown: w.grown, restoredAt: w.restoredAt, suffix: () => systemIds.secret().slice(0, 6),
     settings: runnerSettings(w),
     pool: (key) => toPool(w.reflectors.pools.get(key)),

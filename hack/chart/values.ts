@@ -175,6 +175,18 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     backoffLimit: count(10, 0, 100, 'Tries.'),
     ...pods({ resources: resources('50m', '128Mi', '512Mi') }),
   }),
+  backup: group('A CronJob that runs `rambo backup`: Postgres alone, definitions are in Git or in backups of etcd. Take the claim away from the cluster; docs/backup.md.', {
+    schedule: z.string().regex(/^$|^(@[a-z]+|(\S+ ){4}\S+)$/).default('').describe('When, as a CronJob has it, such as `17 2 * * *`; no backups are made when empty.'),
+    timeZone: text('', 'Time zone of the schedule; that of the control plane when empty.'),
+    keep: count(14, 1, 10_000, 'So many are kept.'),
+    image: image('rambo/cli'),
+    persistence: group('Where they lie.', {
+      existingClaim: text('', 'A PersistentVolumeClaim of yours; the chart makes one that outlives the release when empty.'),
+      size: quantity('20Gi', 'Size of the claim.'),
+      storageClassName: text('', 'Class of the claim; the default of the cluster when empty.'),
+    }),
+    ...pods({ resources: resources('50m', '128Mi', '512Mi') }),
+  }),
   setup: group('The hook that runs before install and upgrade: brings CRDs up to date, makes the Secrets of trial servers where they are missing.', {
     image: image('rambo/migrate'),
     crds: flag(true, 'Apply the CRDs of this release, unless the cluster has newer ones. When off, apply `charts/rambo/crds` before every upgrade.'),
@@ -209,7 +221,11 @@ export const valuesSchema = group('Values of the RamBo chart.', {
   }),
   metrics: group('What the Prometheus operator and Grafana read.', {
     serviceMonitor: group('ServiceMonitor.', { enabled: flag(false, 'Make it.'), interval: z.string().regex(/^[0-9]+(s|m)$/).default('30s').describe('How often.'), ...monitor }),
-    prometheusRule: group('PrometheusRule with the alerts of docs/runbooks.', { enabled: flag(false, 'Make it.'), ...monitor }),
+    prometheusRule: group('PrometheusRule with the alerts of docs/runbooks.', {
+      enabled: flag(false, 'Make it.'),
+      runbookUrl: z.string().regex(/^https?:\/\/.*[^/]$/).default('https://github.com/rambo-dev/rambo/blob/main/docs/runbooks').describe('Where the pages of docs/runbooks are, yours or ours, without a slash at the end: `/RamboFault.md` is added.'),
+      ...monitor,
+    }),
     dashboards: group('ConfigMaps with Grafana dashboards.', { enabled: flag(false, 'Make them.'), labels: z.record(z.string(), z.string()).default({ grafana_dashboard: '1' }).describe('Labels by which Grafana finds them.'), annotations: map('Annotations, such as the folder.') }),
   }),
 });

@@ -21,7 +21,7 @@ describe('alerts', () => {
     expect(page.split('\n')[0]).toBe(`# ${name}`);
     expect([...page.matchAll(/^## (.+)$/gm)].map((match) => match[1])).toEqual(['Cause', 'How to see it', 'What to do', 'Over when']);
     for (const part of page.split(/^## .+$/m)) expect(part.trim().length).toBeGreaterThan(15);
-    expect(annotations.runbook_url).toBe(`https://rambo.dev/docs/runbooks/${name}`);
+    expect(annotations.runbook_url).toBe(`https://github.com/rambo-dev/rambo/blob/main/docs/runbooks/${name}.md`);
     expect(books.get('README')).toContain(`| [${name}](${name}.md) | ${labels.severity} |`);
   });
 

@@ -41,7 +41,7 @@ tunables=(/proc/sys/vm/overcommit_memory /proc/sys/vm/panic_on_oom /proc/sys/ker
 outer() {
   local dir=$1 file
   mkdir -p "$dir"
-  exec 8>/run/lock/rambo-e2e 2>/dev/null || exec 8>/tmp/rambo-e2e.lock
+  { exec 8>/run/lock/rambo-e2e; } 2>/dev/null || exec 8>/tmp/rambo-e2e.lock
   flock -n 8 || die "another cluster of this kind is up on this machine (link $link); one at a time"
   local -A before=()
   for file in "${tunables[@]}"; do [ ! -r "$file" ] || before[$file]=$(cat "$file"); done

@@ -52,7 +52,7 @@ export class KubeletCluster {
     this.#box = new Child({
       name: 'cluster', command: 'setpriv', args, restart: false, logFile: path.join(dir, 'box.log'),
       env: { PATH: process.env['PATH'] ?? '', HOME: dir },
-      log: (line) => { started.reject(new Error(`${line}: ${tail(path.join(dir, 'box.log'))}`)); },
+      log: (line) => { started.reject(new Error(line)); },
       onLine: (line) => { if (line.startsWith('ready in')) started.resolve(undefined); },
     });
     this.#box.start();
@@ -61,7 +61,8 @@ export class KubeletCluster {
       await started.promise;
     } catch (error) {
       await this.stop();
-      throw error;
+      // Read once all of it is written.
+      throw new Error(`the cluster does not start: ${tail(path.join(dir, 'box.log'))} (${error instanceof Error ? error.message : String(error)})`, { cause: error });
     } finally {
       clearTimeout(late);
     }
@@ -84,10 +85,11 @@ export class KubeletCluster {
   /** Gives all nodes the images of an archive, unless they have them. */
   async load(archive: string): Promise<void> {
     const loaded = path.join(this.#o.dir, 'loaded');
-    if (existsSync(loaded) && readFileSync(loaded, 'utf8') === archive) return;
+    const before = existsSync(loaded) ? readFileSync(loaded, 'utf8').split('\n') : [];
+    if (before.includes(archive)) return;
     this.#o.log('loading the images');
     await Promise.all(SOCKETS.map((socket) => this.exec('ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive)));
-    writeFileSync(loaded, archive);
+    writeFileSync(loaded, [...before, archive].join('\n'));
   }
 
   /** A persistent volume for the next claim that asks for none in particular: a folder of this machine, kept while the cluster is up. */
@@ -131,5 +133,5 @@ export function buildImages(log: (line: string) => void): Promise<string> {
 }
 
 function tail(file: string): string {
-  return existsSync(file) ? readFileSync(file, 'utf8').slice(-1_500) : 'it said nothing';
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().slice(-1_500) : 'it said nothing';
 }

@@ -86,7 +86,7 @@ describe('images', () => {
 });
 
 describe('every pod', () => {
-  const pods = podTemplates(render(TRIAL));
+  const pods = podTemplates(render({ ...TRIAL, backup: { schedule: '17 2 * * *' } }));
   test.each(pods.map(({ name, template }) => [name, template] as const))('%s is closed, limited and says what it needs', (_name, template) => {
     const spec = template['spec'] as Rendered;
     expect(spec).toMatchObject({ enableServiceLinks: false, securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } } });
@@ -98,12 +98,12 @@ describe('every pod', () => {
   });
   test('has a token of the API server only where it asks it something', () => {
     expect(Object.fromEntries(pods.map(({ component, template }) => [component, (template['spec'] as Rendered)['automountServiceAccountToken']])))
-      .toEqual({ controller: true, api: true, setup: true, migrate: false, postgres: false, nats: false });
+      .toEqual({ controller: true, api: true, setup: true, migrate: false, backup: false, postgres: false, nats: false });
   });
   test('is placed and named as the values say', () => {
     const more = { podLabels: { a: 'b' }, podAnnotations: { c: 'd' }, nodeSelector: { e: 'f' }, tolerations: [{ key: 'g', operator: 'Exists' }], affinity: { podAntiAffinity: {} }, priorityClassName: 'own', extraEnv: [{ name: 'OWN', value: '1' }], resources: { limits: { memory: '9Gi' } } };
     const values = {
-      postgres: { trial: true, trialServer: more }, nats: { trial: true, trialServer: more }, controller: more, api: more, migration: more, setup: more,
+      postgres: { trial: true, trialServer: more }, nats: { trial: true, trialServer: more }, controller: more, api: more, migration: more, setup: more, backup: { ...more, schedule: '@daily' },
       commonLabels: { team: 'x' }, commonAnnotations: { note: 'y' }, priorityClassName: 'all', extraEnv: [{ name: 'ALL', value: '2' }],
     };
     for (const { template } of podTemplates(render(values))) {
@@ -119,6 +119,32 @@ describe('every pod', () => {
       if (object.metadata.name.endsWith('rambo.dev')) continue;
       expect(object.metadata).toMatchObject({ labels: { team: 'x', 'app.kubernetes.io/part-of': 'rambo' }, annotations: { note: 'y' } });
     }
+  });
+});
+
+describe('backups', () => {
+  const cron = (values: object): Rendered => the(render({ ...TRIAL, backup: { schedule: '17 2 * * *', ...values } }), 'CronJob', 'rambo-backup');
+  test('are made when somebody says when, and only then', () => {
+    expect(kinds(render(TRIAL))).not.toContain('CronJob');
+    expect(cron({ timeZone: 'Europe/Berlin' })['spec']).toMatchObject({ schedule: '17 2 * * *', timeZone: 'Europe/Berlin', concurrencyPolicy: 'Forbid' });
+    const refused = refusal({ ...TRIAL, backup: { schedule: 'daily' } });
+    expect(refused).toMatch(/'\/backup\/schedule': 'daily' does not match pattern/);
+  });
+  test('are of Postgres, so many are kept, on a claim that outlives the release or on one that is there', () => {
+    const [one] = cron({ keep: 3 })['spec'].jobTemplate.spec.template.spec.containers as readonly Rendered[];
+    expect(one?.['args']).toEqual(['backup', '--no-objects', '--out', '/backups/rambo-{time}.tar.gz', '--keep', '3']);
+    expect(one?.['env']).toEqual([{ name: 'DATABASE_URL', valueFrom: { secretKeyRef: { name: 'rambo-postgres', key: 'url' } } }]);
+    const objects = render({ ...TRIAL, backup: { schedule: '@daily', persistence: { size: '5Gi', storageClassName: 'cold' } } });
+    expect(the(objects, 'PersistentVolumeClaim', 'rambo-backup')).toMatchObject({ metadata: { annotations: { 'helm.sh/resource-policy': 'keep' } }, spec: { storageClassName: 'cold', resources: { requests: { storage: '5Gi' } } } });
+    const given = render({ ...TRIAL, backup: { schedule: '@daily', persistence: { existingClaim: 'nas' } } });
+    expect(kinds(given)).not.toContain('PersistentVolumeClaim');
+    expect(the(given, 'CronJob', 'rambo-backup')['spec'].jobTemplate.spec.template.spec.volumes).toContainEqual({ name: 'backups', persistentVolumeClaim: { claimName: 'nas' } });
+  });
+  test('reach Postgres and nothing else', () => {
+    const egress = (the(render({ ...TRIAL, backup: { schedule: '@daily' } }), 'NetworkPolicy', 'rambo-backup')['spec'] as { readonly egress: readonly { readonly ports: readonly { readonly port: number }[] }[] }).egress;
+    expect(egress.flatMap((rule) => rule.ports.map(({ port }) => port))).toEqual([53, 53, 5_432]);
+    const from = JSON.stringify(the(render({ ...TRIAL, backup: { schedule: '@daily' } }), 'NetworkPolicy', 'rambo-postgres')['spec']);
+    expect(from).toContain('"app.kubernetes.io/component":"backup"');
   });
 });
 

@@ -86,7 +86,8 @@ export function refusal(values: object): string {
 
 /** Pod templates of all workloads, with the name of their workload. */
 export function podTemplates(objects: readonly Rendered[]): readonly { readonly name: string; readonly component: string; readonly template: Rendered }[] {
-  return objects.filter((object) => ['Deployment', 'StatefulSet', 'Job'].includes(object.kind)).map((object) => ({
-    name: `${object.kind}/${object.metadata.name}`, component: String(object.metadata.labels?.['app.kubernetes.io/component']), template: object['spec'].template as Rendered,
+  return objects.filter((object) => ['Deployment', 'StatefulSet', 'Job', 'CronJob'].includes(object.kind)).map((object) => ({
+    name: `${object.kind}/${object.metadata.name}`, component: String(object.metadata.labels?.['app.kubernetes.io/component']),
+    template: (object.kind === 'CronJob' ? object['spec'].jobTemplate.spec : object['spec']).template as Rendered,
   }));
 }

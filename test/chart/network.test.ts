@@ -56,11 +56,20 @@ describe('network policies', () => {
   });
   test('runners are called by nobody and reach no private address', () => {
     const runners = policy(render({ ...TRIAL, defaultPool: { namespaces: ['team'] }, networkPolicy: { runners: { egress: [{ ports: [{ port: 9_000 }] }] } } }), 'rambo-runners', 'team');
-    expect(runners).toMatchObject({ podSelector: { matchExpressions: [{ key: 'rambo.dev/pool', operator: 'Exists' }] }, policyTypes: ['Ingress', 'Egress'] });
+    expect(runners).toMatchObject({ podSelector: { matchExpressions: [{ key: 'rambo.dev/pool', operator: 'Exists' }, { key: 'rambo.dev/egress', operator: 'DoesNotExist' }] }, policyTypes: ['Ingress', 'Egress'] });
     expect(runners).not.toHaveProperty('ingress');
     const blocks = runners.egress?.[2]?.to as readonly { readonly ipBlock: { readonly cidr: string; readonly except: readonly string[] } }[];
     expect(blocks[0]?.ipBlock.except).toEqual(expect.arrayContaining(['10.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16', '127.0.0.0/8', '100.64.0.0/10']));
     expect(runners.egress?.[3]).toEqual({ ports: [{ port: 9_000 }] });
+  });
+  test('tell the controller what runners of pools with a list of their own have to reach: DNS and NATS', () => {
+    for (const [values, nats] of [[TRIAL, { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'rambo-system' } }, ...pod('nats') }], [{ ...EXTERNAL, networkPolicy: { natsCidrs: ['10.2.0.0/16'], natsPort: 4_222 } }, { ipBlock: { cidr: '10.2.0.0/16' } }]] as const) {
+      const { data } = the(render(values), 'ConfigMap', 'rambo-default-pool') as unknown as { readonly data: Readonly<Record<string, string>> };
+      expect(JSON.parse(data['egress.json'] ?? '')).toEqual([
+        { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] },
+        { to: [nats], ports: [{ port: 4_222, protocol: 'TCP' }] },
+      ]);
+    }
   });
   test('can be left out', () => {
     expect(render({ ...TRIAL, networkPolicy: { enabled: false } }).filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
@@ -133,6 +142,14 @@ describe('around the workloads', () => {
       const text = String(maps.map((map) => (map['data'] as Readonly<Record<string, string>>)[name]).find((one) => one !== undefined));
       expect(JSON.parse(text)).toEqual(JSON.parse(readFileSync(path.join(files, 'dashboards', name), 'utf8')));
     }
+  });
+  test('alerts lead to the runbooks of whoever runs it', () => {
+    const links = (values: object): readonly string[] => [...JSON.stringify(the(render({ ...TRIAL, metrics: { prometheusRule: { enabled: true, ...values } } }), 'PrometheusRule', 'rambo')['spec']).matchAll(/"runbook_url":"([^"]+)"/g)].map((match) => match[1] ?? '');
+    const ours = links({});
+    expect(ours.length).toBeGreaterThan(25);
+    for (const link of ours) expect(link).toMatch(/^https:\/\/github\.com\/rambo-dev\/rambo\/blob\/main\/docs\/runbooks\/Rambo\w+\.md$/);
+    expect(links({ runbookUrl: 'https://wiki.example/rambo' })).toEqual(ours.map((link) => `https://wiki.example/rambo/${link.split('/').at(-1) ?? ''}`));
+    expect(() => render({ ...TRIAL, metrics: { prometheusRule: { runbookUrl: 'wiki' } } })).toThrow(/runbookUrl/);
   });
   test('log level, traces, origins, audience and introspection reach the processes', () => {
     const objects = render({ ...TRIAL, logLevel: 'debug', otlp: { endpoint: 'http://c:4318', runnerEndpoint: 'http://r:4318' }, api: { corsOrigins: ['https://a', 'https://b'], tokenAudience: 'mine', introspection: true }, controller: { podsInFlight: 7 } });

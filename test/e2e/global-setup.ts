@@ -24,20 +24,30 @@ export default async function setup(): Promise<void> {
     await cluster.start();
   }
   await cluster.load(await buildImages(log));
+  if (process.env['RAMBO_E2E_UPGRADE'] === '1') {
+    const [source = '', archive = ''] = (await runScript(log, 'hack/e2e/previous.sh')).split('\n');
+    await cluster.load(archive);
+    process.env['RAMBO_E2E_PREVIOUS'] = path.join(source, 'charts/rambo');
+  }
   const place: Place = { kubeconfig: cluster.kubeconfig, kubectl: path.join(dir, 'cluster/bin/kubectl'), helm };
   process.env['RAMBO_E2E_PLACE'] = JSON.stringify(place);
   const site = new Site(place);
   try {
-    await install(site, cluster, log);
+    await prepare(site, cluster);
+    // The upgrade brings its own releases.
+    if (process.env['RAMBO_E2E_UPGRADE'] !== '1') await install(site, log);
   } finally {
     await site.close();
   }
 }
 
-async function install(site: Site, cluster: KubeletCluster, log: (line: string) => void): Promise<void> {
+async function prepare(site: Site, cluster: KubeletCluster): Promise<void> {
   await cluster.volume('postgres-data');
   await site.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } });
   await site.kubectl.run('label', '--overwrite', 'namespace', 'default', 'pod-security.kubernetes.io/enforce=restricted');
+}
+
+async function install(site: Site, log: (line: string) => void): Promise<void> {
   log('installing the chart');
   const began = performance.now();
   await site.helm(['upgrade', '--install', RELEASE, CHART, '--namespace', SYSTEM, '--timeout', '5m'], VALUES);

@@ -154,16 +154,38 @@ export class Site {
     return this.#token;
   }
 
-  /** Posts a GraphQL operation; the answer's data. Throws with its errors. */
+  /**
+   * Posts a GraphQL operation; the answer's data. What the service could not do for the moment (`UNAVAILABLE`, `TIMEOUT`), and what met a
+   * kept connection to a pod that is gone, is asked again for half a minute, as clients do: mutations need a key, or must be
+   * safe to repeat. Throws with the errors of any other answer.
+   */
   async ask<T>(query: string, variables: object = {}): Promise<T> {
-    const response = await fetch(`http://${await this.service(`${RELEASE}-api`)}/graphql`, {
-      method: 'POST', body: JSON.stringify({ query, variables }), signal: AbortSignal.timeout(30_000),
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${await this.token()}` },
-    });
+    const deadline = performance.now() + 30_000;
+    for (;;) {
+      const answer = await this.#post<T>(JSON.stringify({ query, variables }));
+      if (answer.data !== undefined) return answer.data;
+      if (answer.againMs === undefined || performance.now() > deadline) throw new Error(answer.problem);
+      await pause(answer.againMs);
+    }
+  }
+
+  async #post<T>(body: string): Promise<{ readonly data?: T; readonly problem: string; readonly againMs?: number }> {
+    let response: Response;
+    try {
+      response = await fetch(`http://${await this.service(`${RELEASE}-api`)}/graphql`, {
+        method: 'POST', body, signal: AbortSignal.timeout(30_000), headers: { 'content-type': 'application/json', authorization: `Bearer ${await this.token()}` },
+      });
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      return { problem: `${error.message}: ${String(error.cause)}`, againMs: 200 };
+    }
     const text = await response.text();
-    const body: { data?: T; errors?: unknown } = JSON.parse(text);
-    if (body.data === undefined || body.errors !== undefined) throw new Error(`the API answered ${response.status} ${text.slice(0, 400)}`);
-    return body.data;
+    const { data, errors }: { data?: T; errors?: readonly { extensions?: { code?: string; retryAfterSeconds?: number } }[] } = JSON.parse(text);
+    const problem = `the API answered ${response.status} ${text.slice(0, 400)}`;
+    if (data !== undefined && errors === undefined) return { data, problem };
+    const { code, retryAfterSeconds } = errors?.[0]?.extensions ?? {};
+    const again = code === 'TIMEOUT' ? 1 : code === 'UNAVAILABLE' ? retryAfterSeconds : undefined;
+    return { problem, ...(again === undefined ? {} : { againMs: again * 1_000 }) };
   }
 
   /** Rows of a query of the release's database. */

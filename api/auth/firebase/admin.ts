@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { applicationDefault, cert, deleteApp, initializeApp } from 'firebase-admin/app';
 import type { Credential, ServiceAccount } from 'firebase-admin/app';
-import { getAuth } from 'firebase-admin/auth';
 import type { Auth } from 'firebase-admin/auth';
 import { ConfigError } from '../../../platform/config/index.ts';
 import { errorMessage, UnavailableError } from '../../../platform/errors/index.ts';
@@ -50,8 +48,10 @@ export interface FirebaseOptions {
 let apps = 0;
 
 /** Opens the project. Connects lazily. Throws ConfigError for a credential file that cannot be used. */
-export function openFirebase(options: FirebaseOptions): FirebaseAdmin {
-  const credential = credentialOf(options);
+export async function openFirebase(options: FirebaseOptions): Promise<FirebaseAdmin> {
+  // Only now: an installation without sign-in does not pay for the SDK.
+  const [{ applicationDefault, cert, deleteApp, initializeApp }, { getAuth }] = await Promise.all([import('firebase-admin/app'), import('firebase-admin/auth')]);
+  const credential = credentialOf(options, { applicationDefault, cert });
   const app = initializeApp({ projectId: options.project, ...(credential === undefined ? {} : { credential }) }, `rambo-${++apps}`);
   const auth = getAuth(app);
   return {
@@ -68,7 +68,12 @@ export function openFirebase(options: FirebaseOptions): FirebaseAdmin {
   };
 }
 
-function credentialOf({ credentialFile, emulator }: FirebaseOptions): Credential | undefined {
+interface Credentials {
+  readonly applicationDefault: () => Credential;
+  readonly cert: (key: ServiceAccount) => Credential;
+}
+
+function credentialOf({ credentialFile, emulator }: FirebaseOptions, { applicationDefault, cert }: Credentials): Credential | undefined {
   if (emulator) return undefined;
   if (credentialFile === undefined) return applicationDefault();
   try {

@@ -23,8 +23,16 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** Kinds of others, which this API server does not serve. */
+/** Kinds of others, which this API server does not serve unless it is given their definitions. */
 const FOREIGN = ['ServiceMonitor', 'PrometheusRule', 'HTTPRoute'];
+
+/** Their files, from Go modules; undefined, and the reason printed, where those cannot be had. */
+function foreignDefinitions(): readonly string[] | undefined {
+  const { status, stdout, stderr } = spawnSync(path.join(ROOT, 'hack/tools/crds/crds.sh'), { encoding: 'utf8' });
+  if (status === 0) return stdout.trim().split('\n');
+  process.stderr.write(`    kinds of others are not tried, their modules cannot be had: ${stderr.trim().split('\n').at(-1) ?? ''}\n`);
+  return undefined;
+}
 
 /** Server-side dry run with strict fields. Throws with what the server said. */
 async function dryRun(objects: readonly object[]): Promise<void> {
@@ -34,7 +42,7 @@ async function dryRun(objects: readonly object[]): Promise<void> {
 }
 
 const EVERYTHING = {
-  ...TRIAL, watchNamespaces: ['team-a', 'team-b'], imagePullSecrets: [{ name: 'regcred' }], caBundle: { configMap: 'ca' }, proxy: { https: 'http://proxy:3128' },
+  ...TRIAL, backup: { schedule: '17 2 * * *', timeZone: 'Etc/UTC' }, watchNamespaces: ['team-a', 'team-b'], imagePullSecrets: [{ name: 'regcred' }], caBundle: { configMap: 'ca' }, proxy: { https: 'http://proxy:3128' },
   otlp: { endpoint: 'http://collector:4318', runnerEndpoint: 'http://collector:4318' }, sentry: { existingSecret: 'sentry', environment: 'test' }, commonLabels: { a: 'b' }, commonAnnotations: { c: 'd' }, priorityClassName: 'system-cluster-critical',
   extraEnv: [{ name: 'A', value: 'b' }], ingress: { enabled: true, host: 'rambo.example', tlsSecret: 'tls', className: 'nginx' }, metrics: { serviceMonitor: { enabled: true }, dashboards: { enabled: true } },
   controller: { tolerations: [{ key: 'x', operator: 'Exists' }], nodeSelector: { a: 'b' }, podLabels: { e: 'f' }, podAnnotations: { g: 'h' }, affinity: { nodeAffinity: {} } },
@@ -48,6 +56,33 @@ test.each<[string, object]>([
   ['on a claim for logs, without what can be left out', { ...EXTERNAL, controller: { logs: { existingClaim: 'logs' } }, setup: { crds: false }, networkPolicy: { enabled: false }, podDisruptionBudget: { enabled: false }, admissionPolicies: { enabled: false }, rbac: { aggregateRoles: false }, defaultPool: { create: false } }],
 ])('the API server takes all objects of an installation %s', async (_name, values) => {
   await dryRun(render(values, ['--include-crds']).filter((object) => !FOREIGN.includes(object.kind)));
+});
+
+describe('with the definitions of the Prometheus operator and of the Gateway API', () => {
+  const files = foreignDefinitions();
+  const testWith = files === undefined ? test.skip : test;
+  const objects = render({
+    ...TRIAL, metrics: { serviceMonitor: { enabled: true, interval: '10s', labels: { release: 'p' } }, prometheusRule: { enabled: true, labels: { release: 'p' }, runbookUrl: 'https://wiki.example/rambo' } },
+    httpRoute: { enabled: true, parentRefs: [{ name: 'gw', namespace: 'gateways', sectionName: 'https' }], hostnames: ['rambo.example'], path: '/rambo' },
+  }).filter((object) => FOREIGN.includes(object.kind));
+
+  beforeAll(async () => {
+    if (files === undefined) return;
+    for (const file of files) await t.stack.kubectl.run('apply', '--server-side', '-f', file);
+    for (const file of files) await t.stack.kubectl.run('wait', '--for=condition=Established', '-f', file, '--timeout=60s');
+  }, 120_000);
+  // Others look at all definitions there are.
+  afterAll(async () => {
+    for (const file of files ?? []) await t.stack.kubectl.run('delete', '-f', file);
+  });
+
+  testWith('the API server takes ServiceMonitor, PrometheusRule and HTTPRoute', async () => {
+    expect(objects.map(({ kind }) => kind).sort()).toEqual(['HTTPRoute', 'PrometheusRule', 'ServiceMonitor']);
+    await dryRun(objects);
+  });
+  testWith('and would refuse a misspelt field of each', async () => {
+    for (const object of objects) await expect(dryRun([{ ...object, spec: { ...(object['spec'] as object), wrong: 1 } }])).rejects.toThrow(/unknown field "(spec\.)?wrong"/);
+  });
 });
 
 test('the API server would refuse a misspelt field', async () => {

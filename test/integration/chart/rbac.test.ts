@@ -65,6 +65,12 @@ async function everything(): Promise<void> {
   const run = await t.create({ apiVersion: 'rambo.dev/v1alpha1', kind: 'WorkflowRun', metadata: { generateName: 'w-', namespace: 'default' }, spec: { workflowRef: { name: 'work' } } });
   expect((await t.finished(run.metadata.name)).status?.phase).toBe('Failed');
   await t.ask('{ runs(namespace: "default", first: 5) { edges { node { id } } } }');
+  // A pool that lists what its pods may reach, for a while.
+  const pool = (spec: object): object => ({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: 'locked', namespace: 'default' }, spec: { minReady: 0, ...spec } });
+  await t.apply(pool({ networkPolicy: { egress: [{ cidr: '10.0.0.0/8' }] } }));
+  await t.until('its policy', async () => (await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-pool-locked'));
+  await t.apply(pool({}));
+  await t.until('its policy to go', async () => !(await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-pool-locked'));
   // Both begin anew while NATS is away: they look at the definitions and tell of their waiting.
   for (const name of ['controller-0', 'api']) {
     network.of(name).nats.refuse(true);

@@ -45,7 +45,7 @@ export class Site {
     this.url = `http://127.0.0.1:${parts.api.port}`;
   }
 
-  static async start(over: (ports: Ports, world: World) => Partial<Ports> = () => ({})): Promise<Site> {
+  static async start(over: (ports: Ports, world: World) => Partial<Ports> | Promise<Partial<Ports>> = () => ({})): Promise<Site> {
     const server = await testPostgres();
     const databaseUrl = await server.createDatabase();
     const gateway = openGateway(databaseUrl);
@@ -61,7 +61,7 @@ export class Site {
       standing: { standing: (principal) => Promise.resolve([...world.users.values()].find((user) => user.userId === principal.userId)?.role) },
     };
     const api = await startApi({
-      ports: { ...base, ...over(base, world) }, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics(), tracing: { span: (_name, parent, work) => work(parent) },
+      ports: { ...base, ...await over(base, world) }, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics(), tracing: { span: (_name, parent, work) => work(parent) },
       settings: { introspection: false, corsOrigins: [] },
     }, '127.0.0.1', 0);
     return new Site({ world, server, api, db, gateway, statements, databaseUrl });

@@ -45,3 +45,9 @@ to:
   ports: [{ port: {{ .Values.networkPolicy.natsPort }}, protocol: TCP }]
 {{- end }}
 {{- end }}
+
+{{/* What every runner has to reach. */}}
+{{- define "rambo.egressRunners" -}}
+{{ include "rambo.egressDns" . }}
+{{ include "rambo.egressNats" . }}
+{{- end }}
