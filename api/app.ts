@@ -80,7 +80,10 @@ authenticator: identity.authenticator, standing: identity.standing, identities: 
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
       objects, publisher: kubePublisher(kube, log),
     },
-    settings: { introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS },
+    settings: {
+      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS,
+      rate: { principal: config.RAMBO_RATE_LIMIT_PRINCIPAL, address: config.RAMBO_RATE_LIMIT_ADDRESS, hops: config.RAMBO_PROXY_HOPS },
+    },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
   return running({ config, health, server, db, gateway, identity, bus, kube, objects }, () => counters.page(db, bus));
 }

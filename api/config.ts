@@ -2,6 +2,10 @@ import { z } from 'zod';
 import { databaseVariables, flag, list, logLevel, objectsVariables, podVariables, port, text } from '../platform/config/index.ts';
 import { USER_ROLES } from './ports.ts';
 
+function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
+  return z.coerce.number().int().min(0).max(1_000_000).default(value);
+}
+
 /** Environment of the API process. */
 export const apiConfigSchema = z.object({
   ...databaseVariables,
@@ -15,6 +19,9 @@ export const apiConfigSchema = z.object({
   RAMBO_METRICS_PORT: port(0).describe('Port of /healthz, /readyz, /metrics: another one, because nobody needs a token there.'),
   RAMBO_TOKEN_AUDIENCE: text().default('rambo').describe('Audience a token must be meant for.'),
   RAMBO_CORS_ORIGINS: list().describe('Origins of web pages that may call, separated by commas; none by default.'),
+  RAMBO_RATE_LIMIT_PRINCIPAL: count(500).describe('Requests per second of one caller on average, ten seconds of them at once; 0 for any number.'),
+  RAMBO_RATE_LIMIT_ADDRESS: count(20).describe('The same for requests without a valid token, per IPv4 address or IPv6 /64; 0 for any number.'),
+  RAMBO_PROXY_HOPS: count(0).describe('Proxies in front of the API, exactly: each adds one address to X-Forwarded-For. 0: the header is not believed.'),
   RAMBO_GRAPHQL_INTROSPECTION: flag(false).describe('Whether the schema may be read through the API.'),
   RAMBO_ENVIRONMENT: z.enum(['production', 'development']).default('production').describe('`development` allows what must never be in production: the Auth emulator, whose tokens anybody can make, and mails into files.'),
   RAMBO_FIREBASE_PROJECT: text().regex(/^[a-z][a-z0-9-]{3,29}$/, 'is no id of a Firebase project').optional().describe('Firebase project whose users may sign in; none may when absent.'),

@@ -1,13 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { argv, exit, stdout } from 'node:process';
 import { operations } from './modules.ts';
-import { openapi } from './operations/openapi.ts';
+import { API_VERSION, openapi } from './operations/openapi.ts';
 
 /* `node api/print-openapi.ts` writes docs/openapi.json; with --check it only compares and fails when the copy is stale. */
 
 const file = new URL('../docs/openapi.json', import.meta.url);
-const { version }: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const text = `${JSON.stringify(openapi(operations, version), null, 2)}\n`;
+const text = `${JSON.stringify(openapi(operations, API_VERSION), null, 2)}\n`;
 
 if (!argv.includes('--check')) {
   writeFileSync(file, text);

@@ -17,11 +17,15 @@ import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
 import { operations } from './modules.ts';
+import { API_VERSION, openapi } from './operations/openapi.ts';
 import { addRoutes } from './operations/rest.ts';
 import { applyCors } from './http/cors.ts';
 import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
+import { RateLimits } from './http/rate-limit.ts';
+import type { RateSettings } from './http/rate-limit.ts';
 import { refuse } from './http/refuse.ts';
+import { addDocs } from './http/swagger.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
 import { Streams } from './realtime/streams.ts';
 
@@ -38,6 +42,8 @@ export interface ApiParts {
     readonly introspection: boolean;
     /** Origins of web pages that may call; none by default. */
     readonly corsOrigins: readonly string[];
+    /** How often somebody may call; as often as they like when absent. */
+    readonly rate?: RateSettings;
   };
 }
 
@@ -94,6 +100,7 @@ function createApp(parts: ApiParts, streams: Streams, can: () => Can, background
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
+  addDocs(app, openapi(operations, API_VERSION));
   addRoutes(app, shared, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
@@ -115,6 +122,7 @@ function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can
     ids, clock, streams,
   };
   return {
+    limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
     graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };

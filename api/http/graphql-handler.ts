@@ -10,6 +10,7 @@ import type { Mask } from '../graphql/public-errors.ts';
 import type { createGraphql } from '../graphql/yoga.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '../ports.ts';
 import { demandJson, readParams } from './body.ts';
+import type { RateLimits } from './rate-limit.ts';
 import { refuse } from './refuse.ts';
 import { traceparentOf, unauthenticated } from './request.ts';
 
@@ -17,6 +18,7 @@ import { traceparentOf, unauthenticated } from './request.ts';
 export interface HandlerParts {
   readonly authenticator: Authenticator;
   readonly services: Omit<Services, 'can'>;
+  readonly limits: RateLimits;
   /** The one decision, with a memory of its own for every request. */
   readonly canOfRequest: () => Can;
   readonly graphql: ReturnType<typeof createGraphql>;
@@ -57,10 +59,13 @@ export function graphqlHandler(parts: HandlerParts): (request: Request, response
 async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   const { request, response, requestId } = exchange;
   const token = bearerToken(request.headersDistinct['authorization']);
-  if (token === undefined) throw unauthenticated();
-  const principal = await parts.authenticator.authenticate(token);
-  if (principal === undefined) throw unauthenticated();
+  const principal = token === undefined ? undefined : await parts.authenticator.authenticate(token);
+  if (token === undefined || principal === undefined) {
+    parts.limits.address(request);
+    throw unauthenticated();
+  }
   exchange.principal = principal;
+  parts.limits.principal(principal.name);
   demandJson(request);
   request.body = await readParams(request);
   const gone = new AbortController();

@@ -8,6 +8,9 @@ import { bare, descriptionOf, fieldsOf } from './shape.ts';
 
 /* The OpenAPI document of REST, made from the same schemas that check the requests. */
 
+/** Version of the REST API that the document names; the path has its first number. */
+export const API_VERSION = '1.0.0';
+
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The OpenAPI 3.1 document of some operations. */

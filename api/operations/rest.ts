@@ -68,11 +68,16 @@ const ANONYMOUS: Principal = { kind: 'kubernetes', name: '', groups: [] };
 async function callerOf(parts: HandlerParts, request: Request): Promise<Principal> {
   const token = bearerToken(request.headersDistinct['authorization']);
   const principal = token === undefined ? undefined : await parts.authenticator.authenticate(token);
-  if (principal === undefined) throw unauthenticated();
+  if (principal === undefined) {
+    parts.limits.address(request);
+    throw unauthenticated();
+  }
+  parts.limits.principal(principal.name);
   return principal;
 }
 
 async function serve(parts: HandlerParts, operation: Operation, exchange: Exchange, request: Request, response: Response): Promise<Executed> {
+  if (operation.right.on === 'public') parts.limits.address(request);
   const principal = operation.right.on === 'public' ? ANONYMOUS : await callerOf(parts, request);
   exchange.principal = principal;
   const body = await readBody(request, operation.bodyLimit);

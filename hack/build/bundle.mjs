@@ -1,6 +1,6 @@
 // Bundles each process into one file: an unbundled client library costs tens of MB and half a second at start.
 import { build } from 'esbuild';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readMigrations } from '../../prisma/backup/known.ts';
 
@@ -9,11 +9,12 @@ const ENTRIES = {
   controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
 };
 // What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
-const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry' };
+const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry', 'api/http/swagger-assets.ts': 'swagger' };
+const swagger = Object.fromEntries(['swagger-ui.css', 'swagger-ui-bundle.js'].map((file) => [file, readFileSync(`${root}node_modules/swagger-ui-dist/${file}`, 'utf8')]));
 const lazy = {
   name: 'lazy',
   setup(bundle) {
-    bundle.onResolve({ filter: /^\.\/(sdk|sentry)\.ts$/ }, ({ path, resolveDir, kind }) => {
+    bundle.onResolve({ filter: /^\.\/(sdk|sentry|swagger-assets)\.ts$/ }, ({ path, resolveDir, kind }) => {
       const name = LAZY[`${resolveDir.slice(root.length)}/${path.slice(2)}`];
       return name === undefined || kind !== 'dynamic-import' ? undefined : { path: `./${name}.mjs`, external: true };
     });
@@ -37,7 +38,7 @@ for (const [name, entry] of Object.entries({ ...ENTRIES, ...lazyEntries })) {
     absWorkingDir: root, entryPoints: [entry], outfile: `${out}/${name}.mjs`, bundle: true, platform: 'node', format: 'esm', target: 'node24',
     sourcemap: true, minifySyntax: true, minifyWhitespace: true, treeShaking: true, legalComments: 'none', logLevel: 'error', banner: { js: banner },
     // A bundle has no folder of migrations beside it.
-    define: { 'globalThis.RAMBO_CHAOS': String(chaos), 'globalThis.RAMBO_MIGRATIONS': JSON.stringify(readMigrations(`${root}prisma/migrations`)) },
+    define: { 'globalThis.RAMBO_CHAOS': String(chaos), 'globalThis.RAMBO_MIGRATIONS': JSON.stringify(readMigrations(`${root}prisma/migrations`)), 'globalThis.RAMBO_SWAGGER': name === 'swagger' ? JSON.stringify(swagger) : 'undefined' },
     plugins: [lazy],
     external: ['pg-native'], metafile: true,
   });
