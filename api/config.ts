@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { databaseVariables, flag, list, logLevel, podVariables, port, text } from '../platform/config/index.ts';
+import { databaseVariables, flag, list, logLevel, objectsVariables, podVariables, port, text } from '../platform/config/index.ts';
 import { USER_ROLES } from './ports.ts';
 
 function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
@@ -10,6 +10,7 @@ function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
 export const apiConfigSchema = z.object({
   ...databaseVariables,
   ...podVariables,
+  ...objectsVariables,
   RAMBO_NATS_URL: text().describe('NATS.'),
   RAMBO_NATS_CREDS_FILE: text().describe('Credentials file of the API\'s own NATS user (`apiPermissions`).'),
   RAMBO_KUBECONFIG: text().optional().describe('Kubeconfig; the pod\'s own service account when absent.'),

@@ -1,9 +1,11 @@
 import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
+import type { ObjectStore } from '../platform/objects/index.ts';
 import type { WaitingAccount } from './auth/firebase/admin.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
   Executor, AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
 } from '../prisma/store/index.ts';
+import type { WorkflowPublisher } from './workflow/publisher.ts';
 
 /*
  * What the API needs of the world, declared by its consumer. `wiring.ts` adapts Postgres, NATS and Kubernetes;
@@ -231,6 +233,10 @@ export interface Ports {
   readonly commands: RunCommands;
   readonly logs: LogReader;
   readonly notices: Notices;
+  /** Content of files; undefined where the installation has no object store. */
+  readonly objects: ObjectStore | undefined;
+  /** Writes Workflow objects. */
+  readonly publisher: WorkflowPublisher;
   readonly projectNotices: ProjectNotices;
   /** Prepared statements, for what is read often. */
   readonly db: Executor;

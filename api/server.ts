@@ -6,6 +6,8 @@ import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
+import { startBackground } from './background.ts';
+import type { Background } from './background.ts';
 import { AuditQueue } from './auth/audit.ts';
 import { createCan } from './auth/can.ts';
 import type { Can } from './auth/can.ts';
@@ -66,7 +68,9 @@ export interface ApiServer {
 /** Serves the API at host:port; port 0 lets the system choose. */
 export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
   const streams = new Streams(parts.metrics);
-  const made = handlerParts(parts, streams);
+  const can = canMaker(parts);
+  const background = startBackground(parts.ports, parts, can);
+  const made = handlerParts(parts, streams, can, background);
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, made));
   const sockets = attachSockets(server, socketParts(parts, made));
   let stopping = false;
@@ -81,10 +85,10 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     port: listening,
     get streams() { return streams.size; },
     linger: () => { lingering = true; },
-    stop: (graceMs) => {
+    stop: async (graceMs) => {
       stopping = true;
       sockets.close();
-      return stop(server, streams, parts.clock, graceMs);
+      await Promise.all([stop(server, streams, parts.clock, graceMs), background.stop()]);
     },
   };
 }
@@ -111,17 +115,21 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   return app;
 }
 
-function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
+/** Makes the one decision anew for every request: what it remembers is the caller's. */
+function canMaker({ ports, clock, metrics }: ApiParts): () => Can {
+  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
+  return () => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
+}
+
+function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can, background: Background): HandlerParts {
   const { ports, clock, ids, log, metrics, tracing, settings } = parts;
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway, identities: ports.identities,
-    db: ports.db, projectNotices: ports.projectNotices,
+    db: ports.db, projectNotices: ports.projectNotices, objects: ports.objects, publisher: ports.publisher, places: ports.places, imports: background.imports,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };
-  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
-  const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
     limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,

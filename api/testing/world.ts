@@ -93,6 +93,8 @@ export class World {
       },
       gateway: noGateway,
       db: { query: () => { throw new Error('this world has no Postgres'); } },
+      objects: undefined,
+      publisher: { publish: () => Promise.resolve(), unpublish: () => Promise.resolve() },
       projectNotices: { watch: () => Promise.resolve({ close: () => undefined }), changed: () => undefined },
       standing: { standing: ({ userId }) => Promise.resolve(this.standing.get(userId)) },
       runs: {
