@@ -75,9 +75,15 @@ export function metadata(description: string): z.ZodType<Readonly<Record<string,
   const schema = z.custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'is no object: give an object')
     .superRefine((value, context) => {
       if (tooDeepAt(value, METADATA_DEPTH) !== undefined) context.addIssue({ code: 'custom', message: `is nested deeper than ${METADATA_DEPTH} levels: flatten it` });
+      else if (hasPrototypeKey(value)) context.addIssue({ code: 'custom', message: 'holds the key __proto__, which programs confuse with something else: rename it' });
       else if (Buffer.byteLength(JSON.stringify(value)) > METADATA_LIMIT) context.addIssue({ code: 'custom', message: `is larger than ${METADATA_LIMIT} bytes of JSON: keep less in it` });
     });
   return shaped(schema, { scalar: 'JSON', json: { type: 'object', additionalProperties: true }, cost: 5 }).describe(description);
+}
+
+function hasPrototypeKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(hasPrototypeKey);
 }
 
 /** Any JSON in an answer. */

@@ -91,13 +91,19 @@ function addMutation(operation: AnyMutation): void {
   const union = builder.unionType(`${base}Result`, {
     description: `What became of ${name}.`, types: [payload, NotFoundRef, ConflictRef, InvalidRef, ForbiddenRef], resolveType: (answer: Answer) => names[answer.kind],
   });
+  const key = 'Makes it safe to repeat for 7 days: the same key of the same caller gives the same answer, with another input a ConflictError.';
+  if (Object.keys(operation.input.shape).length === 0) {
+    // An input without fields is no valid type: it would take the whole schema down.
+    builder.mutationField(name, (t) => t.field({
+      type: union, description: words(operation), args: { idempotencyKey: t.arg.string({ description: key }) },
+      resolve: (_, given, context) => answer(operation, context, {}, given.idempotencyKey ?? undefined),
+    }));
+    return;
+  }
   const input = inputOf(`${base}Input`, `What ${name} takes.`, operation.input);
   builder.mutationField(name, (t) => t.field({
     type: union, description: words(operation),
-    args: {
-      input: t.arg({ type: input, required: true, description: 'What to do it with.' }),
-      idempotencyKey: t.arg.string({ description: 'Makes it safe to repeat for 7 days: the same key of the same caller gives the same answer, with another input a ConflictError.' }),
-    },
+    args: { input: t.arg({ type: input, required: true, description: 'What to do it with.' }), idempotencyKey: t.arg.string({ description: key }) },
     resolve: (_, given, context) => answer(operation, context, given.input, given.idempotencyKey ?? undefined),
   }));
 }

@@ -83,13 +83,13 @@ test('a quiet stream looks again: it finds a right that is gone, and heals a los
   const healed = feed.next();
   await until(() => project.clock.pending > 0, 'the feed waits');
   project.change(false);
-  await project.clock.advance(RECHECK_MS);
+  project.clock.advance(RECHECK_MS);
   expect((await healed).value?.seq).toBe(1);
   const gone = feed.next();
   const refused = expect(gone).rejects.toBeInstanceOf(ApiError);
   await until(() => project.clock.pending > 0, 'the feed waits again');
   project.may = false;
-  await project.clock.advance(RECHECK_MS);
+  project.clock.advance(RECHECK_MS);
   await refused;
 });
 

@@ -227,7 +227,8 @@ function headersOf(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
 }
 
-async function* events(response: Response): AsyncGenerator<Answer['body'], void> {
+/** Payloads of a stream of server-sent events, until it completes. */
+export async function* events(response: Response): AsyncGenerator<Answer['body'], void> {
   let text = '';
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) {

@@ -4,7 +4,8 @@ import { type Gateway, openGateway } from '../../../prisma/gateway/index.ts';
 import { type Db, openStore } from '../../../prisma/store/index.ts';
 import type { Ports, UserPrincipal, UserRole } from '../../../api/ports.ts';
 import { type ApiServer, startApi } from '../../../api/server.ts';
-import { World } from '../../../api/testing/world.ts';
+import { events, until, World } from '../../../api/testing/world.ts';
+import type { RateSettings } from '../../../api/http/rate-limit.ts';
 import { storePlaces, storeRuns } from '../../../api/wiring.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
 
@@ -45,7 +46,7 @@ export class Site {
     this.url = `http://127.0.0.1:${parts.api.port}`;
   }
 
-  static async start(over: (ports: Ports, world: World) => Partial<Ports> | Promise<Partial<Ports>> = () => ({})): Promise<Site> {
+  static async start(over: (ports: Ports, world: World) => Partial<Ports> | Promise<Partial<Ports>> = () => ({}), settings: { readonly rate?: RateSettings } = {}): Promise<Site> {
     const server = await testPostgres();
     const databaseUrl = await server.createDatabase();
     const gateway = openGateway(databaseUrl);
@@ -62,7 +63,7 @@ export class Site {
     };
     const api = await startApi({
       ports: { ...base, ...await over(base, world) }, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics(), tracing: { span: (_name, parent, work) => work(parent) },
-      settings: { introspection: false, corsOrigins: [] },
+      settings: { introspection: false, corsOrigins: [], ...settings },
     }, '127.0.0.1', 0);
     return new Site({ world, server, api, db, gateway, statements, databaseUrl });
   }
@@ -106,6 +107,18 @@ export class Site {
       method: 'POST', headers: { authorization: `Bearer ${who.token}`, 'content-type': 'application/json' }, body: JSON.stringify({ query, variables }),
     });
     return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
+  }
+
+  /** Opens a subscription; yields its payloads. */
+  async subscribe(who: Person, query: string, variables: object): Promise<AsyncGenerator<Entry, void>> {
+    return events(await fetch(`${this.url}/graphql`, {
+      method: 'POST', headers: { authorization: `Bearer ${who.token}`, 'content-type': 'application/json', accept: 'text/event-stream' }, body: JSON.stringify({ query, variables }),
+    }));
+  }
+
+  /** Waits for a condition that real sockets bring about. */
+  until(holds: () => boolean, what: string): Promise<void> {
+    return until(holds, what);
   }
 
   /** A project of somebody. */
