@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../platform/errors/index.ts';
+import { auditCommand } from './commands/audit.ts';
 import { backupCommand } from './commands/backup.ts';
 import type { Build } from './commands/build.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -11,7 +12,7 @@ import type { Io } from './io/io.ts';
 /** A verb of the command line. One file in commands/ makes one; adding it here is all there is to it. */
 export type MakeCommand = (io: Io, build: Build) => Command;
 
-const COMMANDS: readonly MakeCommand[] = [backupCommand, restoreCommand, doctorCommand, versionCommand];
+const COMMANDS: readonly MakeCommand[] = [backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
 
 /** The whole command line. `name` is how it was called: `rambo`, or `kubectl rambo`. */
 export function buildProgram(io: Io, build: Build, name = 'rambo'): Command {

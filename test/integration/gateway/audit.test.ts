@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { appendAudit, type AuditEntry, AuditQueue } from '../../../api/auth/audit.ts';
+import { run } from '../../../cli/program.ts';
+import { systemClock } from '../../../platform/clock/index.ts';
 import { verifyAudit } from '../../../prisma/audit/index.ts';
 import { type Gateway, openGateway } from '../../../prisma/gateway/index.ts';
 import { type TestServer, testPostgres } from '../../harness/postgres.ts';
@@ -73,6 +75,25 @@ describe('names what somebody did to it', () => {
     await append(entry(6), entry(7), entry(8));
     expect(await verifyAudit(url, head)).toMatchObject({ broken: [{ seq: 5n, kind: 'Changed' }] });
   });
+});
+
+describe('rambo audit verify', () => {
+  async function rambo(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const seen = { code: 0, out: '', err: '' };
+    await run({ clock: systemClock, print: (text) => { seen.out += text; }, say: (line) => { seen.err += `${line}\n`; }, exit: (code) => { seen.code = code; } }, { version: 't', unique: 'u' }, ['audit', 'verify', '--database-url', url, ...args]);
+    return seen;
+  }
+  test('prints the head, and names what was changed', async () => {
+    for (let n = 1; n <= 3; n++) await append(entry(n));
+    const whole = await rambo();
+    expect(whole).toMatchObject({ code: 0, err: '3 rows, unbroken\n', out: expect.stringMatching(/^3:[0-9a-f]{64}\n$/) });
+    expect(await rambo('--expect', whole.out.trim())).toMatchObject({ code: 0 });
+    await client.query('DELETE FROM audit WHERE seq = 3');
+    expect(await rambo('--expect', whole.out.trim())).toMatchObject({ code: 1, out: '', err: expect.stringContaining('row 3 is missing') });
+    await client.query(`UPDATE audit SET principal = 'user:b' WHERE seq = 2`);
+    expect(await rambo()).toMatchObject({ code: 1, out: '', err: expect.stringContaining('row 2 is not what was written') });
+  });
+  test.each([['x'], ['1'], ['0:00'], ['1:zz']])('a head that is none (%s) is a usage error', async (head) => { expect((await rambo('--expect', head)).code).toBe(2); });
 });
 
 test('a flood of refused attempts is few transactions', async () => {
