@@ -4,7 +4,6 @@ import { z } from 'zod';
 const NAME_BYTES = 1_024;
 /** UTF-16 units of a name at most: a cursor holds one. */
 const NAME_LENGTH = 500;
-// eslint-disable-next-line no-control-regex -- they are what is refused
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]/;
 
 /**

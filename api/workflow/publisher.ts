@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { API_VERSION, FIELD_MANAGERS, GROUP, VERSION } from '../../crds/names.ts';
-import { RamboError, UnavailableError } from '../../platform/errors/index.ts';
+import { UnavailableError } from '../../platform/errors/index.ts';
+import type { RamboError } from '../../platform/errors/index.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { isConflict, isNotFound, KubeError } from '../../platform/kube/errors.ts';
 import { ApiError } from '../errors.ts';

@@ -22,7 +22,7 @@ const TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Records of the trees in a list's elements; each element is JSON text no deeper than recursion may go. */
-export function treeRecords(texts: readonly string[], tree: Tree, parent: { readonly identity: string; readonly path: string } | undefined = undefined): readonly ImportRecord[] {
+export function treeRecords(texts: readonly string[], tree: Tree, parent?: { readonly identity: string; readonly path: string }): readonly ImportRecord[] {
   const names: Taken = new Map();
   return texts.flatMap((text, index) => {
     const value: unknown = JSON.parse(text);
