@@ -72,7 +72,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   const store = readObjectsConfig(config);
   const objects = store === undefined ? undefined : openObjects(store);
   const gateway = openGateway(readDatabaseUrl(config));
-  const identity = await openIdentity({ config, kubernetes: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), db, gateway, clock: systemClock, ids: systemIds, log });
+  const identity = await openIdentity({ config, kubernetes: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), db, gateway, clock: systemClock, ids: systemIds, log, metrics: counters.api });
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {

@@ -52,6 +52,7 @@ function countersOf(counters: ReturnType<typeof apiMetrics>): ApiMetrics {
     },
     refused: (code) => { counters.requests.inc({ field: 'none', type: 'none', code }); },
     review: (kind, result) => { counters.reviews.inc({ kind, result }); },
+    signIn: (kind, result) => { counters.signIns.inc({ kind, result }); },
     streams: (open) => { counters.subscriptions.set(open); },
   };
 }

@@ -203,6 +203,8 @@ export interface ApiMetrics {
   refused(code: string): void;
   /** A question to the API server and how it was answered: `allowed`, `denied`, `cached`, `unavailable`. */
   review(kind: 'token' | 'access', result: 'allowed' | 'denied' | 'cached' | 'unavailable'): void;
+  /** A token that was looked at, not from memory, by who made it. */
+  signIn(kind: 'kubernetes' | 'firebase' | 'accessToken', result: 'accepted' | 'refused' | 'unavailable'): void;
   /** Open subscriptions. */
   streams(open: number): void;
 }

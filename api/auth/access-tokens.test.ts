@@ -65,13 +65,16 @@ test('a use is written at most once a minute, and failing to costs nothing', asy
 
 test('a token is shown to its maker alone', async () => {
   const asked: string[] = [];
+  const counted: string[] = [];
+  const metrics = { signIn: (kind: string, result: string) => { counted.push(`${kind} ${result}`); } };
   const as = (name: string) => ({ authenticate: () => { asked.push(name); return Promise.resolve(undefined); } });
   const firebase = `x.${Buffer.from(JSON.stringify({ iss: 'https://securetoken.google.com/p' })).toString('base64url')}.y`;
-  const all = authenticatorByKind({ kubernetes: as('kubernetes'), accessTokens: as('access'), firebase: as('firebase') });
+  const all = authenticatorByKind({ kubernetes: as('kubernetes'), accessTokens: as('access'), firebase: as('firebase'), metrics });
   for (const token of ['rbo_x', firebase, 'opaque', 'a.b.c']) await all.authenticate(token);
   expect(asked).toEqual(['access', 'firebase', 'kubernetes', 'kubernetes']);
-  expect(await authenticatorByKind({ kubernetes: as('kubernetes'), accessTokens: as('access'), firebase: undefined }).authenticate(firebase)).toBeUndefined();
+  expect(await authenticatorByKind({ kubernetes: as('kubernetes'), accessTokens: as('access'), firebase: undefined, metrics }).authenticate(firebase)).toBeUndefined();
   expect(asked).toHaveLength(4);
+  expect(counted).toEqual(['accessToken refused', 'firebase refused', 'kubernetes refused', 'kubernetes refused', 'firebase refused']);
 });
 
 test.each<[string, unknown]>([

@@ -5,7 +5,7 @@ import type { Gateway } from '../../prisma/gateway/index.ts';
 import { accessTokenByHash, accessTokenById, accountByFirebase, accountById, touchAccessToken } from '../../prisma/store/index.ts';
 import type { Executor } from '../../prisma/store/index.ts';
 import type { ApiConfig } from '../config.ts';
-import type { ApiLog, Authenticator, Identities, StandingReader } from '../ports.ts';
+import type { ApiLog, ApiMetrics, Authenticator, Identities, StandingReader } from '../ports.ts';
 import { accessTokenPrincipal, tokenCounts } from './access-tokens.ts';
 import { standingOf } from './accounts.ts';
 import { authenticatorByKind } from './authenticator.ts';
@@ -35,6 +35,7 @@ export interface IdentityParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: ApiLog;
+  readonly metrics: Pick<ApiMetrics, 'signIn'>;
 }
 
 /** Puts the kinds of tokens together. Throws ConfigError for a credential that cannot be used. */
@@ -45,7 +46,7 @@ export async function openIdentity(parts: IdentityParts): Promise<Identity> {
   const accessTokens = { byHash: (hash: Uint8Array) => accessTokenByHash(db, hash), touch: (id: string, at: number) => touchAccessToken(db, id, at), clock, log };
   return {
     authenticator: authenticatorByKind({
-      kubernetes, accessTokens: { authenticate: (token) => accessTokenPrincipal(accessTokens, token) }, firebase: firebase === undefined ? undefined : firebaseAuthenticator(parts, firebase),
+      kubernetes, accessTokens: { authenticate: (token) => accessTokenPrincipal(accessTokens, token) }, firebase: firebase === undefined ? undefined : firebaseAuthenticator(parts, firebase), metrics: parts.metrics,
     }),
     standing: standingOf({
       account: (id) => accountById(db, id), firebase: async (uid) => firebase?.standing(uid),

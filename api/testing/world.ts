@@ -149,6 +149,7 @@ export class World {
       operation: (field, type, code) => { this.counted.push(`${type} ${field} ${code}`); },
       refused: (code) => { this.counted.push(`refused ${code}`); },
       review: () => undefined,
+      signIn: (kind, result) => { this.counted.push(`signIn ${kind} ${result}`); },
       streams: () => undefined,
     };
   }

@@ -137,6 +137,19 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     tokenAudience: z.string().min(1).default('rambo').describe('Audience a token must be meant for.'),
     corsOrigins: strings([], 'Origins of web pages that may call.'),
     introspection: flag(false, 'Whether the GraphQL schema may be read through the API.'),
+    consoleUrl: text('', 'Address of the console: where links in mails lead.'),
+    firebase: group('Sign-in of people with Firebase. Without a project only Kubernetes accounts and access tokens come in; see docs/authentication.md.', {
+      project: z.string().regex(/^([a-z][a-z0-9-]{3,29})?$/).default('').describe('Id of the Firebase project.'),
+      existingSecret: name('', 'Secret with the key file of a service account of that project. Without one the pod\'s own identity is used (workload identity).'),
+      key: z.string().min(1).default('credential.json').describe('Key of that Secret.'),
+      defaultRole: z.enum(['ADMIN', 'MANAGER', 'DEVELOPER', 'VIEWER', 'AGENT']).default('VIEWER').describe('Role of somebody who signs in for the first time.'),
+      adminEmails: strings([], 'Addresses whose verified owners are administrators from their first sign-in on. Needed for the first one.'),
+    }),
+    mail: group('Mails with links for new passwords and confirmed addresses.', {
+      existingSecret: name('', 'Secret with the URL of a mail server, `smtps://user:password@host:465`. Nothing is sent without one.'),
+      key: z.string().min(1).default('url').describe('Key of that Secret.'),
+      from: text('RamBo <rambo@localhost>', 'Sender.'),
+    }),
     serviceAccount,
     service: group('Service of the API.', {
       type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').describe('Type.'),
@@ -211,6 +224,8 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     objectStoreCidrs: strings(['0.0.0.0/0', '::/0'], 'Addresses of the object store.'),
     otlpPorts: z.array(z.int().min(1).max(65_535)).default([4_318]).describe('Ports of the OTLP endpoint; used when `otlp.endpoint` is set.'),
     sentryPorts: z.array(z.int().min(1).max(65_535)).default([443]).describe('Ports of Sentry; used when `sentry.existingSecret` is set.'),
+    firebasePorts: z.array(z.int().min(1).max(65_535)).default([443]).describe('Ports of Google\'s services, for the API; used when `api.firebase.project` is set.'),
+    smtpPorts: z.array(z.int().min(1).max(65_535)).default([465, 587]).describe('Ports of the mail server, for the API; used when `api.mail.existingSecret` is set.'),
     monitoringNamespace: text('', 'Namespace that may read metrics; any when empty.'),
     apiFrom: objects('Who may call the API, as `from` of a NetworkPolicy; anybody when empty.'),
     runners: group('Pods of runners, in the namespaces of the default pool.', {

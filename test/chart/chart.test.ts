@@ -238,7 +238,7 @@ describe('permissions', () => {
   const watched = (objects: readonly Rendered[], kind: string, name: string, namespace?: string): boolean => (the(objects, kind, name, namespace)['rules'] as readonly { readonly resources: readonly string[] }[]).some(({ resources }) => resources.includes('pods'));
 
   test('are the cluster\'s, unless namespaces are named', () => {
-    expect(roles({})).toEqual(['ClusterRole  rambo-api', 'ClusterRole  rambo-controller', 'ClusterRole  rambo-edit', 'ClusterRole  rambo-view', 'Role rambo-system rambo-api-own', 'Role rambo-system rambo-controller-own']);
+    expect(roles({})).toEqual(['ClusterRole  rambo-admin', 'ClusterRole  rambo-api', 'ClusterRole  rambo-controller', 'ClusterRole  rambo-edit', 'ClusterRole  rambo-view', 'Role rambo-system rambo-api-own', 'Role rambo-system rambo-controller-own']);
     expect(watched(render(TRIAL), 'ClusterRole', 'rambo-controller')).toBe(true);
   });
   test('with watchNamespaces lie in these namespaces only', () => {
@@ -259,5 +259,37 @@ describe('permissions', () => {
     expect(the(objects, 'Deployment', 'rambo-controller')['spec'].template.spec.serviceAccountName).toBe('mine');
     expect(the(objects, 'ClusterRoleBinding', 'rambo-controller')['subjects']).toEqual([{ kind: 'ServiceAccount', name: 'mine', namespace: 'rambo-system' }]);
     expect(the(objects, 'ServiceAccount', 'rambo-api').metadata.annotations).toEqual({ role: 'arn' });
+  });
+});
+
+describe('sign-in', () => {
+  const firebase = { project: 'acme-prod', existingSecret: 'firebase', defaultRole: 'DEVELOPER', adminEmails: ['a@example.com', 'b@example.com'] };
+  const full = { api: { firebase, mail: { existingSecret: 'smtp', key: 'uri', from: 'RamBo <r@example.com>' }, consoleUrl: 'https://rambo.example.com' } };
+
+  test('is off until a project is named, and the process always knows that this is production', () => {
+    const names = Object.keys(env(api({})));
+    expect(names.filter((name) => /FIREBASE|SMTP|MAIL|ADMIN_EMAILS/.test(name))).toEqual([]);
+    expect(env(api({}))).toMatchObject({ RAMBO_ENVIRONMENT: 'production' });
+  });
+  test('comes with its credential and the mail server out of Secrets', () => {
+    expect(env(api(full))).toMatchObject({
+      RAMBO_FIREBASE_PROJECT: 'acme-prod', RAMBO_FIREBASE_CREDENTIAL_FILE: '/etc/rambo/firebase/credential.json', RAMBO_DEFAULT_ROLE: 'DEVELOPER', RAMBO_ADMIN_EMAILS: 'a@example.com,b@example.com',
+      RAMBO_SMTP_URL_FILE: '/etc/rambo/mail/url', RAMBO_MAIL_FROM: 'RamBo <r@example.com>', RAMBO_CONSOLE_URL: 'https://rambo.example.com',
+    });
+    const { volumes } = (api(full)['spec'] as { template: { spec: { volumes: readonly object[] } } }).template.spec;
+    expect(volumes).toEqual(expect.arrayContaining([
+      { name: 'firebase', secret: { secretName: 'firebase', items: [{ key: 'credential.json', path: 'credential.json' }] } }, { name: 'mail', secret: { secretName: 'smtp', items: [{ key: 'uri', path: 'url' }] } },
+    ]));
+  });
+  test('opens the way to Google and to the mail server for the API alone', () => {
+    const portsOf = (name: string): readonly number[] => {
+      const { egress } = the(render({ ...TRIAL, ...full }), 'NetworkPolicy', name, 'rambo-system')['spec'] as { egress: readonly { to?: unknown; ports: readonly { port: number }[] }[] };
+      return egress.filter(({ to }) => to === undefined).flatMap(({ ports }) => ports.map(({ port }) => port));
+    };
+    expect(portsOf('rambo-api')).toEqual([443, 465, 587]);
+    expect(portsOf('rambo-controller')).toEqual([]);
+  });
+  test('with the emulator is no value: it could only be forced in, and then nothing starts', () => {
+    expect(() => render({ ...TRIAL, api: { firebase: { ...firebase, emulator: 'x' } } })).toThrow();
   });
 });

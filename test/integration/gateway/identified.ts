@@ -32,7 +32,7 @@ export async function identifiedSite(emulator: AuthEmulator): Promise<Identified
   const config = apiConfigSchema.parse({ ...emulatorEnvironment(emulator), RAMBO_MAIL_DIR: mailDir });
   const opened: { identity?: Identity } = {};
   const site = await Site.start(async (ports, world) => {
-    const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log() });
+    const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics() });
     opened.identity = identity;
     return { authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities };
   });

@@ -28,7 +28,7 @@ export async function matrixSite(): Promise<Site> {
       if (command.verb === 'start') await ports.gateway.transaction((tx) => insertRun(tx, command.runId, command.namespace));
       return { v: 1, ok: true, runId: command.runId, version: 1 };
     };
-    const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log() });
+    const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics() });
     return {
       objects: signs,
       authenticator: identity.authenticator,
