@@ -1,5 +1,5 @@
 import { sleep, systemClock } from '../platform/clock/index.ts';
-import { readDatabaseUrl, readObjectsConfig, readSecretFile } from '../platform/config/index.ts';
+import { ConfigError, readDatabaseUrl, readObjectsConfig, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
 import { Waiting } from '../platform/health/waiting.ts';
@@ -17,6 +17,8 @@ import { openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import { openIdentity, type Identity } from './auth/identity.ts';
 import type { ApiConfig } from './config.ts';
+import { NO_DOCUMENTS, readManifest } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
@@ -76,16 +78,23 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
-authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
+      authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
       objects, publisher: kubePublisher(kube, log),
     },
     settings: {
-      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS,
+      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config),
       rate: { principal: config.RAMBO_RATE_LIMIT_PRINCIPAL, address: config.RAMBO_RATE_LIMIT_ADDRESS, hops: config.RAMBO_PROXY_HOPS },
     },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
   return running({ config, health, server, db, gateway, identity, bus, kube, objects }, () => counters.page(db, bus));
+}
+
+/** Throws ConfigError. */
+function documentsOf({ RAMBO_GRAPHQL_DOCUMENTS_FILE: file, RAMBO_GRAPHQL_DOCUMENTS_ONLY: only }: ApiConfig): TrustedDocuments {
+  if (file !== undefined) return readManifest(readSecretFile('RAMBO_GRAPHQL_DOCUMENTS_FILE', file), only);
+  if (only) throw new ConfigError('Config', 'RAMBO_GRAPHQL_DOCUMENTS_ONLY is true and RAMBO_GRAPHQL_DOCUMENTS_FILE is not set: nothing at all would be served');
+  return NO_DOCUMENTS;
 }
 
 interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly identity: Identity; readonly bus: Bus; readonly kube: KubeClient; readonly objects: ObjectStore | undefined }

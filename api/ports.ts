@@ -76,7 +76,7 @@ export const PROJECT_RESOURCES = ['projects', 'tasks', 'members', 'sprints', 'ti
 /** What a person has of their own. */
 export const USER_RESOURCES = ['users', 'accesstokens', 'imports', 'agents'] as const;
 /** What belongs to no project and no person. */
-export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit'] as const;
+export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit', 'schema'] as const;
 /** Any resource; Kubernetes principals are asked about under these names in the group `rambo.dev`. */
 export type Resource = (typeof NAMESPACE_RESOURCES)[number] | (typeof PROJECT_RESOURCES)[number] | (typeof USER_RESOURCES)[number] | (typeof INSTALLATION_RESOURCES)[number];
 

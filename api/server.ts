@@ -25,8 +25,13 @@ import type { HandlerParts } from './http/graphql-handler.ts';
 import { RateLimits } from './http/rate-limit.ts';
 import type { RateSettings } from './http/rate-limit.ts';
 import { refuse } from './http/refuse.ts';
+import { NO_DOCUMENTS } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import { addDocs } from './http/swagger.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
+import { FEEDS } from './realtime/feeds.ts';
+import { attachSockets } from './realtime/sockets.ts';
+import type { SocketParts } from './realtime/sockets.ts';
 import { Streams } from './realtime/streams.ts';
 
 /** What an API server is made of. */
@@ -42,6 +47,8 @@ export interface ApiParts {
     readonly introspection: boolean;
     /** Origins of web pages that may call; none by default. */
     readonly corsOrigins: readonly string[];
+    /** Documents that pages may send by their hash; none when absent. */
+    readonly documents?: TrustedDocuments;
     /** How often somebody may call; as often as they like when absent. */
     readonly rate?: RateSettings;
   };
@@ -63,7 +70,9 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
   const streams = new Streams(parts.metrics);
   const can = canMaker(parts);
   const background = startBackground(parts.ports, parts, can);
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams, can, background));
+  const made = handlerParts(parts, streams, can, background);
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, made));
+  const sockets = attachSockets(server, socketParts(parts, made));
   let stopping = false;
   let lingering = false;
   server.prependListener('request', (_, response) => {
@@ -78,14 +87,14 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     linger: () => { lingering = true; },
     stop: async (graceMs) => {
       stopping = true;
+      sockets.close();
       await Promise.all([stop(server, streams, parts.clock, graceMs), background.stop()]);
     },
   };
 }
 
-function createApp(parts: ApiParts, streams: Streams, can: () => Can, background: Background): Express {
-  const shared = handlerParts(parts, streams, can, background);
-  const handler = graphqlHandler(shared);
+function createApp(parts: ApiParts, made: HandlerParts): Express {
+  const handler = graphqlHandler(made);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -101,7 +110,7 @@ function createApp(parts: ApiParts, streams: Streams, can: () => Can, background
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
   addDocs(app, openapi(operations, API_VERSION));
-  addRoutes(app, shared, operations);
+  addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
 }
@@ -124,8 +133,12 @@ function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can
   return {
     limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
-    graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
+    documents: settings.documents ?? NO_DOCUMENTS, graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
+}
+
+function socketParts({ clock, log, metrics, settings }: ApiParts, { authenticator, services, canOfRequest }: HandlerParts): SocketParts {
+  return { authenticator, services, canOfRequest, clock, log, metrics, corsOrigins: settings.corsOrigins, feeds: FEEDS };
 }
 
 async function stop(server: Server, streams: Streams, clock: Clock, graceMs: number): Promise<void> {

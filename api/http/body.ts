@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { LIMITS } from '../../crds/names.ts';
 import { ApiError } from '../errors.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 
 /** Bytes of a request at most; larger ones are refused before they are parsed. */
 export const BODY_LIMIT = 262_144;
@@ -10,14 +11,16 @@ export const BODY_LIMIT = 262_144;
 const DEPTH_LIMIT = LIMITS.jsonDepth + 8;
 
 const paramsSchema = z.strictObject({
-  query: z.string().min(1),
+  query: z.string().min(1).optional(),
   variables: z.record(z.string(), z.unknown()).nullish(),
   operationName: z.string().nullish(),
   extensions: z.record(z.string(), z.unknown()).nullish(),
 });
 
 /** The parameters of one GraphQL request. */
-export type Params = z.output<typeof paramsSchema>;
+export interface Params extends Omit<z.output<typeof paramsSchema>, 'query'> {
+  readonly query: string;
+}
 
 /** Refuses what is not plain JSON before a byte of it is read: forms and text cross sites without a preflight. */
 export function demandJson(request: IncomingMessage, limit = BODY_LIMIT): void {
@@ -42,14 +45,14 @@ async function readJson(request: IncomingMessage, limit: number): Promise<unknow
   return parse(text);
 }
 
-/** Reads and parses a request's parameters. Throws ApiError. */
-export async function readParams(request: IncomingMessage): Promise<Params> {
+/** Reads and parses a request's parameters; a stored document takes the place of its hash. Throws ApiError. */
+export async function readParams(request: IncomingMessage, documents: TrustedDocuments): Promise<Params> {
   const value = await readJson(request, BODY_LIMIT);
   if (Array.isArray(value)) throw new ApiError('BAD_REQUEST', 'batches are not served: send operations one by one');
   const params = paramsSchema.safeParse(value);
-  if (!params.success) throw new ApiError('BAD_REQUEST', 'send an object with query (a string) and, where needed, variables, operationName, extensions; nothing else');
-  if (params.data.extensions?.['persistedQuery'] !== undefined) throw new ApiError('BAD_REQUEST', 'stored documents are not served: send the query without extensions.persistedQuery');
-  return params.data;
+  if (!params.success) throw new ApiError('BAD_REQUEST', 'send an object with query (a string, or the hash of a stored document in extensions.persistedQuery) and, where needed, variables, operationName, extensions; nothing else');
+  const { query, ...rest } = params.data;
+  return { ...rest, query: documents.resolve(query, rest.extensions?.['persistedQuery']) };
 }
 
 function tooLarge(): ApiError {
