@@ -36,7 +36,8 @@ export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
     },
     onExecute: async ({ args }) => {
       charge(args, args.contextValue.outcome);
-      if (!options.introspection && introspects(args.document)) await demandSchema(args.contextValue);
+      const { document }: { readonly document: DocumentNode } = args;
+      if (!options.introspection && introspects(document)) await demandSchema(args.contextValue);
       const deadline = startDeadline(options.clock, args.contextValue.gone);
       Object.assign(args, { signal: deadline.signal, hideSuggestions: !options.introspection });
       return { onExecuteDone: () => { deadline.clear(); } };

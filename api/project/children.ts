@@ -5,6 +5,7 @@ import type { ChildFilters, ChildQuery, ChildRow, ChildRows, ChildTable } from '
 import { ApiError } from '../errors.ts';
 import { batched } from '../graphql/context.ts';
 import type { Batch } from '../graphql/context.ts';
+import { together } from '../graphql/together.ts';
 import { page } from '../operations/entity.ts';
 import type { Entity, EntityValue, PageValue } from '../operations/entity.ts';
 import { id, oneOf, pageFields } from '../operations/fields.ts';
@@ -35,14 +36,11 @@ export const listOrder = oneOf('ListOrder', 'What a list is ordered by.', { CREA
 /** Direction of a list. */
 export const direction = oneOf('Direction', 'Which end of a list comes first.', { ASC: 'The oldest, or A to Z.', DESC: 'The newest, or Z to A.' });
 
-/** Rows by id, one statement for all that a request asks for at once. */
+/** Rows by id, one statement for all that is asked for at once. */
 function rowBatch<T extends ChildTable>(table: T): Batch<string, ChildRows[T] | undefined> {
   return {
     name: `${table}-rows`,
-    read: async ({ services }, ids) => {
-      const rows = new Map((await childrenByIds(services.db, table, ids)).map((row): [string, ChildRows[T]] => [row.id, row]));
-      return ids.map((each) => rows.get(each));
-    },
+    read: ({ services: { db } }, ids) => Promise.all(ids.map((each) => together(db, table, (all) => childrenByIds(db, table, all), each))),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ProjectRow } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { batched } from '../graphql/context.ts';
 import type { Batch } from '../graphql/context.ts';
+import { together } from '../graphql/together.ts';
 import { page } from '../operations/entity.ts';
 import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, line, metadata, oneOf, pageFields, text, TEXT_LIMITS, webAddress } from '../operations/fields.ts';
@@ -17,10 +18,7 @@ import { Project, projectOf, projectStatus } from './entities.ts';
 
 const projectRows: Batch<string, ProjectRow | undefined> = {
   name: 'project-rows',
-  read: async ({ services }, ids) => {
-    const rows = new Map((await projectsByIds(services.db, ids)).map((row) => [row.id, row]));
-    return ids.map((each) => rows.get(each));
-  },
+  read: ({ services: { db } }, ids) => Promise.all(ids.map((each) => together(db, 'project', (all) => projectsByIds(db, all), each))),
 };
 
 /** A project by its id, whoever asks; deleted ones too. */

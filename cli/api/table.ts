@@ -29,6 +29,6 @@ function headOf(name: string): string {
 
 /** Control characters of whoever wrote the text do nothing to the terminal. */
 function cellOf(value: unknown): string {
-  const text = value === null || value === undefined ? '-' : String(value).replaceAll(/\p{C}+/gu, ' ');
+  const text = typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean' ? '-' : String(value).replaceAll(/\p{C}+/gu, ' ');
   return text.length > WIDEST ? `${text.slice(0, WIDEST - 1)}…` : text;
 }

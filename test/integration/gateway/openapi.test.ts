@@ -65,7 +65,7 @@ function requestsOf(path: string, method: string, place: Entry): fc.Arbitrary<Re
   const parameters: Entry[] = place.parameters.filter((parameter: Entry) => parameter.in !== 'header');
   const schema: Entry = place.requestBody?.content['application/json'].schema;
   const good = fc.record({
-    values: fc.record(Object.fromEntries(parameters.map((parameter) => [parameter.name, valid(parameter.schema)])), { requiredKeys: parameters.filter(({ required }) => required === true).map(({ name }) => String(name)) }),
+    values: fc.record<Record<string, unknown>>(Object.fromEntries(parameters.map((parameter) => [parameter.name, valid(parameter.schema)])), { requiredKeys: parameters.filter(({ required }) => required === true).map(({ name }) => String(name)) }),
     body: schema === undefined ? fc.constant(undefined) : valid(schema),
   });
   const spoiled = fc.tuple(good, hostile, fc.nat()).map(([{ values, body }, bad, at]) => {
