@@ -142,7 +142,7 @@ async function noted<T>(context: ApiContext, operation: string, work: () => Prom
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ApiError) enter(context, { operation, outcome: 'REFUSED', code: error.publicCode });
+    if (error instanceof ApiError && error.publicCode !== 'UNAVAILABLE') enter(context, { operation, outcome: 'REFUSED', code: error.publicCode });
     throw error;
   }
 }

@@ -45,9 +45,13 @@ async function overGraphql({ name, kind }: Operation, token: string | undefined,
   const declared = args.length === 0 ? '' : `(${args.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ')})`;
   const passed = args.length === 0 ? '' : `(${args.map((arg) => `${arg.name}: $${arg.name}`).join(', ')})`;
   const errors = kind === 'query' ? '' : '... on UserError { message } ... on ForbiddenError { code }';
+  return posted(token, `${kind} ${declared} { r: ${name}${passed} { __typename ${errors} } }`, given);
+}
+
+async function posted(token: string | undefined, query: string, variables: Input): Promise<Learned> {
   const response = await fetch(`${site.url}/graphql`, {
     method: 'POST', headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ query: `${kind} ${declared} { r: ${name}${passed} { __typename ${errors} } }`, variables: given }),
+    body: JSON.stringify({ query, variables }),
   });
   const body: Entry = JSON.parse(await response.text());
   const code: string | undefined = body.errors?.[0]?.extensions?.code ?? body.data?.r?.code;
@@ -110,6 +114,53 @@ describe.each(ASKED)('%s over %s', (name, surface, operation) => {
       }
     });
   }
+});
+
+/** Fields that GraphQL has of its own, and the operation whose row says who may. Who may not change a run is told that it is not there. */
+const NATIVE: readonly (readonly [field: string, row: string, query: (at: Fixture) => string])[] = [
+  ['run', 'run', ({ run }) => `{ r: run(id: "${run}") { __typename } }`],
+  ['runByName', 'run', ({ namespace }) => `{ r: runByName(namespace: "${namespace}", name: "run") { __typename } }`],
+  ['runs', 'runs', ({ namespace }) => `{ r: runs(namespace: "${namespace}") { __typename } }`],
+  ['workflow', 'workflow', ({ namespace }) => `{ r: workflow(namespace: "${namespace}", name: "build") { __typename } }`],
+  ['workflows', 'workflows', ({ namespace }) => `{ r: workflows(namespace: "${namespace}") { __typename } }`],
+  ['runnerPools', 'runnerPools', ({ namespace }) => `{ r: runnerPools(namespace: "${namespace}") { __typename } }`],
+  ['startRun', 'startRun', ({ namespace }) => `mutation { r: startRun(input: { namespace: "${namespace}", workflow: "build" }) { __typename } }`],
+  ['startRuns', 'startRun', ({ namespace }) => `mutation { r: startRuns(inputs: [{ namespace: "${namespace}", workflow: "build" }]) { __typename } }`],
+  ['cancelRun', 'cancelRun', ({ run }) => `mutation { r: cancelRun(id: "${run}", mode: Now) { __typename } }`],
+  ['suspendRun', 'suspendRun', ({ run }) => `mutation { r: suspendRun(id: "${run}") { __typename } }`],
+  ['resumeRun', 'resumeRun', ({ run }) => `mutation { r: resumeRun(id: "${run}") { __typename } }`],
+];
+
+describe.each(NATIVE)('%s, a field of GraphQL alone', (field, name, query) => {
+  test('everybody gets what the table says', async () => {
+    const row = ROWS[name];
+    if (row === undefined) throw new Error(`no row ${name}`);
+    const steers = /^(cancel|suspend|resume)Run$/.test(field);
+    const at = await matrix.fixture();
+    const got: Partial<Record<Caller, string>> = {};
+    const wanted: Partial<Record<Caller, string>> = {};
+    for (const caller of CALLERS) {
+      const answer = said(await posted(matrix.token(caller), query(at), {}), undefined);
+      got[caller] = answer;
+      const should = expected(row, caller);
+      wanted[caller] = steers && should === '403' ? '404' : should;
+    }
+    expect(got).toEqual(wanted);
+  });
+});
+
+test('runs that were started, steered and refused over GraphQL are in the audit', async () => {
+  const at = await matrix.fixture();
+  const asked = new Date();
+  await posted(matrix.token('owner'), `mutation { r: startRun(input: { namespace: "${at.namespace}", workflow: "build" }) { __typename } }`, {});
+  await posted(matrix.token('viewer'), `mutation { r: startRun(input: { namespace: "${at.namespace}", workflow: "build" }) { __typename } }`, {});
+  await posted(matrix.token('owner of another project'), `mutation { r: cancelRun(id: "${at.run}", mode: Now) { __typename } }`, {});
+  const find = async (): Promise<readonly string[]> => (await site.gateway.read((db) => db.audit.findMany({ where: { at: { gte: asked }, resource: 'workflowruns' }, orderBy: { seq: 'asc' } })))
+    .map(({ principal, operation, outcome, code }) => `${principal} ${operation} ${outcome} ${code}`);
+  const deadline = Date.now() + 10_000;
+  while ((await find()).length < 3 && Date.now() < deadline) await new Promise((resolve) => { setTimeout(resolve, 20); });
+  const name = (caller: Caller): string => `user:${matrix.person(caller).userId}`;
+  expect(await find()).toEqual([`${name('owner')} startRun DONE OK`, `${name('viewer')} startRun REFUSED FORBIDDEN`, `${name('owner of another project')} cancelRun REFUSED NOT_FOUND`]);
 });
 
 test('all of it is in the audit, unbroken: what was done and what was refused', async () => {
