@@ -3,6 +3,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rm
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { signInHelp } from './auth-accounts.ts';
+import { demoGateway } from './demo-gateway.ts';
 import { demo } from './demo.ts';
 import { PIDS_FILE, ROOT, Stack, type StackAddresses } from './stack.ts';
 
@@ -187,7 +188,11 @@ async function runDemo(flags: Flags): Promise<void> {
   };
   process.on('SIGINT', () => { void leave(0); });
   process.on('SIGTERM', () => { void leave(0); });
-  const fine = await demo(state, say);
+  const shown = async (): Promise<boolean> => await demo(state, say) && await demoGateway(state, say);
+  const fine = await shown().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return false;
+  });
   if (!fine) return leave(1);
   if (process.env['RAMBO_DEMO_EXIT'] === '1' || !process.stdin.isTTY) return leave(0);
   say('the stack stays up; Ctrl-C stops it');
