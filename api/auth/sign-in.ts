@@ -3,6 +3,7 @@ import type { Ids } from '../../platform/ids/index.ts';
 import type { Gateway, GatewayDb } from '../../prisma/gateway/index.ts';
 import { UniqueError } from '../../prisma/gateway/index.ts';
 import type { AccountRow } from '../../prisma/store/index.ts';
+import { writeChanges } from '../operations/changes.ts';
 import type { ApiLog, UserPrincipal, UserRole } from '../ports.ts';
 import { USER_NAME_PREFIX } from '../ports.ts';
 import { accountStands, asUserRole } from './accounts.ts';
@@ -97,7 +98,10 @@ async function writeAccount(parts: SignInParts, tx: GatewayDb, claims: IdClaims)
     await tx.profile.createMany({ data: [{ userId, ...profileOf(claims, now) }], skipDuplicates: true });
   }
   if (address.emailVerified && email !== undefined) {
-    for (const { projectId, role } of await takeInvitations(tx, userId, email, now)) {
+    const taken = await takeInvitations(tx, userId, email, now);
+    // Whoever looks at the project hears of it when they next read its changes; a sign-in is no request that could tell them.
+    await writeChanges(tx, taken.map(({ projectId }) => ({ projectId, kind: 'CREATED', entity: 'ProjectMember', entityId: userId })), `${USER_NAME_PREFIX}${userId}`, now.getTime());
+    for (const { projectId, role } of taken) {
       note('acceptInvitation', { resource: 'members', resourceId: userId, projectId, details: { role } });
     }
   }

@@ -1,4 +1,5 @@
 import type { CancelMode } from '../../crds/workflow-run.ts';
+import type { AuditEntry } from '../auth/audit.ts';
 import { demand } from '../auth/can.ts';
 import { ApiError, unavailable } from '../errors.ts';
 import { startRun, steerRun } from '../workflow/start-run.ts';
@@ -54,8 +55,10 @@ builder.mutationField('startRun', (t) => t.field({
   description: 'Starts a run. Needs `create workflowruns`, else FORBIDDEN.',
   args: { input: t.arg({ type: StartRunInput, required: true, description: 'What to run.' }) },
   resolve: async (_, { input }, context) => {
-    await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace: input.namespace });
-    return start(context, input);
+    return audited(context, 'startRun', async () => {
+      await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace: input.namespace });
+      return start(context, input);
+    });
   },
 }));
 
@@ -73,10 +76,12 @@ builder.mutationField('startRuns', (t) => t.field({
   args: { inputs: t.arg({ type: [StartRunInput], required: true, description: 'What to run.' }) },
   resolve: async (_, { inputs }, context) => {
     if (inputs.length > MAX_STARTS) throw new ApiError('BAD_USER_INPUT', `inputs has ${inputs.length} entries: at most ${MAX_STARTS} runs start at once, send the rest in further requests`);
-    for (const namespace of new Set(inputs.map((input) => input.namespace))) {
-      await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace });
-    }
-    return { results: await Promise.all(inputs.map((input) => start(context, input))) };
+    await noted(context, 'startRuns', async () => {
+      for (const namespace of new Set(inputs.map((input) => input.namespace))) {
+        await demand(context.services.can, context.principal, 'create', { kind: 'namespace', resource: 'workflowruns', namespace });
+      }
+    });
+    return { results: await Promise.all(inputs.map((input) => audited(context, 'startRuns', () => start(context, input)))) };
   },
 }));
 
@@ -113,10 +118,38 @@ builder.mutationField('resumeRun', (t) => t.field({
 
 type Steering = { readonly verb: 'cancel'; readonly mode: CancelMode } | { readonly verb: 'suspend' } | { readonly verb: 'resume' };
 
-async function steer(context: ApiContext, id: string, steering: Steering): Promise<Answer> {
-  const run = await reachableRun(context, 'patch', id);
-  if (run === undefined) return { kind: 'NotFound', message: `run ${id.slice(0, 64)} does not exist or is not yours to change` };
-  return answer(context, await steerRun(context.services.commands, { v: 1, runId: run.id, principal: context.principal.name, ...steering }));
+function steer(context: ApiContext, id: string, steering: Steering): Promise<Answer> {
+  return audited(context, `${steering.verb}Run`, async () => {
+    const run = await reachableRun(context, 'patch', id);
+    if (run === undefined) return { kind: 'NotFound', message: `run ${id.slice(0, 64)} does not exist or is not yours to change` };
+    return answer(context, await steerRun(context.services.commands, { v: 1, runId: run.id, principal: context.principal.name, ...steering }));
+  });
+}
+
+const AUDITED = { Run: ['DONE', 'OK'], NotFound: ['REFUSED', 'NOT_FOUND'], Conflict: ['FAILED', 'CONFLICT'] } as const;
+
+/** A command, with its entry in the audit. What was no proper request (Invalid) is in the log alone. */
+async function audited(context: ApiContext, operation: string, work: () => Promise<Answer>): Promise<Answer> {
+  const given = await noted(context, operation, work);
+  if (given.kind === 'Invalid') return given;
+  const [outcome, code] = AUDITED[given.kind];
+  enter(context, { operation, outcome, code, ...(given.kind === 'Run' ? { resourceId: given.run.id } : {}) });
+  return given;
+}
+
+/** Work whose refusal is written into the audit. */
+async function noted<T>(context: ApiContext, operation: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ApiError) enter(context, { operation, outcome: 'REFUSED', code: error.publicCode });
+    throw error;
+  }
+}
+
+/** Nobody waits for it: the run's own history has who asked, in the transaction of its owner. */
+function enter({ services, principal, requestId }: ApiContext, entry: Pick<AuditEntry, 'operation' | 'outcome' | 'code' | 'resourceId'>): void {
+  void services.audit.add({ at: services.clock.now(), principal: principal.name, resource: 'workflowruns', requestId, ...entry });
 }
 
 /** The row is read after the owner's commit, so it shows the command's effect. */

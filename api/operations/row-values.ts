@@ -35,6 +35,6 @@ export function wordIn<T extends string>(options: readonly T[], value: string): 
 
 /** Any JSON for a JSON column, through its text: what is not JSON in it is gone, and `__proto__` is a key like any other. */
 export function jsonIn(value: object): Prisma.InputJsonValue {
-  const json: Prisma.InputJsonObject = JSON.parse(JSON.stringify(value));
+  const json: Prisma.InputJsonValue = JSON.parse(JSON.stringify(value));
   return json;
 }

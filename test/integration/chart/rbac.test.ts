@@ -1,3 +1,4 @@
+import { DEMO_ACCOUNTS, DEMO_PROJECT, signIn } from '../../../hack/stack/auth-accounts.ts';
 import { accountRules, type AccountRules } from '../../../hack/stack/accounts.ts';
 import { Network } from '../../chaos/network.ts';
 import { render, the, TRIAL } from '../../chart/helm.ts';
@@ -15,7 +16,7 @@ const used = { 'controller-0': new Set<string>(), api: new Set<string>() };
 let early: readonly string[] = [];
 
 beforeAll(async () => {
-  t = await TestStack.start({ api: true, network, bundles: { folder: '', env: { RAMBO_POD_NAMESPACE: 'rambo-system', RAMBO_POD_UID: 'a-uid', RAMBO_REPLICA: 'api-pod' } } });
+  t = await TestStack.start({ api: true, signIn: true, network, bundles: { folder: '', env: { RAMBO_POD_NAMESPACE: 'rambo-system', RAMBO_POD_UID: 'a-uid', RAMBO_REPLICA: 'api-pod' } } });
   for (const name of ['controller-0', 'api'] as const) {
     network.of(name).kube.add({ fault: { kind: 'reset' }, match: (request) => {
       used[name].add(permission(request));
@@ -51,6 +52,24 @@ function granted(rules: AccountRules): readonly string[] {
 
 const workflow = (name: string, nodes: readonly object[]): object => ({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name, namespace: 'default' }, spec: { nodes } });
 
+/** A person publishes a workflow of a project and takes it back. */
+async function published(): Promise<void> {
+  const developer = DEMO_ACCOUNTS.find((account) => account.role === 'DEVELOPER');
+  if (developer === undefined) throw new Error('no developer');
+  const { idToken } = await signIn(t.addresses.authEmulator, DEMO_PROJECT, developer);
+  const rest = async (path: string, body: object = {}): Promise<string> => {
+    const response = await fetch(`${t.addresses.apiUrl}/api/v1${path}`, { method: 'POST', headers: { authorization: `Bearer ${idToken}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    const answer: { readonly id?: string } = JSON.parse(await response.text());
+    if (answer.id === undefined) throw new Error(`${path}: ${JSON.stringify(answer)}`);
+    return answer.id;
+  };
+  const project = await rest('/projects', { name: 'P' });
+  await t.sql("UPDATE project SET namespace = 'default' WHERE id = $1", [project]);
+  const id = await rest(`/projects/${project}/workflows`, { name: 'W', definition: { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] } });
+  await rest(`/project-workflows/${id}/publish`);
+  await rest(`/project-workflows/${id}/unpublish`);
+}
+
 /** Everything that makes a process ask the API server for something. */
 async function everything(): Promise<void> {
   const { kube } = network.of('controller-0');
@@ -71,6 +90,7 @@ async function everything(): Promise<void> {
   await t.until('its policy', async () => (await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-pool-locked'));
   await t.apply(pool({}));
   await t.until('its policy to go', async () => !(await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-pool-locked'));
+  await published();
   // Both begin anew while NATS is away: they look at the definitions and tell of their waiting.
   for (const name of ['controller-0', 'api']) {
     network.of(name).nats.refuse(true);
@@ -96,7 +116,7 @@ test('what the processes use is what they are given', async () => {
   expect(forbidden()).toEqual(early);
   expect([...used['controller-0']].sort()).toEqual(granted(accountRules().controller));
   expect([...used.api].sort()).toEqual(granted(accountRules().api));
-}, 120_000);
+}, 300_000);
 
 test('they get no wildcard, no reading of secrets, nothing that leads to more', () => {
   for (const permission of Object.values(accountRules()).flatMap(granted)) {

@@ -45,9 +45,13 @@ async function overGraphql({ name, kind }: Operation, token: string | undefined,
   const declared = args.length === 0 ? '' : `(${args.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ')})`;
   const passed = args.length === 0 ? '' : `(${args.map((arg) => `${arg.name}: $${arg.name}`).join(', ')})`;
   const errors = kind === 'query' ? '' : '... on UserError { message } ... on ForbiddenError { code }';
+  return posted(token, `${kind} ${declared} { r: ${name}${passed} { __typename ${errors} } }`, given);
+}
+
+async function posted(token: string | undefined, query: string, variables: Input): Promise<Learned> {
   const response = await fetch(`${site.url}/graphql`, {
     method: 'POST', headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ query: `${kind} ${declared} { r: ${name}${passed} { __typename ${errors} } }`, variables: given }),
+    body: JSON.stringify({ query, variables }),
   });
   const body: Entry = JSON.parse(await response.text());
   const code: string | undefined = body.errors?.[0]?.extensions?.code ?? body.data?.r?.code;

@@ -119,6 +119,6 @@ test('an import that is killed in the middle goes on by itself, and nothing is t
   expect(await t.sql('SELECT source IS NULL AS dropped FROM import WHERE id = $1', [begun.id])).toEqual([{ dropped: true }]);
   // The same again changes nothing.
   const again = await ok(rest('POST', '/imports', { export: data.text }));
-  await t.until('the second import', async () => (await ok(rest('GET', `/imports/${again.id}`))).status === 'DONE', 120_000);
+  await t.until('the same to be through', async () => (await ok(rest('GET', `/imports/${again.id}`))).status === 'DONE', 120_000);
   expect(await ok(rest('GET', `/imports/${again.id}`))).toMatchObject({ created: 0, updated: 0 });
 }, 300_000);
