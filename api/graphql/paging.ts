@@ -24,7 +24,12 @@ export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | null | un
   if (cursor === null || cursor === undefined) return undefined;
   const place = schema.safeParse(cursor.length > 1_024 ? undefined : parse(cursor));
   if (place.success) return place.data;
-  throw new ApiError('BAD_USER_INPUT', 'the cursor is not one of this list: take it from pageInfo or from an edge');
+  throw foreignCursor();
+}
+
+/** What a caller is told of a cursor that this list did not make. */
+export function foreignCursor(): ApiError {
+  return new ApiError('BAD_USER_INPUT', 'the cursor is not one of this list: take it from pageInfo or from an edge');
 }
 
 function parse(cursor: string): unknown {

@@ -30,19 +30,30 @@ interface LinkedRun { readonly run: RunRecord; readonly link: TaskRunRow }
  */
 export async function taskRunPage(context: OperationContext, taskId: string, input: PageInput): Promise<PageValue<LinkedRun>> {
   const { first, after } = pageInput(ORDER, input);
-  const batch: Batch<string, { readonly rows: readonly TaskRunRow[]; readonly hasMore: boolean }> = {
-    name: `task-runs-${first}-${after?.id ?? ''}`, read: ({ services }, ids) => listTaskRuns(services.db, ids, after, first),
+  const batch: Batch<string, RunsOfTask> = {
+    name: `task-runs-${first}-${after?.id ?? ''}`, read: async (of, ids) => withRuns(of, await listTaskRuns(of.services.db, ids, after, first)),
   };
-  const { rows, hasMore } = await batched(context, batch, taskId);
-  const linked = await Promise.all(rows.map(async (link) => ({ link, run: await visibleRun(context, link.runId) })));
-  const items = linked.flatMap(({ link, run }) => (run === undefined ? [] : [{ link, run }]));
+  const { items, hasMore } = await batched(context, batch, taskId);
   return pageValue(ORDER, { items, hasMore }, after !== undefined, ({ link }) => [link.createdAt, link.runId]);
 }
 
-async function visibleRun({ services, principal }: OperationContext, runId: string): Promise<RunRecord | undefined> {
-  const run = await services.runs.run(runId);
-  if (run === undefined) return undefined;
-  return await services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }) ? run : undefined;
+interface RunsOfTask { readonly items: readonly LinkedRun[]; readonly hasMore: boolean }
+
+/** The rows behind the links of many tasks, read together; the right is asked for once per namespace. */
+async function withRuns({ services, principal }: OperationContext, pages: readonly { readonly rows: readonly TaskRunRow[]; readonly hasMore: boolean }[]): Promise<readonly RunsOfTask[]> {
+  const ids = [...new Set(pages.flatMap(({ rows }) => rows.map(({ runId }) => runId)))];
+  const runs = new Map((await Promise.all(ids.map((each) => services.runs.run(each)))).flatMap((run): [string, RunRecord][] => (run === undefined ? [] : [[run.id, run]])));
+  const seen = new Set<string>();
+  for (const namespace of new Set([...runs.values()].map((run) => run.namespace))) {
+    if (await services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace })) seen.add(namespace);
+  }
+  return pages.map(({ rows, hasMore }) => ({
+    hasMore,
+    items: rows.flatMap((link) => {
+      const run = runs.get(link.runId);
+      return run === undefined || !seen.has(run.namespace) ? [] : [{ link, run }];
+    }),
+  }));
 }
 
 interface TaskPlace { readonly task: TaskRow; readonly project: ProjectRow }

@@ -14,6 +14,7 @@ import pg from 'pg';
 import { makeAccessToken } from '../../api/auth/access-tokens.ts';
 import { ROOT } from '../../hack/stack/stack.ts';
 import { TestStack } from '../../test/harness/test-stack.ts';
+import { usage } from '../processes.ts';
 import { BIG, seed, SMALL, TASK, USER } from './seed.ts';
 
 interface Case {
@@ -42,20 +43,30 @@ const CASES: readonly Case[] = [
   { name: 'tasks-status', what: 'the same, of one status', target: { p99Ms: 20 }, connections: 4, path: `/api/v1/projects/${BIG}/tasks?first=20&status=DONE` },
 ];
 
-interface Figure { readonly name: string; readonly what: string; readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly errors: number; readonly target: Case['target'] }
+interface Figure { readonly name: string; readonly what: string; readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly errors: number; readonly apiCpuMs: number; readonly postgresCpuMs: number; readonly target: Case['target'] }
 
-async function measure(base: string, token: string, one: Case, seconds: number): Promise<Figure> {
+/** CPU that the API and Postgres have used, milliseconds. */
+function cpu(t: TestStack): { readonly api: number; readonly postgres: number } {
+  const used = usage(new Set(t.stack.pids()));
+  return { api: used.get('api')?.cpuMs ?? 0, postgres: used.get('postgres')?.cpuMs ?? 0 };
+}
+
+async function measure(t: TestStack, token: string, one: Case, seconds: number): Promise<Figure> {
   const headers = { authorization: `Bearer ${token}`, ...(one.body === undefined ? {} : { 'content-type': 'application/json' }) };
   const options = {
-    url: `${base}${one.path}`, connections: one.connections, headers,
+    url: `${t.addresses.apiUrl}${one.path}`, connections: one.connections, headers,
     ...(one.body === undefined ? {} : { method: 'POST' as const, body: JSON.stringify(one.body) }),
   };
   const first = await fetch(options.url, { headers, ...(one.body === undefined ? {} : { method: 'POST', body: JSON.stringify(one.body) }) });
   const text = await first.text();
   if (first.status !== 200 || text.includes('"errors"')) throw new Error(`${one.name}: ${first.status} ${text.slice(0, 300)}`);
   await autocannon({ ...options, duration: 3 });
+  const before = cpu(t);
   const result = await autocannon({ ...options, duration: seconds });
+  const after = cpu(t);
+  const requests = Math.max(1, result.requests.total);
   return {
+    apiCpuMs: (after.api - before.api) / requests, postgresCpuMs: (after.postgres - before.postgres) / requests,
     name: one.name, what: one.what, perSecond: Math.round(result.requests.average), p50Ms: result.latency.p50, p99Ms: result.latency.p99, errors: result.errors + result.non2xx, target: one.target,
   };
 }
@@ -79,11 +90,11 @@ async function main(): Promise<void> {
     const figures: Figure[] = [];
     for (const one of cases) {
       stderr.write(`==> ${one.name}: ${one.what}\n`);
-      figures.push(await measure(t.addresses.apiUrl, token, one, Number(seconds)));
+      figures.push(await measure(t, token, one, Number(seconds)));
     }
     writeFileSync(path.join(ROOT, 'bench/out/load.json'), `${JSON.stringify({ at: new Date().toISOString(), load: loadavg(), figures }, null, 2)}\n`);
-    for (const { name, what, perSecond, p50Ms, p99Ms, errors, target } of figures) {
-      stdout.write(`${name.padEnd(14)} ${String(perSecond).padStart(6)} req/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}  (target ${JSON.stringify(target)})  ${what}\n`);
+    for (const { name, what, perSecond, p50Ms, p99Ms, errors, apiCpuMs, postgresCpuMs, target } of figures) {
+      stdout.write(`${name.padEnd(14)} ${String(perSecond).padStart(6)} req/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}  CPU per request: API ${apiCpuMs.toFixed(2)} ms, Postgres ${postgresCpuMs.toFixed(2)} ms  (target ${JSON.stringify(target)})  ${what}\n`);
     }
     stdout.write(`load average of the machine ${loadavg().map((value) => value.toFixed(1)).join(' ')}\n`);
   } finally {
