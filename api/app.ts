@@ -1,5 +1,5 @@
 import { sleep, systemClock } from '../platform/clock/index.ts';
-import { readDatabaseUrl, readSecretFile } from '../platform/config/index.ts';
+import { ConfigError, readDatabaseUrl, readObjectsConfig, readSecretFile } from '../platform/config/index.ts';
 import { serveHealth } from '../platform/health/index.ts';
 import type { HealthServer } from '../platform/health/index.ts';
 import { Waiting } from '../platform/health/waiting.ts';
@@ -10,15 +10,20 @@ import { ownPod, podWarnings } from '../platform/kube/pod-event.ts';
 import type { Log } from '../platform/log/index.ts';
 import { connectBus } from '../platform/nats/bus.ts';
 import type { Bus } from '../platform/nats/bus.ts';
+import { openObjects } from '../platform/objects/index.ts';
+import type { ObjectStore } from '../platform/objects/index.ts';
 import { openGateway, type Gateway } from '../prisma/gateway/index.ts';
 import { openReadyStore, ping } from '../prisma/store/index.ts';
 import type { Db } from '../prisma/store/index.ts';
 import { openIdentity, type Identity } from './auth/identity.ts';
 import type { ApiConfig } from './config.ts';
+import { NO_DOCUMENTS, readManifest } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import type { ApiCounters } from './metrics.ts';
 import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
+import { kubePublisher } from './workflow/publisher.ts';
 import { busCommands, busLogs, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
@@ -66,23 +71,33 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     notices.reconnected();
     projectNotices.reconnected();
   };
+  const store = readObjectsConfig(config);
+  const objects = store === undefined ? undefined : openObjects(store);
   const gateway = openGateway(readDatabaseUrl(config));
   const identity = await openIdentity({ config, kubernetes: kubeAuthenticator(kube, config.RAMBO_TOKEN_AUDIENCE, log), db, gateway, clock: systemClock, ids: systemIds, log, metrics: counters.api });
   const server = await startApi({
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
-authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
+      authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
       runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
+      objects, publisher: kubePublisher(kube, log),
     },
     settings: {
-      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS,
+      introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config),
       rate: { principal: config.RAMBO_RATE_LIMIT_PRINCIPAL, address: config.RAMBO_RATE_LIMIT_ADDRESS, hops: config.RAMBO_PROXY_HOPS },
     },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);
-  return running({ config, health, server, db, gateway, identity, bus, kube }, () => counters.page(db, bus));
+  return running({ config, health, server, db, gateway, identity, bus, kube, objects }, () => counters.page(db, bus));
 }
 
-interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly identity: Identity; readonly bus: Bus; readonly kube: KubeClient }
+/** Throws ConfigError. */
+function documentsOf({ RAMBO_GRAPHQL_DOCUMENTS_FILE: file, RAMBO_GRAPHQL_DOCUMENTS_ONLY: only }: ApiConfig): TrustedDocuments {
+  if (file !== undefined) return readManifest(readSecretFile('RAMBO_GRAPHQL_DOCUMENTS_FILE', file), only);
+  if (only) throw new ConfigError('Config', 'RAMBO_GRAPHQL_DOCUMENTS_ONLY is true and RAMBO_GRAPHQL_DOCUMENTS_FILE is not set: nothing at all would be served');
+  return NO_DOCUMENTS;
+}
+
+interface Running { readonly config: ApiConfig; readonly health: HealthServer; readonly server: ApiServer; readonly db: Db; readonly gateway: Gateway; readonly identity: Identity; readonly bus: Bus; readonly kube: KubeClient; readonly objects: ObjectStore | undefined }
 
 function running(parts: Running, metrics: () => Promise<{ readonly type: string; readonly text: string }>): ApiApp {
   const { config, health, server, db, bus } = parts;
@@ -105,7 +120,7 @@ function running(parts: Running, metrics: () => Promise<{ readonly type: string;
   };
 }
 
-async function stopAll({ health, server, bus, db, gateway, identity, kube }: Running): Promise<void> {
+async function stopAll({ health, server, bus, db, gateway, identity, kube, objects }: Running): Promise<void> {
   server.linger();
   await sleep(systemClock, LINGER_MS);
   await server.stop(GRACE_MS);
@@ -114,5 +129,6 @@ async function stopAll({ health, server, bus, db, gateway, identity, kube }: Run
   await gateway.close();
   await db.close();
   kube.close();
+  objects?.close();
   await health.close();
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { databaseVariables, flag, list, logLevel, podVariables, port, text } from '../platform/config/index.ts';
+import { databaseVariables, flag, list, logLevel, objectsVariables, podVariables, port, text } from '../platform/config/index.ts';
 import { USER_ROLES } from './ports.ts';
 
 function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
@@ -10,6 +10,7 @@ function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
 export const apiConfigSchema = z.object({
   ...databaseVariables,
   ...podVariables,
+  ...objectsVariables,
   RAMBO_NATS_URL: text().describe('NATS.'),
   RAMBO_NATS_CREDS_FILE: text().describe('Credentials file of the API\'s own NATS user (`apiPermissions`).'),
   RAMBO_KUBECONFIG: text().optional().describe('Kubeconfig; the pod\'s own service account when absent.'),
@@ -18,6 +19,8 @@ export const apiConfigSchema = z.object({
   RAMBO_METRICS_PORT: port(0).describe('Port of /healthz, /readyz, /metrics: another one, because nobody needs a token there.'),
   RAMBO_TOKEN_AUDIENCE: text().default('rambo').describe('Audience a token must be meant for.'),
   RAMBO_CORS_ORIGINS: list().describe('Origins of web pages that may call, separated by commas; none by default.'),
+  RAMBO_GRAPHQL_DOCUMENTS_FILE: text().optional().describe('Manifest of documents that pages may send by their hash: a JSON object of texts by SHA-256.'),
+  RAMBO_GRAPHQL_DOCUMENTS_ONLY: flag(false).describe('Whether the documents of the manifest are the only ones that are served.'),
   RAMBO_RATE_LIMIT_PRINCIPAL: count(500).describe('Requests per second of one caller on average, ten seconds of them at once; 0 for any number.'),
   RAMBO_RATE_LIMIT_ADDRESS: count(20).describe('The same for requests without a valid token, per IPv4 address or IPv6 /64; 0 for any number.'),
   RAMBO_PROXY_HOPS: count(0).describe('Proxies in front of the API, exactly: each adds one address to X-Forwarded-For. 0: the header is not believed.'),

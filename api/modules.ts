@@ -1,8 +1,12 @@
+import { agentOperations } from './agent/operations.ts';
+import { fileOperations } from './file/operations.ts';
 import { authOperations } from './auth/operations/index.ts';
 import { registry } from './operations/registry.ts';
+import { importOperations } from './project/import/operations.ts';
 import { projectOperations } from './project/operations.ts';
 import { definitionOperations } from './workflow/definition-operations.ts';
 import { runOperations } from './workflow/run-operations.ts';
+import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations);
+export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations, agentOperations, workflowOperations, fileOperations, importOperations);

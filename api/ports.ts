@@ -1,9 +1,11 @@
 import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
+import type { ObjectStore } from '../platform/objects/index.ts';
 import type { WaitingAccount } from './auth/firebase/admin.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
   Executor, AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
 } from '../prisma/store/index.ts';
+import type { WorkflowPublisher } from './workflow/publisher.ts';
 
 /*
  * What the API needs of the world, declared by its consumer. `wiring.ts` adapts Postgres, NATS and Kubernetes;
@@ -74,7 +76,7 @@ export const PROJECT_RESOURCES = ['projects', 'tasks', 'members', 'sprints', 'ti
 /** What a person has of their own. */
 export const USER_RESOURCES = ['users', 'accesstokens', 'imports', 'agents'] as const;
 /** What belongs to no project and no person. */
-export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit'] as const;
+export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit', 'schema'] as const;
 /** Any resource; Kubernetes principals are asked about under these names in the group `rambo.dev`. */
 export type Resource = (typeof NAMESPACE_RESOURCES)[number] | (typeof PROJECT_RESOURCES)[number] | (typeof USER_RESOURCES)[number] | (typeof INSTALLATION_RESOURCES)[number];
 
@@ -233,6 +235,10 @@ export interface Ports {
   readonly commands: RunCommands;
   readonly logs: LogReader;
   readonly notices: Notices;
+  /** Content of files; undefined where the installation has no object store. */
+  readonly objects: ObjectStore | undefined;
+  /** Writes Workflow objects. */
+  readonly publisher: WorkflowPublisher;
   readonly projectNotices: ProjectNotices;
   /** Prepared statements, for what is read often. */
   readonly db: Executor;

@@ -6,6 +6,8 @@ import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
+import { startBackground } from './background.ts';
+import type { Background } from './background.ts';
 import { AuditQueue } from './auth/audit.ts';
 import { createCan } from './auth/can.ts';
 import type { Can } from './auth/can.ts';
@@ -23,8 +25,13 @@ import type { HandlerParts } from './http/graphql-handler.ts';
 import { RateLimits } from './http/rate-limit.ts';
 import type { RateSettings } from './http/rate-limit.ts';
 import { refuse } from './http/refuse.ts';
+import { NO_DOCUMENTS } from './http/trusted-documents.ts';
+import type { TrustedDocuments } from './http/trusted-documents.ts';
 import { addDocs } from './http/swagger.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Ports } from './ports.ts';
+import { FEEDS } from './realtime/feeds.ts';
+import { attachSockets } from './realtime/sockets.ts';
+import type { SocketParts } from './realtime/sockets.ts';
 import { Streams } from './realtime/streams.ts';
 
 /** What an API server is made of. */
@@ -40,6 +47,8 @@ export interface ApiParts {
     readonly introspection: boolean;
     /** Origins of web pages that may call; none by default. */
     readonly corsOrigins: readonly string[];
+    /** Documents that pages may send by their hash; none when absent. */
+    readonly documents?: TrustedDocuments;
     /** How often somebody may call; as often as they like when absent. */
     readonly rate?: RateSettings;
   };
@@ -59,7 +68,11 @@ export interface ApiServer {
 /** Serves the API at host:port; port 0 lets the system choose. */
 export async function startApi(parts: ApiParts, host: string, port: number): Promise<ApiServer> {
   const streams = new Streams(parts.metrics);
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, streams));
+  const can = canMaker(parts);
+  const background = startBackground(parts.ports, parts, can);
+  const made = handlerParts(parts, streams, can, background);
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768 }, createApp(parts, made));
+  const sockets = attachSockets(server, socketParts(parts, made));
   let stopping = false;
   let lingering = false;
   server.prependListener('request', (_, response) => {
@@ -72,16 +85,16 @@ export async function startApi(parts: ApiParts, host: string, port: number): Pro
     port: listening,
     get streams() { return streams.size; },
     linger: () => { lingering = true; },
-    stop: (graceMs) => {
+    stop: async (graceMs) => {
       stopping = true;
-      return stop(server, streams, parts.clock, graceMs);
+      sockets.close();
+      await Promise.all([stop(server, streams, parts.clock, graceMs), background.stop()]);
     },
   };
 }
 
-function createApp(parts: ApiParts, streams: Streams): Express {
-  const shared = handlerParts(parts, streams);
-  const handler = graphqlHandler(shared);
+function createApp(parts: ApiParts, made: HandlerParts): Express {
+  const handler = graphqlHandler(made);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -97,27 +110,35 @@ function createApp(parts: ApiParts, streams: Streams): Express {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
   addDocs(app, openapi(operations, API_VERSION));
-  addRoutes(app, shared, operations);
+  addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;
 }
 
-function handlerParts(parts: ApiParts, streams: Streams): HandlerParts {
+/** Makes the one decision anew for every request: what it remembers is the caller's. */
+function canMaker({ ports, clock, metrics }: ApiParts): () => Can {
+  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
+  return () => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
+}
+
+function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can, background: Background): HandlerParts {
   const { ports, clock, ids, log, metrics, tracing, settings } = parts;
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway, identities: ports.identities,
-    db: ports.db, projectNotices: ports.projectNotices,
+    db: ports.db, projectNotices: ports.projectNotices, objects: ports.objects, publisher: ports.publisher, places: ports.places, imports: background.imports,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };
-  const authorizer = cachedAuthorizer(ports.authorizer, clock, metrics);
-  const canOfRequest = (): Can => createCan({ authorizer, places: placesOfRequest(ports.places, clock), standing: ports.standing, clock });
   return {
     limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
-    graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
+    documents: settings.documents ?? NO_DOCUMENTS, graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
+}
+
+function socketParts({ clock, log, metrics, settings }: ApiParts, { authenticator, services, canOfRequest }: HandlerParts): SocketParts {
+  return { authenticator, services, canOfRequest, clock, log, metrics, corsOrigins: settings.corsOrigins, feeds: FEEDS };
 }
 
 async function stop(server: Server, streams: Streams, clock: Clock, graceMs: number): Promise<void> {

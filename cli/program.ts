@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../platform/errors/index.ts';
+import { apiCommand } from './commands/api.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommand } from './commands/backup.ts';
 import type { Build } from './commands/build.ts';
@@ -12,7 +13,7 @@ import type { Io } from './io/io.ts';
 /** A verb of the command line. One file in commands/ makes one; adding it here is all there is to it. */
 export type MakeCommand = (io: Io, build: Build) => Command;
 
-const COMMANDS: readonly MakeCommand[] = [backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
+const COMMANDS: readonly MakeCommand[] = [apiCommand, backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
 
 /** The whole command line. `name` is how it was called: `rambo`, or `kubectl rambo`. */
 export function buildProgram(io: Io, build: Build, name = 'rambo'): Command {
@@ -21,14 +22,19 @@ export function buildProgram(io: Io, build: Build, name = 'rambo'): Command {
     .helpCommand('help [command]', 'explain a command')
     .showHelpAfterError('(--help explains)')
     .addHelpText('after', `
-Addresses come from the environment: DATABASE_URL, KUBECONFIG, NATS_URL, NATS_CREDS. In a checkout \`. .rambo/env\` sets them.
+Addresses come from the environment: RAMBO_API_URL, DATABASE_URL, KUBECONFIG, NATS_URL, NATS_CREDS. In a checkout \`. .rambo/env\` sets them.
 Exit codes: 0 done; 1 it failed, or doctor found something; 2 the command line is wrong.`);
   for (const make of COMMANDS) program.addCommand(make(io, build));
-  for (const command of [program, ...program.commands]) {
+  for (const command of allOf(program)) {
     command.exitOverride().configureOutput({ writeOut: (text) => { io.print(text); }, writeErr: (text) => { io.say(text.trimEnd()); } });
     command.showHelpAfterError('(--help explains)');
   }
   return program;
+}
+
+/** A command and all below it. */
+function allOf(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(allOf)];
 }
 
 /** Runs the command line; never throws. `args` are those after the name of the program. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings everything a fresh Debian machine with Node >= 20 and Go >= 1.25 lacks: npm packages (Node 24 among them), the NATS
-# server, the test control plane. Each step is skipped when its inputs are unchanged, so a second run is quick and works offline.
+# and S3 servers, the test control plane. Each step is skipped when its inputs are unchanged, so a second run is quick and works offline.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -41,9 +41,11 @@ if [ ! -x "$nats" ]; then
   mv "$nats.new" "$nats"
 fi
 
+versitygw=$(hack/tools/tool.sh versitygw) || die 'building the S3 server failed'
+
 say 'test control plane (the first build takes about 6 minutes on 2 cores)'
 devcluster=$(hack/devcluster/build.sh | tail -n 1)
 [ -x "$devcluster" ] || die 'building the test control plane failed'
 
-printf '{"natsServer":"%s","devcluster":"%s"}\n' "$nats" "$devcluster" > .rambo/tools.json
+printf '{"natsServer":"%s","versitygw":"%s","devcluster":"%s"}\n' "$nats" "$versitygw" "$devcluster" > .rambo/tools.json
 say 'set up'

@@ -1,5 +1,5 @@
 import type { AccountRow } from '../../prisma/store/index.ts';
-import { MEMBER_ROLES, USER_ROLES } from '../ports.ts';
+import { MEMBER_ROLES, USER_NAME_PREFIX, USER_ROLES } from '../ports.ts';
 import type { MemberRole, StandingReader, UserPrincipal, UserRole } from '../ports.ts';
 
 /** A role as the rows hold it, as one that exists; anything else is no role, so no right. */
@@ -46,4 +46,14 @@ export function standingOf({ account, firebase, token }: StandingParts): Standin
       return stands && row !== undefined && (principal.via === 'accessToken' ? row.disabledAt === null : accountStands(row, principal.signedInAt)) ? asUserRole(row.role) : undefined;
     },
   };
+}
+
+/**
+ * Somebody whose work goes on without a request of theirs, as their row says now; undefined where the account is gone or disabled.
+ * Good for plain verbs only: it has no sign-in.
+ */
+export function principalOfAccount(row: AccountRow | undefined): UserPrincipal | undefined {
+  const role = asUserRole(row?.role);
+  if (row === undefined || role === undefined || row.disabledAt !== null) return undefined;
+  return { kind: 'user', name: `${USER_NAME_PREFIX}${row.id}`, userId: row.id, role, emailVerified: row.emailVerified, signedInAt: 0, secondFactor: false, via: 'firebase', validUntil: Number.MAX_SAFE_INTEGER };
 }

@@ -74,7 +74,7 @@ describe('the tables', () => {
     expect(withinScopes(['write'], 'create', { kind: 'namespace', resource: 'workflowruns', namespace: 'n' })).toBe(false);
     expect(withinScopes(['runs'], 'create', { kind: 'namespace', resource: 'workflowruns', namespace: 'n' })).toBe(true);
     expect(withinScopes(TOKEN_SCOPES, 'create', { kind: 'user', resource: 'accesstokens', userId: ME })).toBe(false);
-    for (const what of INSTALLATION_RESOURCES) expect(withinScopes(TOKEN_SCOPES, 'patch', { kind: 'installation', resource: what })).toBe(what === 'projects');
+    for (const what of INSTALLATION_RESOURCES) expect(withinScopes(TOKEN_SCOPES, 'patch', { kind: 'installation', resource: what })).toBe(what === 'projects' || what === 'schema');
   });
   test('what administrators do, and what opens doors, is grave', () => {
     expect(gravityOf('list', { kind: 'installation', resource: 'users' })).toBe('admin');

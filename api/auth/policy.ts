@@ -49,11 +49,11 @@ export const OWN_RIGHTS: Readonly<Record<UserRole, Rights<(typeof USER_RESOURCES
 
 /** Rights over the installation. A list of projects holds those within reach, so everybody may ask for it. */
 export const INSTALLATION_RIGHTS: Readonly<Record<UserRole, Rights<(typeof INSTALLATION_RESOURCES)[number]>>> = {
-  ADMIN: { projects: [...READ, 'create'], users: ALL, audit: READ },
-  MANAGER: { projects: [...READ, 'create'], users: NONE, audit: NONE },
-  DEVELOPER: { projects: [...READ, 'create'], users: NONE, audit: NONE },
-  VIEWER: { projects: READ, users: NONE, audit: NONE },
-  AGENT: { projects: READ, users: NONE, audit: NONE },
+  ADMIN: { projects: [...READ, 'create'], users: ALL, audit: READ, schema: READ },
+  MANAGER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE },
+  DEVELOPER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE },
+  VIEWER: { projects: READ, users: NONE, audit: NONE, schema: NONE },
+  AGENT: { projects: READ, users: NONE, audit: NONE, schema: NONE },
 };
 
 /** What a personal access token is good for, by scope. Its owner's rights cap it besides. */
@@ -71,7 +71,7 @@ export type Gravity = 'plain' | 'sensitive' | 'admin';
 
 /** How grave it is to do `verb` there. */
 export function gravityOf(verb: Verb, target: Target): Gravity {
-  if (target.kind === 'installation' && target.resource !== 'projects') return 'admin';
+  if (target.kind === 'installation' && (target.resource === 'users' || target.resource === 'audit')) return 'admin';
   if (target.kind === 'project' && target.admin === true) return 'admin';
   const reads = READ.includes(verb);
   if (target.kind === 'user' && target.resource === 'accesstokens' && !reads) return 'sensitive';

@@ -5,16 +5,19 @@ import type { RunRecord } from '../../prisma/store/index.ts';
 import type { AuditQueue } from '../auth/audit.ts';
 import type { Can } from '../auth/can.ts';
 import type { Ports, Principal, RunReader } from '../ports.ts';
+import type { Imports } from '../project/import/worker.ts';
 import type { Streams } from '../realtime/streams.ts';
 
 /** What the resolvers work with; the same for all requests. */
-export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'db' | 'identities'> {
+export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'db' | 'objects' | 'publisher' | 'places' | 'identities'> {
   readonly can: Can;
   /** For refused attempts, which have no transaction. */
   readonly audit: AuditQueue;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly streams: Streams;
+  /** Imports of the prototype, which go on in the background. */
+  readonly imports: Pick<Imports, 'wake'>;
 }
 
 /** One request, as operations see it, over whichever surface it came. */

@@ -1,4 +1,4 @@
-import { getOperationAST, GraphQLError, Kind, NoSchemaIntrospectionCustomRule, parse } from 'graphql';
+import { BREAK, getOperationAST, GraphQLError, Kind, parse, visit } from 'graphql';
 import type { DocumentNode, ExecutionArgs, GraphQLSchema, Source } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Clock } from '../../platform/clock/index.ts';
@@ -26,8 +26,7 @@ export interface GuardOptions {
 export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
   return {
     onParse: ({ setParseFn }) => { setParseFn((source: string | Source) => parseBounded(source)); },
-    onValidate: ({ addValidationRule }) => {
-      if (!options.introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+    onValidate: () => {
       return ({ result, setResult }) => {
         if (result.length > 0) {
           const found: readonly unknown[] = result;
@@ -35,8 +34,10 @@ export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
         }
       };
     },
-    onExecute: ({ args }) => {
+    onExecute: async ({ args }) => {
       charge(args, args.contextValue.outcome);
+      const { document }: { readonly document: DocumentNode } = args;
+      if (!options.introspection && introspects(document)) await demandSchema(args.contextValue);
       const deadline = startDeadline(options.clock, args.contextValue.gone);
       Object.assign(args, { signal: deadline.signal, hideSuggestions: !options.introspection });
       return { onExecuteDone: () => { deadline.clear(); } };
@@ -60,6 +61,27 @@ export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
       else setResult({ ...result, errors, extensions: { http: { status: statusOf(errors), headers: headersOf(errors) } } });
     },
   };
+}
+
+/** Whether a document asks for the schema; fragments count, whoever spreads them. What was asked is remembered by document. */
+function introspects(document: DocumentNode): boolean {
+  const known = introspecting.get(document);
+  if (known !== undefined) return known;
+  let found = false;
+  visit(document, { Field: ({ name }) => {
+    if (name.value !== '__schema' && name.value !== '__type') return undefined;
+    found = true;
+    return BREAK;
+  } });
+  introspecting.set(document, found);
+  return found;
+}
+const introspecting = new WeakMap<DocumentNode, boolean>();
+
+/** Validation is shared by all callers, so whether this one may read the schema is asked when it executes. */
+async function demandSchema({ services, principal }: ApiContext): Promise<void> {
+  if (await services.can(principal, 'get', { kind: 'installation', resource: 'schema' })) return;
+  throw new GraphQLError('the schema is not served to you: it is committed as api/schema.graphql, and administrators may read it here', { extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } });
 }
 
 function headersOf(errors: readonly GraphQLError[]): Record<string, string> {

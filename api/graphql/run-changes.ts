@@ -9,17 +9,17 @@ builder.subscriptionField('runChanged', (t) => t.field({
   type: RunRef,
   description: 'The run now and after every change, the newest state only; ends after a final phase. NOT_FOUND if it does not exist or is not yours. Needs `watch workflowruns`.',
   args: { id: t.arg.id({ required: true, description: 'Id of the run.' }) },
-  subscribe: (_, { id }, context) => openFeed(context, id),
+  subscribe: (_, { id }, context) => openRunFeed(context, id),
   resolve: (run) => run,
 }));
 
-function openFeed(context: ApiContext, id: string): RunFeed {
-  const { services, principal, gone } = context;
+/** The states of a run for one caller, asked for again before each; counted among their open streams. Throws NOT_FOUND for what can be no id. */
+export function openRunFeed({ services, principal, stillValid, gone }: Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>, id: string): RunFeed {
   const runId = asRunId(id);
   if (runId === undefined) throw new ApiError('NOT_FOUND', 'the run does not exist or is not yours to watch: an id is a UUID');
   const feed = services.streams.add(principal.name, (onClose) => new RunFeed({
     clock: services.clock, runs: services.runs, notices: services.notices,
-    mayWatch: async (run) => await context.stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }),
+    mayWatch: async (run) => await stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }),
   }, runId, onClose));
   if (gone.aborted) feed.close();
   gone.addEventListener('abort', () => { feed.close(); }, { once: true });

@@ -6,6 +6,7 @@ import './run-queries.ts';
 import './run-commands.ts';
 import './run-changes.ts';
 import '../project/relations.ts';
+import './module-relations.ts';
 import '../project/subscription.ts';
 import { operations } from '../modules.ts';
 import { addOperations } from '../operations/graphql.ts';

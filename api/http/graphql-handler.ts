@@ -12,6 +12,7 @@ import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '.
 import { demandJson, readParams } from './body.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { refuse } from './refuse.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 import { traceparentOf, unauthenticated } from './request.ts';
 
 /** What the handler stands on. */
@@ -22,6 +23,8 @@ export interface HandlerParts {
   /** The one decision, with a memory of its own for every request. */
   readonly canOfRequest: () => Can;
   readonly graphql: ReturnType<typeof createGraphql>;
+  /** Documents that may be sent by their hash. */
+  readonly documents: TrustedDocuments;
   readonly mask: Mask;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -67,7 +70,7 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   exchange.principal = principal;
   parts.limits.principal(principal.name);
   demandJson(request);
-  request.body = await readParams(request);
+  request.body = await readParams(request, parts.documents);
   const gone = new AbortController();
   response.once('close', () => { gone.abort(); });
   await parts.tracing.span('graphql', traceparentOf(request), async (traceparent) => {

@@ -61,6 +61,8 @@ interface Common<I extends z.ZodObject, O extends Output, Row> {
    * place by `projectId`, `namespace`, or it is the caller or the installation. `can` decides before `run` is called.
    */
   readonly reach?: (context: OperationContext, input: z.output<I>) => Promise<Reached<Row> | undefined>;
+  /** Bytes of its body over REST at most, where that is more than others may send. */
+  readonly bodyLimit?: number;
   /** False: GraphQL has a field of its own for it already. */
   readonly graphql?: false;
   /** Further fields of the audit entry; never what people wrote. */

@@ -29,7 +29,7 @@ export function restInput(operation: Operation, params: Readonly<Record<string, 
     throw new InvalidInput([...new Set(misplaced)].map((field) => ({ field, reason: 'UnknownField', message: 'is no field of the query string: send it in the body, or where the path has it' })));
   }
   for (const name of new Set(query.keys())) input.set(name, fromText(fields.get(name), query.getAll(name)));
-  for (const name of pathFields(operation.rest.path)) input.set(name, params[name]);
+  for (const name of pathFields(operation.rest.path)) input.set(name, fromText(fields.get(name), [String(params[name])]));
   return Object.fromEntries(input);
 }
 

@@ -80,7 +80,7 @@ async function serve(parts: HandlerParts, operation: Operation, exchange: Exchan
   if (operation.right.on === 'public') parts.limits.address(request);
   const principal = operation.right.on === 'public' ? ANONYMOUS : await callerOf(parts, request);
   exchange.principal = principal;
-  const body = await readBody(request);
+  const body = await readBody(request, operation.bodyLimit);
   const [key, ...more] = request.headersDistinct['idempotency-key'] ?? [];
   if (more.length > 0) throw new ApiError('BAD_REQUEST', 'there are two headers Idempotency-Key: send one');
   if (key !== undefined && operation.kind === 'query') throw new ApiError('BAD_REQUEST', 'a read takes no Idempotency-Key: leave it out');

@@ -6,7 +6,7 @@ import type { Gateway } from '../../prisma/gateway/index.ts';
 import type { AttemptRow, EventRow, NodeRunRow, Page, RunnerPoolRow, RunRecord, WorkflowRow } from '../../prisma/store/index.ts';
 import type { AccessQuestion, ApiLog, ApiMetrics, ApiTracing, KubePrincipal, Ports, Principal, ProjectPlace, UserPrincipal, UserRole, Verb } from '../ports.ts';
 import { startApi } from '../server.ts';
-import type { ApiServer } from '../server.ts';
+import type { ApiParts, ApiServer } from '../server.ts';
 
 /** Tokens of the test world and whom they belong to. */
 export const PRINCIPALS: Readonly<Record<string, KubePrincipal>> = {
@@ -93,6 +93,8 @@ export class World {
       },
       gateway: noGateway,
       db: { query: () => { throw new Error('this world has no Postgres'); } },
+      objects: undefined,
+      publisher: { publish: () => Promise.resolve(), unpublish: () => Promise.resolve() },
       projectNotices: { watch: () => Promise.resolve({ close: () => undefined }), changed: () => undefined },
       standing: { standing: ({ userId }) => Promise.resolve(this.standing.get(userId)) },
       runs: {
@@ -244,10 +246,10 @@ export async function* events(response: Response): AsyncGenerator<Answer['body']
 }
 
 /** Starts a server around a world. */
-export async function startTestApi(world: World, settings: { introspection?: boolean; corsOrigins?: readonly string[] } = {}): Promise<TestApi> {
+export async function startTestApi(world: World, settings: Partial<ApiParts['settings']> = {}): Promise<TestApi> {
   const server = await startApi({
     ports: world.ports(), clock: world.clock, ids: world.ids, log: world.log(), metrics: world.metrics(), tracing: untraced,
-    settings: { introspection: settings.introspection ?? false, corsOrigins: settings.corsOrigins ?? [] },
+    settings: { introspection: false, corsOrigins: [], ...settings },
   }, '127.0.0.1', 0);
   return new TestApi(world, server);
 }

@@ -39,8 +39,8 @@ export type Manifest = z.infer<typeof manifestSchema>;
 /** One file of a backup. */
 export type BackupFile = z.infer<typeof fileSchema>;
 
-/** Outputs of nodes are rows until there is an object store (semantics issue); logs of nodes are files of the controllers. */
-export const NO_OBJECT_STORE = 'this release has no object store: inputs and outputs are rows, and in this backup';
+/** Outputs of nodes are rows until the semantics issue; logs of nodes are files of the controllers; contents of files of projects are the store's to keep. */
+export const OBJECTS_APART = 'the content of files of projects lies in the object store and is not in this backup: the table file names every object with its size and SHA-256';
 
 /** Parses a manifest. Throws CliError `NotABackup` that says what is wrong with it. */
 export function parseManifest(text: string, place: string): Manifest {

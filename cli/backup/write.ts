@@ -8,7 +8,7 @@ import { CliError } from '../errors.ts';
 import { crPath, KINDS, listAll, PLURALS, type Plural } from '../io/cluster.ts';
 import { draftOf, packFiles, publish, remove, writeGzip } from '../io/files.ts';
 import { bytesText, countText, plural as pluralText, type Io } from '../io/io.ts';
-import { filesOf, FORMAT, MANIFEST, NO_OBJECT_STORE, type Manifest } from './manifest.ts';
+import { filesOf, FORMAT, MANIFEST, OBJECTS_APART, type Manifest } from './manifest.ts';
 
 /** What a backup is made of. */
 export interface BackupRequest {
@@ -71,7 +71,7 @@ async function collect(io: Io, request: BackupRequest, folder: string): Promise<
     return {
       format: FORMAT, writtenBy: request.version, takenAt, takenAtText: new Date(takenAt).toISOString(),
       database: { name: database, serverVersion, ...(lsn === undefined ? {} : { lsn }), migrations: [...migrations] },
-      tables, objects, objectStore: { files: [], reason: NO_OBJECT_STORE },
+      tables, objects, objectStore: { files: [], reason: OBJECTS_APART },
     };
   } finally {
     await snapshot.close();

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds a pinned command-line tool from its Go module once, keeps it under the user's cache directory and prints its path as the
-# only line on stdout. Usage: tool.sh helm | kubeconform | k6 | coredns | actionlint | gitleaks | osv-scanner, or a folder of hack/tools
+# only line on stdout. Usage: tool.sh versitygw | helm | kubeconform | k6 | coredns | actionlint | gitleaks | osv-scanner, or a folder of hack/tools
 # with a go.mod of its own: for modules whose directives `go install` refuses, and for programs of ours. All `tool`s of its go.mod
 # are built, side by side; a line `// build tags: a,b` adds tags.
 set -euo pipefail
 
 declare -A module=(
+  [versitygw]=github.com/versity/versitygw/cmd/versitygw@v1.8.0
   [helm]=helm.sh/helm/v3/cmd/helm@v3.22.0
   [kubeconform]=github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
   [k6]=go.k6.io/k6@v1.8.1

@@ -65,6 +65,39 @@ export function readDatabaseUrl(config: { readonly RAMBO_DATABASE_URL?: string |
   throw new ConfigError('Config', 'RAMBO_DATABASE_URL or RAMBO_DATABASE_URL_FILE must say where Postgres is');
 }
 
+/** Variables that name the object store; without RAMBO_S3_ENDPOINT there is none. */
+export const objectsVariables = {
+  RAMBO_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional().describe('Object store: address of its S3 API. Without one, files are UNAVAILABLE and all else works.'),
+  RAMBO_S3_PUBLIC_ENDPOINT: z.url({ protocol: /^https?$/ }).optional().describe('Where browsers reach the object store, if elsewhere: presigned URLs lead there. Another origin than the API\'s.'),
+  RAMBO_S3_BUCKET: text().default('rambo').describe('Bucket; it must exist.'),
+  RAMBO_S3_REGION: text().default('us-east-1').describe('Region that requests are signed for.'),
+  RAMBO_S3_ACCESS_KEY_FILE: text().optional().describe('File with the access key.'),
+  RAMBO_S3_SECRET_KEY_FILE: text().optional().describe('File with the secret key.'),
+};
+
+/** What a configuration says of the object store, the files read. */
+export interface ObjectsConfig {
+  readonly endpoint: string;
+  readonly publicEndpoint: string | undefined;
+  readonly bucket: string;
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+type ObjectsVariables = Readonly<z.output<z.ZodObject<typeof objectsVariables>>>;
+
+/** The object store, or undefined where none is configured. Throws ConfigError when half of it is. */
+export function readObjectsConfig(config: ObjectsVariables): ObjectsConfig | undefined {
+  const { RAMBO_S3_ENDPOINT: endpoint, RAMBO_S3_ACCESS_KEY_FILE: access, RAMBO_S3_SECRET_KEY_FILE: secret } = config;
+  if (endpoint === undefined) return undefined;
+  if (access === undefined || secret === undefined) throw new ConfigError('Config', 'RAMBO_S3_ENDPOINT is set: RAMBO_S3_ACCESS_KEY_FILE and RAMBO_S3_SECRET_KEY_FILE must say what opens it');
+  return {
+    endpoint, publicEndpoint: config.RAMBO_S3_PUBLIC_ENDPOINT, bucket: config.RAMBO_S3_BUCKET, region: config.RAMBO_S3_REGION,
+    accessKey: readSecretFile('RAMBO_S3_ACCESS_KEY_FILE', access), secretKey: readSecretFile('RAMBO_S3_SECRET_KEY_FILE', secret),
+  };
+}
+
 /** Variables that say which pod this is, so that it can tell of itself in events. */
 export const podVariables = {
   RAMBO_REPLICA: text().optional().describe('Name of this replica, as shard leases and logs show it; random digits are added for each process. Give it the name of the pod: a process that is started again takes over from the one before it at once.'),

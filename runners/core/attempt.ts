@@ -15,6 +15,8 @@ export type StopReason = 'Cancelled' | 'Timeout' | 'Draining';
 export class Attempt {
   readonly dispatch: DispatchMessage;
   readonly startedAt: number;
+  /** Key of the attempt within this runner. */
+  readonly key: string;
   readonly #clock: Clock;
   readonly #abort = new AbortController();
   readonly #kill = new AbortController();
@@ -26,13 +28,9 @@ export class Attempt {
 
   constructor(dispatch: DispatchMessage, clock: Clock) {
     this.dispatch = dispatch;
+    this.key = attemptKey(dispatch);
     this.#clock = clock;
     this.startedAt = clock.now();
-  }
-
-  /** Key of the attempt within this runner. */
-  get key(): string {
-    return attemptKey(this.dispatch);
   }
 
   /** Whether its program is over; its result may still be on its way. */

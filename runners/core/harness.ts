@@ -8,8 +8,9 @@ import { cancelSubject, runnerSubject } from '../../platform/messages/subjects.t
 import { withSpan } from '../../platform/tracing/index.ts';
 import { Attempt, attemptKey } from './attempt.ts';
 import { LogPump } from './log-pump.ts';
+import { RecentKeys } from './recent.ts';
 import { RunTurns } from './run-turns.ts';
-import { failure, type Executor } from './types.ts';
+import { failure, type Executor, type Outcome } from './types.ts';
 
 /** A delivered dispatch. */
 export interface Delivery {
@@ -61,6 +62,7 @@ const RETRY_MAX_MS = 2_000;
 const NOBODY_MAX_MS = 500;
 /** Attempts of the past that a runner knows again. */
 const RAN_KEPT = 4_096;
+const decoder = new TextDecoder();
 /** Attempts in one beat; the receiver refuses more. */
 const BEAT_ATTEMPTS = 1_024;
 
@@ -69,7 +71,7 @@ export class Harness {
   readonly #p: HarnessParts;
   readonly #running = new Map<string, Attempt>();
   readonly #reporting = new Set<Promise<void>>();
-  readonly #ran = new Set<string>();
+  readonly #ran = new RecentKeys(RAN_KEPT);
   #beat: TimerHandle | undefined;
   #fresh: Attempt[] = [];
   readonly #drained = new AbortController();
@@ -173,20 +175,17 @@ export class Harness {
     const logs = new LogPump(this.#p.clock, (offset, text) => { this.#sendLog(dispatch, offset, text); }, () => this.#p.bus.connected);
     const executor = Object.hasOwn(this.#p.executors, dispatch.type) ? this.#p.executors[dispatch.type] : undefined;
     const { run, node, item, attempt: number } = dispatch;
-    const outcome = await withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, (own) => attempt.run(executor, this.#p.scratch, this.#p.env, logs, own))
-      .catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
+    const work = (own?: string): Promise<Outcome> => attempt.run(executor, this.#p.scratch, this.#p.env, logs, own);
+    // Most runs are not traced: they pay for no span.
+    const running = dispatch.traceparent === undefined ? work() : withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, work);
+    const outcome = await running.catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
     const reporting = this.#report(dispatch, attempt.result(outcome, this.#p.runner)).finally(() => {
       this.#running.delete(attempt.key);
-      this.#remember(attempt.key);
+      // A stream that lost its memory may bring an attempt again that has been reported.
+      this.#ran.add(attempt.key);
       this.#reporting.delete(reporting);
     });
     this.#reporting.add(reporting);
-  }
-
-  /** A stream that lost its memory may bring an attempt again that has been reported. */
-  #remember(key: string): void {
-    this.#ran.add(key);
-    if (this.#ran.size > RAN_KEPT) this.#ran.delete(this.#ran.values().next().value ?? key);
   }
 
   /** Repeats the result until somebody answers that it is recorded, or that it does not count. */
@@ -196,7 +195,7 @@ export class Harness {
     for (let tries = 0; ; tries++) {
       let most = NOBODY_MAX_MS;
       try {
-        const reply = resultReplySchema.parse(JSON.parse(new TextDecoder().decode(await this.#p.bus.request(subject, payload, REPLY_MS))));
+        const reply = resultReplySchema.parse(JSON.parse(decoder.decode(await this.#p.bus.request(subject, payload, REPLY_MS))));
         if (reply.status !== 'Retry') return;
         most = RETRY_MAX_MS;
       } catch (error) {
@@ -273,7 +272,7 @@ function readDispatch(data: Uint8Array): DispatchMessage | undefined {
 
 function readJson(data: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(data));
+    return JSON.parse(decoder.decode(data));
   } catch {
     return undefined;
   }

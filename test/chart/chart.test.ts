@@ -52,6 +52,8 @@ describe('wrong values are refused with their path:', () => {
     ['two bundles', { ...TRIAL, caBundle: { configMap: 'a', secret: 'b' } }, /caBundle: give configMap or secret, not both/],
     ['an Ingress for every host', { ...TRIAL, ingress: { enabled: true } }, /ingress\.host: .* name the host/],
     ['a route without a gateway', { ...TRIAL, httpRoute: { enabled: true } }, /httpRoute\.parentRefs: name the Gateway/],
+    ['an object store without keys', { ...TRIAL, objectStore: { endpoint: 'https://s3.example.com' } }, /objectStore: set objectStore\.existingSecret/],
+    ['an object store without a scheme', { ...TRIAL, objectStore: { endpoint: 's3.example.com' } }, /'\/objectStore\/endpoint': 's3\.example\.com' does not match pattern/],
     ['a pool where nobody looks', { ...TRIAL, watchNamespaces: ['a'], defaultPool: { namespaces: ['b'] } }, /defaultPool\.namespaces: b is not one of watchNamespaces \(a\)/],
   ])('%s', (_name, values, message) => { expect(refusal(values)).toMatch(message); });
 });
@@ -206,6 +208,28 @@ describe('order', () => {
     expect(crds.map(({ metadata }) => metadata.name)).toEqual(['runnerpools.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev']);
     // Helm does not own what lies in crds/: it is not among the objects of the release.
     expect(kinds(render(TRIAL)).has('CustomResourceDefinition')).toBe(false);
+  });
+});
+
+describe('the object store', () => {
+  const store = { objectStore: { endpoint: 'https://s3.example.com', publicEndpoint: 'https://files.example.com', bucket: 'b', region: 'eu-central-1', existingSecret: 's3', accessKeyKey: 'id', secretKeyKey: 'secret' } };
+  const s3 = (values: object): readonly Rendered[] => (api(values)['spec'].template.spec.containers[0].env as readonly Rendered[]).filter(({ name }) => String(name).startsWith('RAMBO_S3_'));
+
+  test('is none unless it is named: then nothing of it is there', () => {
+    expect(s3({})).toEqual([]);
+    expect(JSON.stringify(api({}))).not.toContain('/etc/rambo/objects');
+  });
+
+  test('reaches the API alone, its keys from the Secret', () => {
+    expect(Object.fromEntries(s3(store).map(({ name, value }) => [name, value]))).toEqual({
+      RAMBO_S3_ENDPOINT: 'https://s3.example.com', RAMBO_S3_PUBLIC_ENDPOINT: 'https://files.example.com', RAMBO_S3_BUCKET: 'b', RAMBO_S3_REGION: 'eu-central-1',
+      RAMBO_S3_ACCESS_KEY_FILE: '/etc/rambo/objects/access-key', RAMBO_S3_SECRET_KEY_FILE: '/etc/rambo/objects/secret-key',
+    });
+    expect(api(store)['spec'].template.spec.volumes).toContainEqual({ name: 'objects', secret: { secretName: 's3', items: [{ key: 'id', path: 'access-key' }, { key: 'secret', path: 'secret-key' }] } });
+    expect(JSON.stringify(the(render({ ...TRIAL, ...store }), 'Deployment', 'rambo-controller'))).not.toMatch(/S3_|objects/);
+    const egress = (name: string): string => JSON.stringify(the(render({ ...TRIAL, ...store, networkPolicy: { objectStorePorts: [9_000], objectStoreCidrs: ['10.9.0.0/16'] } }), 'NetworkPolicy', name)['spec'].egress);
+    expect(egress('rambo-api')).toContain('{"to":[{"ipBlock":{"cidr":"10.9.0.0/16"}}],"ports":[{"port":9000,"protocol":"TCP"}]}');
+    expect(egress('rambo-controller')).not.toContain('9000');
   });
 });
 

@@ -54,10 +54,20 @@ export async function ended(site: Site, ids: readonly string[], timeoutMs = 120_
   return { phases: runs.map((row) => row.phase), doubled: (books?.doubled ?? -1) + (finished[0]?.n ?? -1), again: books?.again ?? -1, lost: books?.lost ?? -1 };
 }
 
-/** The longest time in which none of these runs got on, and in which one did not, in seconds. */
-export async function longestPause(site: Site, ids: readonly string[]): Promise<{ readonly all: number; readonly one: number }> {
+/** Seconds in which none of these runs got on, in which one did not, and what the first lay between. */
+export interface Pause {
+  readonly all: number;
+  readonly one: number;
+  readonly between: string;
+}
+
+/** The longest pauses. */
+export async function longestPause(site: Site, ids: readonly string[]): Promise<Pause> {
   const [row] = await site.sql<{ everyone: number; one: number }>(`
     WITH e AS (SELECT run_id, at, at - lag(at) OVER (ORDER BY at) AS everyone, at - lag(at) OVER (PARTITION BY run_id ORDER BY at) AS one FROM run_event WHERE run_id = ANY ($1::uuid[]))
     SELECT extract(epoch FROM max(everyone))::float AS everyone, extract(epoch FROM max(one))::float AS one FROM e`, [ids]);
-  return { all: row?.everyone ?? -1, one: row?.one ?? -1 };
+  const [place] = await site.sql<{ between: string }>(`
+    WITH e AS (SELECT kind, node, at, lag(kind) OVER w AS kind_before, lag(node) OVER w AS node_before, lag(at) OVER w AS before FROM run_event WHERE run_id = ANY ($1::uuid[]) WINDOW w AS (ORDER BY at))
+    SELECT format('%s %s at %s and %s %s', kind_before, node_before, to_char(before AT TIME ZONE 'UTC', 'HH24:MI:SS.MS'), kind, node) AS between FROM e WHERE before IS NOT NULL ORDER BY at - before DESC LIMIT 1`, [ids]);
+  return { all: row?.everyone ?? -1, one: row?.one ?? -1, between: place?.between ?? '' };
 }

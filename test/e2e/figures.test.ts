@@ -79,7 +79,7 @@ async function usage(component: string): Promise<readonly Usage[]> {
 test('controller and API at rest', async () => {
   await until('all runs to have ended', async () => (await site.sql('SELECT 1 FROM run WHERE finished_at IS NULL')).length === 0);
   await pause(10_000);
-  for (const [component, aim] of [['controller', '180 MiB, 1 %'], ['api', '200 MiB']] as const) {
+  await Promise.all(([['controller', '180 MiB, 1 %'], ['api', '200 MiB']] as const).map(async ([component, aim]) => {
     const before = await usage(component);
     const began = performance.now();
     await pause(15_000);
@@ -88,5 +88,5 @@ test('controller and API at rest', async () => {
     const lines = after.map((now, i) => `${now.rss.toFixed(0)} MiB ${(((now.cpu - (before[i]?.cpu ?? 0)) / seconds) * 100).toFixed(1)} % of a core`);
     expect(after.every((now) => now.rss > 10 && now.rss < 400)).toBe(true);
     figure(`${component} at rest`, `${lines.join('; ')} (aim ${aim})`);
-  }
+  }));
 }, 120_000);

@@ -42,7 +42,7 @@ export default async function setup(): Promise<void> {
 }
 
 async function prepare(site: Site, cluster: KubeletCluster): Promise<void> {
-  await cluster.volume('postgres-data');
+  for (const name of ['postgres-data', 'backups']) await cluster.volume(name);
   await site.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } });
   await site.kubectl.run('label', '--overwrite', 'namespace', 'default', 'pod-security.kubernetes.io/enforce=restricted');
 }
@@ -50,7 +50,7 @@ async function prepare(site: Site, cluster: KubeletCluster): Promise<void> {
 async function install(site: Site, log: (line: string) => void): Promise<void> {
   log('installing the chart');
   const began = performance.now();
-  await site.helm(['upgrade', '--install', RELEASE, CHART, '--namespace', SYSTEM, '--timeout', '5m'], VALUES);
+  await site.helm(['upgrade', '--install', RELEASE, CHART, '--namespace', SYSTEM, '--timeout', '5m'], { ...VALUES, backup: { schedule: '@yearly', keep: 2 } });
   const [workflow, run] = ['hello.yaml', 'hello.run.yaml'].map((file) => parseAllDocuments(readFileSync(path.join(ROOT, 'examples', file), 'utf8'))[0]?.toJS() as object);
   if (workflow === undefined || run === undefined) throw new Error('examples/hello is missing');
   await site.apply(workflow);

@@ -1,9 +1,9 @@
 import { RELEASE, Site, SYSTEM, until } from './site.ts';
 
-/** What the kubelet does to pods, and what becomes of their nodes. */
+/** What the kubelet does to pods, and what becomes of their nodes. Side by side, each with pools of its own: most of it is waiting. */
 
-let site: Site;
-beforeAll(() => { site = Site.shared(); });
+// At once: tests that run side by side do not wait for `beforeAll`.
+const site = Site.shared();
 afterAll(async () => { await site.close(); });
 
 const IMAGE = 'rambo/runner:dev';
@@ -35,7 +35,7 @@ const slow = (seconds: number, pool: string): object => ({
   name: 'slow', type: 'script', runner: { pool }, with: { language: 'bash', source: `sleep ${seconds}; echo '"done"' > "$RAMBO_OUTPUT_FILE"` },
 });
 
-test('kubectl delete pod of a busy runner: it ends its node within its grace, and nothing runs twice', async () => {
+test.concurrent('kubectl delete pod of a busy runner: it ends its node within its grace, and nothing runs twice', async () => {
   const pod = await onlyRunner('gentle');
   const run = await site.start([slow(6, 'gentle')]);
   await running(run.metadata.uid);
@@ -44,7 +44,7 @@ test('kubectl delete pod of a busy runner: it ends its node within its grace, an
   expect(await attempts(run.metadata.uid)).toMatchObject([{ attempt: 1, status: 'Succeeded' }]);
 });
 
-test('kubectl delete pod --force of a busy runner: the node runs again elsewhere, not counted as a retry', async () => {
+test.concurrent('kubectl delete pod --force of a busy runner: the node runs again elsewhere, not counted as a retry', async () => {
   const pod = await onlyRunner('harsh');
   const run = await site.start([slow(8, 'harsh')]);
   await running(run.metadata.uid);
@@ -59,7 +59,7 @@ test('kubectl delete pod --force of a busy runner: the node runs again elsewhere
   expect(node?.retries).toBe(0);
 });
 
-test('kubectl delete pod of a node\'s own pod: the node runs again in another one', async () => {
+test.concurrent('kubectl delete pod of a node\'s own pod: the node runs again in another one', async () => {
   const run = await site.start([{ name: 'own', type: 'container', with: { image: IMAGE, command: ['bash', '-c', 'sleep 8; echo 1 > "$RAMBO_OUTPUT_FILE"'] } }]);
   const [pod] = await until('the pod to run', async () => {
     const pods = await site.pods('default', `rambo.dev/run-id=${run.metadata.uid}`);
@@ -70,7 +70,7 @@ test('kubectl delete pod of a node\'s own pod: the node runs again in another on
   expect(await attempts(run.metadata.uid)).toMatchObject([{ attempt: 1, error: { class: 'Infra' } }, { attempt: 2, status: 'Succeeded' }]);
 });
 
-test('a container over its memory limit is Infra, repeated once, and says so', async () => {
+test.concurrent('a container over its memory limit is Infra, repeated once, and says so', async () => {
   const run = await site.start([{
     name: 'greedy', type: 'container', runner: { resources: { limits: { memory: '48Mi' } } },
     with: { image: IMAGE, command: ['python3', '-c', 'x = bytearray(200 << 20)'] },
@@ -82,7 +82,7 @@ test('a container over its memory limit is Infra, repeated once, and says so', a
   expect(rows[0]?.error?.message).toContain('memory');
 });
 
-test('a script over the memory limit of its pod is Infra, repeated once, and says so', async () => {
+test.concurrent('a script over the memory limit of its pod is Infra, repeated once, and says so', async () => {
   const run = await site.start([{
     name: 'greedy', type: 'script', runner: { isolation: 'pod', resources: { limits: { memory: '192Mi' } } },
     with: { language: 'python', source: 'x = bytearray(400 << 20)' },
@@ -92,7 +92,7 @@ test('a script over the memory limit of its pod is Infra, repeated once, and say
   expect((await attempts(run.metadata.uid)).map((row) => row.error?.class)).toEqual(['Infra', 'Infra']);
 });
 
-test('an image that cannot be pulled is Infra at pendingTimeout, and names the image', async () => {
+test.concurrent('an image that cannot be pulled is Infra at pendingTimeout, and names the image', async () => {
   const image = 'registry.example.com/nothing:1';
   const run = await site.start([{ name: 'pull', type: 'container', pendingTimeout: '8s', with: { image, command: ['true'] } }]);
   const { status } = await site.finished(run.metadata.name);
@@ -108,7 +108,7 @@ const NO_RUNNERS = [
   { image: 'rambo/nothing:dev', isolation: 'warm', says: /runner pool is stalled.*rambo\/nothing:dev/ },
 ] as const;
 
-test('an image without the runner is Infra, and the node says so: one that ends, another server, one that does not exist; in pods of their own and in warm pools', async () => {
+test.concurrent('an image without the runner is Infra, and the node says so: one that ends, another server, one that does not exist; in pods of their own and in warm pools', async () => {
   const ended = await Promise.all(NO_RUNNERS.map(async ({ image, isolation }, i) => {
     const pool = `no-runner-${i}`;
     await site.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: pool, namespace: 'default' }, spec: { image, minReady: 0, max: 1 } });
@@ -120,7 +120,7 @@ test('an image without the runner is Infra, and the node says so: one that ends,
   expect(ended).toEqual(NO_RUNNERS.map(({ says }) => ({ phase: 'Failed', error: expect.objectContaining({ class: 'Infra', message: expect.stringMatching(says) as string }) as object })));
 });
 
-test('a namespace that is deleted in the middle of a run takes its pods along, and the controller goes on', async () => {
+test.concurrent('a namespace that is deleted in the middle of a run takes its pods along, and the controller goes on', async () => {
   await site.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'doomed' } });
   const nodes = [
     { name: 'own', type: 'container', with: { image: IMAGE, command: ['bash', '-c', 'trap exit TERM; sleep 300 & wait'] } },

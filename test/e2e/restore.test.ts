@@ -122,6 +122,13 @@ function shown({ status }: RunObject): string {
 
 const shows = (name: string, state: string): Promise<unknown> => until(`${name} to show ${state}`, async () => shown(await site.run(name)) === state);
 
+test('the CronJob of the chart makes a backup where it is asked to', async () => {
+  await site.kubectl.run('create', 'job', 'backup-now', '--from', `cronjob/${RELEASE}-backup`, '-n', SYSTEM);
+  await site.kubectl.run('wait', '--for=condition=Complete', 'job/backup-now', '-n', SYSTEM, '--timeout=90s');
+  expect(await site.kubectl.run('logs', 'job/backup-now', '-n', SYSTEM)).toMatch(/\/backups\/rambo-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ\.tar\.gz: .* rows?, /);
+  await site.kubectl.run('delete', 'job', 'backup-now', '-n', SYSTEM);
+});
+
 test('an older database under newer objects: runs wait for a person, effects are not repeated', async () => {
   await site.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: POOL, namespace: 'default' }, spec: { minReady: 1, max: 1, slots: 16, reuse: 'Shared' } });
   const half = (await site.start(effects('half', 'a', 'gate-b', 'gate-c', 'd'))).metadata.name;

@@ -122,6 +122,9 @@ annotations:
 {{- if not (or .Values.nats.trial (and .Values.nats.existingSecret .Values.nats.url)) -}}
 {{- fail "nats: set nats.url and nats.existingSecret to your NATS, or nats.trial=true for a trial" -}}
 {{- end -}}
+{{- if and .Values.objectStore.endpoint (not .Values.objectStore.existingSecret) -}}
+{{- fail "objectStore: set objectStore.existingSecret to a Secret with the keys of an account of your object store" -}}
+{{- end -}}
 {{- if and .Values.caBundle.configMap .Values.caBundle.secret -}}
 {{- fail "caBundle: give configMap or secret, not both" -}}
 {{- end -}}

@@ -111,7 +111,7 @@ test('the chart gives exactly these', () => {
   const objects = render(TRIAL);
   const { controller, api } = accountRules();
   expect(the(objects, 'ClusterRole', 'rambo-controller')['rules']).toEqual([...controller.cluster, ...(controller.watched ?? [])]);
-  expect(the(objects, 'ClusterRole', 'rambo-api')['rules']).toEqual(api.cluster);
+  expect(the(objects, 'ClusterRole', 'rambo-api')['rules']).toEqual([...api.cluster, ...(api.watched ?? [])]);
   expect(the(objects, 'Role', 'rambo-controller-own')['rules']).toEqual(controller.own);
   expect(the(objects, 'Role', 'rambo-api-own')['rules']).toEqual(api.own);
 });

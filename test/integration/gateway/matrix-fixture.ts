@@ -6,6 +6,7 @@ import { INSTALLATION_RESOURCES, NAMESPACE_RESOURCES, PROJECT_RESOURCES, type To
 import { poolRow, workflowRow } from '../../../api/testing/rows.ts';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { systemIds } from '../../../platform/ids/index.ts';
+import type { ObjectStore } from '../../../platform/objects/index.ts';
 import type { GatewayDb } from '../../../prisma/gateway/index.ts';
 import { accessTokenById, accountById } from '../../../prisma/store/index.ts';
 import { shardOf } from '../../../platform/messages/subjects.ts';
@@ -15,6 +16,7 @@ import type { Caller } from './matrix-rows.ts';
 /** Ids of a project and of one thing of every kind in it. */
 export interface Fixture {
   readonly project: string; readonly namespace: string; readonly task: string; readonly sprint: string; readonly ticket: string; readonly requirement: string; readonly invitation: string; readonly run: string;
+  readonly projectWorkflow: string; readonly projectAgent: string; readonly file: string; readonly folder: string; readonly imported: string;
   readonly accessToken: string; readonly manager: string; readonly viewer: string; readonly nobody: string;
 }
 
@@ -28,6 +30,7 @@ export async function matrixSite(): Promise<Site> {
     };
     const identity = await openIdentity({ config, kubernetes: ports.authenticator, db: ports.db, gateway: ports.gateway, clock: systemClock, ids: systemIds, log: world.log(), metrics: world.metrics() });
     return {
+      objects: signs,
       authenticator: identity.authenticator,
       standing: { standing: async (principal) => {
         const account = await accountById(ports.db, principal.userId);
@@ -109,7 +112,7 @@ export class Matrix {
     const nobody = await site.person();
     const viewer = await site.person();
     const made: Fixture = {
-      project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), accessToken: id(),
+      project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), accessToken: id(),
       manager: this.person('manager').userId, viewer: viewer.userId, nobody: nobody.userId,
     };
     const common = { projectId: made.project, createdAt: at, updatedAt: at };
@@ -124,6 +127,7 @@ export class Matrix {
       await tx.requirement.create({ data: { id: made.requirement, title: 'R', status: 'DRAFT', priority: 'LOW', revision: '1.0', ...common, ...bin('requirement') } });
       await tx.projectInvitation.create({ data: { id: made.invitation, projectId: made.project, email: `${made.invitation}@example.com`, role: 'VIEWER', invitedBy: 'user:x', createdAt: at, expiresAt: new Date(at.getTime() + 86_400_000) } });
       await tx.accessToken.create({ data: { id: made.accessToken, userId: this.person('owner').userId, name: 'F', hash: Uint8Array.from(makeAccessToken().hash), scopes: ['read'], createdAt: at, expiresAt: new Date(at.getTime() + 86_400_000) } });
+      await insertOfModules(tx, made, this.person('owner').userId, bin);
       await insertRun(tx, made.run, made.namespace);
     });
     site.world.workflows.push(workflowRow(made.namespace, 'build'));
@@ -141,9 +145,29 @@ export class Matrix {
   /** Things of nobody: no row has these ids. */
   missing(): Fixture {
     const id = systemIds.uuid;
-    return { project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), accessToken: id(), manager: id(), viewer: id(), nobody: id() };
+    return { project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), accessToken: id(), manager: id(), viewer: id(), nobody: id() };
   }
 }
+
+/** A workflow, an agent, files and an import. */
+async function insertOfModules(tx: GatewayDb, made: Fixture, ownerId: string, bin: (kind: string) => { deletedAt?: Date }): Promise<void> {
+  const at = new Date();
+  const common = { projectId: made.project, createdAt: at, updatedAt: at };
+  const definition = { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] };
+  await tx.projectWorkflow.create({ data: { id: made.projectWorkflow, ownerId, name: 'W', definition, status: 'DRAFT', ...common, ...bin('projectWorkflow') } });
+  await tx.projectAgent.create({ data: { id: made.projectAgent, ownerId, name: 'A', type: 'T', status: 'IDLE', ...common, ...bin('projectAgent') } });
+  await tx.file.create({ data: { id: made.folder, name: 'folder', kind: 'FOLDER', area: 'FILES', status: 'READY', ...common } });
+  await tx.file.create({ data: { id: made.file, name: 'file', kind: 'FILE', area: 'FILES', status: 'READY', size: 1n, checksum: new Uint8Array(32), contentType: 'text/plain', objectKey: made.file, ...common, ...bin('file') } });
+  await tx.import.create({ data: { id: made.imported, ownerId, status: 'DONE', digest: '', createdAt: at, finishedAt: at } });
+  await tx.importItem.create({ data: { importId: made.imported, position: 0, key: 'k', kind: 'raw', status: 'KEPT_RAW', raw: new Uint8Array(1) } });
+}
+
+/** An object store that signs and does nothing else. */
+const signs: ObjectStore = {
+  put: () => Promise.resolve(), get: () => Promise.resolve(undefined), head: () => Promise.resolve(undefined), measure: () => Promise.resolve(undefined), remove: () => Promise.resolve(),
+  list: () => Promise.resolve({ objects: [], next: undefined }), presignPut: () => Promise.resolve({ method: 'PUT', url: 'https://store.example.com/', headers: {} }),
+  presignGet: () => Promise.resolve('https://store.example.com/'), ping: () => Promise.resolve(), close: () => undefined,
+};
 
 async function insertRun(tx: GatewayDb, id: string, namespace: string): Promise<void> {
   await tx.$executeRaw`INSERT INTO definition (hash, spec) VALUES ('hash', '{}') ON CONFLICT DO NOTHING`;

@@ -55,7 +55,7 @@ export interface Row {
   /** Its input, about the things of a fixture. */
   readonly input: (at: Fixture) => Readonly<Record<string, unknown>>;
   /** Before it can be asked: lies in the bin. */
-  readonly deleted?: 'project' | 'sprint' | 'task' | 'ticket' | 'requirement';
+  readonly deleted?: 'project' | 'sprint' | 'task' | 'ticket' | 'requirement' | 'projectWorkflow' | 'projectAgent' | 'file';
   /** Those who may and still cannot, because they are not a user, or not of the right kind; with the status they get. */
   readonly but?: Readonly<Partial<Record<Caller, number>>>;
   /** What is not there is not asked for: the place alone matters, or it is the caller's own. */
@@ -82,6 +82,13 @@ const persons = { [KUBE]: 403 } as const;
 const steersRuns: Policy = { ...startsRuns, may: startsRuns.may.filter((caller) => caller !== 'agent'), stranger: '404', special: { 'token that writes': '404' } };
 const run = (at: Fixture) => ({ id: at.run });
 const project = (at: Fixture) => ({ id: at.project });
+
+/** Of what belongs to the owner alone. */
+const ownersAlone: Policy = { may: ['owner', 'token that reads'], otherwise: '404', stranger: '404', special: { 'token that writes': '403', 'token for runs': '403' } };
+const workflow = (at: Fixture) => ({ id: at.projectWorkflow });
+const agent = (at: Fixture) => ({ id: at.projectAgent });
+const file = (at: Fixture) => ({ id: at.file });
+const spec = { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] };
 
 /** A row for every operation: one that has none fails the test. */
 export const ROWS: Readonly<Record<string, Row>> = {
@@ -132,6 +139,42 @@ export const ROWS: Readonly<Record<string, Row>> = {
   ...childRows('sprint', { name: 'New' }, { name: 'New' }),
   ...childRows('ticket', { title: 'New' }, { title: 'New' }),
   ...childRows('requirement', { title: 'New' }, { title: 'New' }),
+
+  projectAgents: { policy: reads, input: (at) => ({ projectId: at.project }) },
+  projectAgent: { policy: reads, input: agent },
+  createProjectAgent: { policy: works, input: (at) => ({ projectId: at.project, name: 'New', type: 'T' }), but: persons },
+  updateProjectAgent: { policy: works, input: (at) => ({ ...agent(at), version: 1, name: 'New' }) },
+  deleteProjectAgent: { policy: works, input: agent },
+  restoreProjectAgent: { policy: works, input: agent, deleted: 'projectAgent' },
+  globalAgents: { policy: seesSelf, input: () => ({}), placeless: true },
+  createGlobalAgent: { policy: changesSelf, input: () => ({ name: 'New', type: 'T' }), placeless: true },
+
+  projectWorkflows: { policy: reads, input: (at) => ({ projectId: at.project }) },
+  projectWorkflow: { policy: reads, input: workflow },
+  projectWorkflowNodes: { policy: reads, input: workflow },
+  createProjectWorkflow: { policy: works, input: (at) => ({ projectId: at.project, name: 'New', definition: spec }), but: persons },
+  updateProjectWorkflow: { policy: works, input: (at) => ({ ...workflow(at), version: 1, name: 'New' }) },
+  publishWorkflow: { policy: works, input: workflow },
+  unpublishWorkflow: { policy: works, input: workflow },
+  deleteProjectWorkflow: { policy: works, input: workflow },
+  restoreProjectWorkflow: { policy: works, input: workflow, deleted: 'projectWorkflow' },
+
+  files: { policy: reads, input: (at) => ({ projectId: at.project }) },
+  file: { policy: reads, input: file },
+  downloadFile: { policy: reads, input: file },
+  createFolder: { policy: worksOrAgent, input: (at) => ({ projectId: at.project, name: 'New' }) },
+  createFile: { policy: worksOrAgent, input: (at) => ({ projectId: at.project, name: 'New', contentType: 'text/plain', size: 1, sha256: '0'.repeat(64) }) },
+  completeUpload: { policy: worksOrAgent, input: file },
+  renameFile: { policy: works, input: (at) => ({ ...file(at), version: 1, name: 'New' }) },
+  moveFile: { policy: works, input: (at) => ({ ...file(at), version: 1, parentId: at.folder }) },
+  deleteFile: { policy: works, input: file },
+  restoreFile: { policy: works, input: file, deleted: 'file' },
+
+  importPrototype: { policy: changesSelf, input: () => ({ export: {} }), placeless: true },
+  imports: { policy: seesSelf, input: () => ({}), placeless: true },
+  import: { policy: ownersAlone, input: (at) => ({ id: at.imported }) },
+  importItems: { policy: ownersAlone, input: (at) => ({ importId: at.imported }) },
+  importedRecord: { policy: ownersAlone, input: (at) => ({ importId: at.imported, position: 0 }) },
 
   runs: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
   run: { policy: { ...listsRuns, otherwise: '404', stranger: '404' }, input: run },

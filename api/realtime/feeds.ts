@@ -1,0 +1,44 @@
+import type { RunRecord } from '../../prisma/store/index.ts';
+import type { ApiContext } from '../graphql/context.ts';
+import { openRunFeed } from '../graphql/run-changes.ts';
+import { changeOf } from '../project/entities.ts';
+import { openProjectFeed } from '../project/subscription.ts';
+import type { Feed, OpenFeed } from './sockets.ts';
+
+/** Who watches, as the feeds of the subscriptions see it: the same feeds serve sockets. */
+export type FeedContext = Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>;
+
+/** What can be watched over a socket, by kind. */
+export const FEEDS: Readonly<Record<string, OpenFeed>> = {
+  run: (context, { id }) => shown(openRunFeed(context, id), runState),
+  project: (context, { id, after }) => shown(openProjectFeed(context, id, after), changeOf),
+};
+
+/** A run as sockets tell of it: what changes, without payloads; the rest is read by its id. Times are RFC 3339. */
+function runState({ id, namespace, name, workflow, phase, review, suspended, version, done, total, createdAt, startedAt, finishedAt }: RunRecord): object {
+  return {
+    id, namespace, name, workflow, phase, review, suspended, version, progress: { done, total },
+    createdAt: timeText(createdAt), startedAt: timeText(startedAt), finishedAt: timeText(finishedAt),
+  };
+}
+
+function timeText(epochMs: number | null): string | null {
+  return epochMs === null ? null : new Date(epochMs).toISOString();
+}
+
+/** A feed whose values go out in another shape. */
+function shown<T>(feed: AsyncIterableIterator<T> & { close(): void }, shape: (value: T) => unknown): Feed {
+  const end = { done: true, value: undefined } as const;
+  return {
+    [Symbol.asyncIterator]() { return this; },
+    next: async () => {
+      const result = await feed.next();
+      return result.done === true ? end : { done: false, value: shape(result.value) };
+    },
+    return: () => {
+      feed.close();
+      return Promise.resolve(end);
+    },
+    close: () => { feed.close(); },
+  };
+}
