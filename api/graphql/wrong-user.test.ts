@@ -74,7 +74,7 @@ test('every operation of the schema is listed', () => {
   ];
   // Fields made from operations have rows of their own, in the matrix over all surfaces (test/integration/gateway/matrix.test.ts).
   const made = new Set(operations.filter((operation) => operation.graphql !== false).map(({ name }) => name));
-  // What a project tells its subscribers needs Postgres: strangers and lost memberships are in test/integration/gateway/stream.test.ts.
+  // What a project tells its subscribers needs Postgres: a membership that is lost is in test/integration/gateway/stream.test.ts.
   expect([...Object.keys(OPERATIONS), 'Subscription.projectChanged'].sort()).toEqual(all.filter((field) => !made.has(field.split('.')[1] ?? '')).sort());
 });
 
