@@ -297,6 +297,7 @@ CREATE TABLE "import" (
     "done" INTEGER NOT NULL DEFAULT 0,
     "created_at" TIMESTAMPTZ(6) NOT NULL,
     "finished_at" TIMESTAMPTZ(6),
+    "source" BYTEA,
 
     CONSTRAINT "import_pkey" PRIMARY KEY ("id")
 );
@@ -322,6 +323,7 @@ CREATE TABLE "imported_id" (
     "kind" TEXT NOT NULL,
     "old_id" TEXT NOT NULL,
     "entity_id" UUID NOT NULL,
+    "digest" BYTEA,
 
     CONSTRAINT "imported_id_pkey" PRIMARY KEY ("owner_id","kind","old_id")
 );
@@ -563,8 +565,10 @@ ALTER TABLE "import_item" ADD CONSTRAINT "import_item_import_id_fkey" FOREIGN KE
 -- AddForeignKey
 ALTER TABLE "imported_id" ADD CONSTRAINT "imported_id_owner_id_fkey" FOREIGN KEY ("owner_id") REFERENCES "app_user"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
-
-
--- One living file or folder of a name in each place; Prisma has no partial indexes.
-CREATE UNIQUE INDEX "file_name_in_folder" ON "file"("parent_id", "name") WHERE "deleted_at" IS NULL AND "parent_id" IS NOT NULL;
-CREATE UNIQUE INDEX "file_name_at_top" ON "file"("project_id", "area", "name") WHERE "deleted_at" IS NULL AND "parent_id" IS NULL;
+-- What Prisma cannot say: partial indexes.
+-- One name per folder among what is not deleted; at the top there is no parent.
+CREATE UNIQUE INDEX "file_one_name" ON "file" ("project_id", "area", (COALESCE("parent_id", '00000000-0000-0000-0000-000000000000'::uuid)), "name") WHERE "deleted_at" IS NULL;
+-- What has lain in the bin long enough is swept.
+CREATE INDEX "file_in_bin" ON "file" ("deleted_at") WHERE "deleted_at" IS NOT NULL;
+-- Each replica of the API looks for imports that nobody works on.
+CREATE INDEX "import_running" ON "import" ("created_at") WHERE "status" = 'RUNNING';
