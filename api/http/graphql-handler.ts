@@ -11,6 +11,7 @@ import type { createGraphql } from '../graphql/yoga.ts';
 import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '../ports.ts';
 import { demandJson, readParams } from './body.ts';
 import type { RateLimits } from './rate-limit.ts';
+import { GONE } from './gone.ts';
 import { refuse } from './refuse.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
 import { traceparentOf, unauthenticated } from './request.ts';
@@ -72,7 +73,7 @@ async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   demandJson(request);
   request.body = await readParams(request, parts.documents);
   const gone = new AbortController();
-  response.once('close', () => { gone.abort(); });
+  response.once('close', () => { gone.abort(GONE); });
   await parts.tracing.span('graphql', traceparentOf(request), async (traceparent) => {
     const context: ApiContext = {
       services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,

@@ -2,6 +2,7 @@ import type { Express, Request, Response } from 'express';
 import { bearerToken } from '../auth/bearer.ts';
 import { ApiError, asApiError } from '../errors.ts';
 import { readBody } from '../http/body.ts';
+import { GONE } from '../http/gone.ts';
 import type { HandlerParts } from '../http/graphql-handler.ts';
 import { traceparentOf, unauthenticated } from '../http/request.ts';
 import type { Principal } from '../ports.ts';
@@ -86,7 +87,7 @@ async function serve(parts: HandlerParts, operation: Operation, exchange: Exchan
   if (key !== undefined && operation.kind === 'query') throw new ApiError('BAD_REQUEST', 'a read takes no Idempotency-Key: leave it out');
   const input = restInput(operation, request.params, new URL(request.url, 'http://localhost').searchParams, hasBody(operation) ? body ?? {} : body);
   const gone = new AbortController();
-  response.once('close', () => { gone.abort(); });
+  response.once('close', () => { gone.abort(GONE); });
   return parts.tracing.span(`rest.${operation.name}`, traceparentOf(request), async (traceparent) => {
     const context: OperationContext = { services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId: exchange.requestId, gone: gone.signal, traceparent };
     return execute(operation, context, input, key);

@@ -50,19 +50,23 @@ async function refusedWith(options: Parameters<typeof io>[1]): Promise<unknown> 
 
 const watch = (socket: Socket, ask: unknown): Promise<{ ok: boolean; stream?: number; code?: string; message?: string }> => socket.emitWithAck('watch', ask);
 
-describe.each([['websocket'], ['polling']])('over %s', (transport) => {
-  test('a run: its state now, every change, the end', async () => {
-    const { socket, events, ends } = await connected({ transports: [transport] });
-    expect(await watch(socket, { kind: 'run', id: RUN })).toEqual({ ok: true, stream: 1 });
-    await until(() => events.length === 1, 'the state now');
-    world.change(runRow(RUN, { version: 2 }));
-    await until(() => events.length === 2, 'the change');
-    world.change(runRow(RUN, { version: 3, phase: 'Succeeded' }));
-    await until(() => ends.length === 1, 'the end');
-    expect(events.map(({ stream, value }) => [stream, value?.version, value?.phase])).toEqual([[1, 1, 'Running'], [1, 2, 'Running'], [1, 3, 'Succeeded']]);
-    expect(ends).toEqual([{ stream: 1 }]);
-    expect([world.watching, api.server.streams]).toEqual([0, 0]);
-  });
+test('a run: its state now, every change, the end', async () => {
+  const { socket, events, ends } = await connected();
+  expect(await watch(socket, { kind: 'run', id: RUN })).toEqual({ ok: true, stream: 1 });
+  await until(() => events.length === 1, 'the state now');
+  world.change(runRow(RUN, { version: 2 }));
+  await until(() => events.length === 2, 'the change');
+  world.change(runRow(RUN, { version: 3, phase: 'Succeeded' }));
+  await until(() => ends.length === 1, 'the end');
+  expect(events.map(({ stream, value }) => [stream, value?.version, value?.phase])).toEqual([[1, 1, 'Running'], [1, 2, 'Running'], [1, 3, 'Succeeded']]);
+  expect(Object.keys(events[0]?.value ?? {})).not.toContain('input');
+  expect(ends).toEqual([{ stream: 1 }]);
+  expect([world.watching, api.server.streams]).toEqual([0, 0]);
+});
+
+test('polling is not served: pages of several replicas would lose their way', async () => {
+  const answer = await fetch(`${new URL(api.url).origin}/socket.io/?EIO=4&transport=polling`);
+  expect(answer.status).toBe(400);
 });
 
 describe('who may', () => {

@@ -11,7 +11,7 @@ import type { ApiLog, ApiMetrics, Authenticator } from '../ports.ts';
 import type { FeedContext } from './feeds.ts';
 
 /*
- * Socket.IO at /socket.io, for pages that hold one connection and watch many things over it. What a stream gives is what the
+ * Socket.IO at /socket.io, over WebSocket alone, for pages that hold one connection and watch many things over it. What a stream gives is what the
  * subscription of GraphQL gives, from the same feeds.
  *
  *   page -> 'watch' {kind, id, after?}    answered {ok: true, stream} or {ok: false, code, message}
@@ -74,7 +74,8 @@ export function attachSockets(http: HttpServer, parts: SocketParts): Sockets {
   const held = new Map<string, number>();
   const io = new Server(http, {
     serveClient: false, connectTimeout: 10_000, maxHttpBufferSize: MOST_BYTES, perMessageDeflate: false, httpCompression: false, destroyUpgrade: true,
-    cors: { origin: [...parts.corsOrigins], credentials: false }, allowRequest: (request, answer) => { answer(null, allowedOrigin(request, parts.corsOrigins)); },
+    // Over several replicas, polling would need every request of a page to reach the same one.
+    transports: ['websocket'], allowRequest: (request, answer) => { answer(null, allowedOrigin(request, parts.corsOrigins)); },
   });
   const sessions = new WeakMap<Socket, FeedContext>();
   io.use((socket, next) => {

@@ -136,7 +136,17 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     replicas: count(2, 1, 64, 'Replicas.'),
     tokenAudience: z.string().min(1).default('rambo').describe('Audience a token must be meant for.'),
     corsOrigins: strings([], 'Origins of web pages that may call.'),
-    introspection: flag(false, 'Whether the GraphQL schema may be read through the API.'),
+    introspection: flag(false, 'Whether everybody may read the GraphQL schema through the API; administrators may without.'),
+    trustedDocuments: group('GraphQL documents that pages send by their SHA-256; see docs/api.md.', {
+      configMap: name('', 'ConfigMap with the manifest: a JSON object of texts by SHA-256.'),
+      key: z.string().min(1).default('documents.json').describe('Key of that ConfigMap.'),
+      only: flag(false, 'Whether the documents of the manifest are the only ones that are served.'),
+    }),
+    rateLimit: group('Requests per second on average, ten seconds of them at once; 0 for any number. Each replica counts for itself.', {
+      principal: count(500, 0, 1_000_000, 'Of one caller.'),
+      address: count(20, 0, 1_000_000, 'Without a valid token, per IPv4 address or IPv6 /64.'),
+    }),
+    proxyHops: count(0, 0, 10, 'Proxies in front of the API, exactly: each adds one address to X-Forwarded-For. 0: the header is not believed.'),
     consoleUrl: text('', 'Address of the console: where links in mails lead.'),
     firebase: group('Sign-in of people with Firebase. Without a project only Kubernetes accounts and access tokens come in; see docs/authentication.md.', {
       project: z.string().regex(/^([a-z][a-z0-9-]{3,29})?$/).default('').describe('Id of the Firebase project.'),
