@@ -29,6 +29,8 @@ const FOLDER = fileURLToPath(new URL('migrations', import.meta.url));
 const WAIT_MS = 60_000;
 /** Any constant but Prisma's own (72707369): its CLI may run beside us while somebody develops. */
 const LOCK_KEY = 7_261_626_001;
+/** Between two looks whether another migrator is done. */
+const LOCK_AGAIN_MS = 100;
 
 /** The Prisma CLI's own book of migrations, as it makes it: `prisma migrate` works on such a database. */
 const BOOK = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
@@ -51,7 +53,7 @@ export async function migrate(databaseUrl: string, log: MigrationLog, options: M
   const migrations = migrationsIn(options.folder ?? FOLDER);
   const client = await reach(databaseUrl, log, clock, waitMs);
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK_KEY]);
+    await lock(client, clock);
     const missing = await missingOf(client, migrations);
     if (missing.length === 0) {
       log('database schema is up to date');
@@ -67,6 +69,18 @@ export async function migrate(databaseUrl: string, log: MigrationLog, options: M
     log('database schema is up to date now');
   } finally {
     await client.end().catch(() => undefined);
+  }
+}
+
+/**
+ * Waits for its turn by asking again and again: a statement that waits inside Postgres holds a snapshot, and an index that the
+ * migrator before us builds CONCURRENTLY waits for all of those: the two would wait for each other.
+ */
+async function lock(client: pg.Client, clock: Clock): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ mine: boolean }>('SELECT pg_try_advisory_lock($1) AS mine', [LOCK_KEY]);
+    if (rows[0]?.mine === true) return;
+    await sleep(clock, LOCK_AGAIN_MS);
   }
 }
 

@@ -126,7 +126,7 @@ const reads: readonly Operation[] = [
     run: (context, { projectId, area = 'FILES', parentId = null, ...input }) => filePage(context, { projectId, area, parentId }, input),
   }),
   defineQuery({
-    name: 'downloadFile', summary: 'Where to download a file: an address that is good for 15 minutes.', rest: { method: 'GET', path: '/files/{id}/download' }, input: byId, output: FileDownload,
+    name: 'downloadFile', conflicts: true, summary: 'Where to download a file: an address that is good for 15 minutes.', rest: { method: 'GET', path: '/files/{id}/download' }, input: byId, output: FileDownload,
     right: { verb: 'get', resource: 'files', on: 'project' }, reach: reachFile(),
     run: async (context, _, row) => {
       if (row.kind !== 'FILE' || row.status !== 'READY') throw new ApiError('CONFLICT', `${row.id} has no content to download: it is a folder, or its upload is not complete`);

@@ -142,7 +142,7 @@ function answerSchema(output: Output): JsonObject {
 }
 
 function statusesOf(operation: Operation): readonly number[] {
-  return [400, 401, 403, 404, ...(operation.kind === 'mutation' ? [409] : []), ...(hasBody(operation) ? [413, 415] : []), 429, 500, 503, 504];
+  return [400, 401, 403, 404, ...(operation.kind === 'mutation' || operation.conflicts === true ? [409] : []), ...(hasBody(operation) ? [413, 415] : []), 429, 500, 503, 504];
 }
 
 function nameOf(status: number): string {

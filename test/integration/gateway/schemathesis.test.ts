@@ -17,7 +17,8 @@ afterAll(async () => { await site.stop(); });
   const args = [
     'run', `${site.url}/api/v1/openapi.json`, '--url', `${site.url}/api/v1`, '--header', `Authorization: Bearer ${person.token}`, '--max-examples', '15', '--phases', 'examples,coverage,fuzzing', '--seed', '7',
     '--checks', 'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method', '--request-timeout', '20', '--no-color',
-    // These end the sign-in or need Firebase, which this server has not.
+    // These end the sign-in, or need Firebase or an object store, which this server has not.
+    '--exclude-operation-id', 'createFile',
     '--exclude-operation-id', 'revokeSessions', '--exclude-operation-id', 'requestPasswordReset', '--exclude-operation-id', 'requestEmailVerification', '--exclude-operation-id', 'importAccounts',
   ];
   const { code, said } = await new Promise<{ code: number | null; said: string }>((resolve) => {
@@ -26,5 +27,6 @@ afterAll(async () => { await site.stop(); });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { text += chunk.toString(); });
     child.once('close', (status) => { resolve({ code: status, said: text }); });
   });
-  expect(code === 0 ? '' : said.slice(-6_000)).toBe('');
+  // What it found comes before pages of advice.
+  expect(code === 0 ? '' : said.slice(Math.max(0, said.search(/=+ FAILURES/))).slice(0, 6_000)).toBe('');
 }, 400_000);
