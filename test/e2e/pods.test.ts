@@ -112,7 +112,7 @@ test.concurrent('an image without the runner is Infra, and the node says so: one
   const ended = await Promise.all(NO_RUNNERS.map(async ({ image, isolation }, i) => {
     const pool = `no-runner-${i}`;
     await site.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'RunnerPool', metadata: { name: pool, namespace: 'default' }, spec: { image, minReady: 0, max: 1 } });
-    const run = await site.start([{ name: 'lost', type: 'script', pendingTimeout: '12s', retry: { infraLimit: 1 }, runner: { pool, isolation }, with: { language: 'bash', source: 'true' } }]);
+    const run = await site.start([{ name: 'lost', type: 'script', pendingTimeout: '25s', retry: { infraLimit: 1 }, runner: { pool, isolation }, with: { language: 'bash', source: 'true' } }]);
     const { status } = await site.finished(run.metadata.name, 100_000);
     await site.kubectl.run('delete', 'pool', pool, '-n', 'default');
     return { phase: status?.phase, error: (await attempts(run.metadata.uid)).at(-1)?.error };
