@@ -109,7 +109,7 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
-  addDocs(app, openapi(operations, API_VERSION));
+  addDocs(app, () => openapi(operations, API_VERSION));
   addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;

@@ -49,6 +49,9 @@ export interface ApiContext extends OperationContext {
   readonly details: DataLoader<string, RunRecord | undefined>;
 }
 
+/** Of a request, what something needs that goes on: a subscription, a socket. */
+export type StreamContext = Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>;
+
 /** A loader for one request. Rows are read one by one, each once. */
 export function runDetails(runs: Pick<RunReader, 'run'>): ApiContext['details'] {
   return new DataLoader((ids: readonly string[]) => Promise.all(ids.map((id) => runs.run(id))));

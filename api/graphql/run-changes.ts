@@ -1,8 +1,9 @@
 import { ApiError } from '../errors.ts';
 import { RunFeed } from '../realtime/run-feed.ts';
+import { openStream } from '../realtime/streams.ts';
 import { asRunId } from '../workflow/run-id.ts';
 import { builder } from './builder.ts';
-import type { ApiContext } from './context.ts';
+import type { StreamContext } from './context.ts';
 import { RunRef } from './run.ts';
 
 builder.subscriptionField('runChanged', (t) => t.field({
@@ -14,14 +15,12 @@ builder.subscriptionField('runChanged', (t) => t.field({
 }));
 
 /** The states of a run for one caller, asked for again before each; counted among their open streams. Throws NOT_FOUND for what can be no id. */
-export function openRunFeed({ services, principal, stillValid, gone }: Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>, id: string): RunFeed {
+export function openRunFeed(context: StreamContext, id: string): RunFeed {
+  const { services, principal, stillValid } = context;
   const runId = asRunId(id);
   if (runId === undefined) throw new ApiError('NOT_FOUND', 'the run does not exist or is not yours to watch: an id is a UUID');
-  const feed = services.streams.add(principal.name, (onClose) => new RunFeed({
+  return openStream(context, (onClose) => new RunFeed({
     clock: services.clock, runs: services.runs, notices: services.notices,
     mayWatch: async (run) => await stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'workflowruns', namespace: run.namespace }),
   }, runId, onClose));
-  if (gone.aborted) feed.close();
-  gone.addEventListener('abort', () => { feed.close(); }, { once: true });
-  return feed;
 }

@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Ids } from '../../platform/ids/index.ts';
-import { bearerToken } from '../auth/bearer.ts';
 import type { Can } from '../auth/can.ts';
 import { ApiError, asApiError } from '../errors.ts';
 import { runDetails } from '../graphql/context.ts';
@@ -14,7 +13,7 @@ import type { RateLimits } from './rate-limit.ts';
 import { GONE } from './gone.ts';
 import { refuse } from './refuse.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
-import { traceparentOf, unauthenticated } from './request.ts';
+import { authenticated, traceparentOf } from './request.ts';
 
 /** What the handler stands on. */
 export interface HandlerParts {
@@ -62,12 +61,7 @@ export function graphqlHandler(parts: HandlerParts): (request: Request, response
 
 async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
   const { request, response, requestId } = exchange;
-  const token = bearerToken(request.headersDistinct['authorization']);
-  const principal = token === undefined ? undefined : await parts.authenticator.authenticate(token);
-  if (token === undefined || principal === undefined) {
-    parts.limits.address(request);
-    throw unauthenticated();
-  }
+  const { token, principal } = await authenticated(parts, request);
   exchange.principal = principal;
   parts.limits.principal(principal.name);
   demandJson(request);

@@ -24,10 +24,13 @@ const PAGE = `<!doctype html>
 
 const START = `SwaggerUIBundle({ url: '${REST_ROOT}/openapi.json', dom_id: '#api', deepLinking: true, persistAuthorization: false, validatorUrl: null });\n`;
 
-/** Adds the OpenAPI document and the page that shows it. Both are the same for everybody and hold nothing of anybody: no token is asked for. */
-export function addDocs(app: Express, document: object): void {
-  const text = JSON.stringify(document);
-  app.get(`${REST_ROOT}/openapi.json`, (_request: Request, response: Response) => { send(response, 'application/json; charset=utf-8', text); });
+/**
+ * Adds the OpenAPI document and the page that shows it. Both are the same for everybody and hold nothing of anybody: no token is asked
+ * for. The document is made when somebody asks for it first.
+ */
+export function addDocs(app: Express, makeDocument: () => object): void {
+  let text: string | undefined;
+  app.get(`${REST_ROOT}/openapi.json`, (_request: Request, response: Response) => { send(response, 'application/json; charset=utf-8', text ??= JSON.stringify(makeDocument())); });
   app.get('/docs', (_request: Request, response: Response) => { send(response, 'text/html; charset=utf-8', PAGE); });
   app.get('/docs/start.js', (_request: Request, response: Response) => { send(response, 'text/javascript; charset=utf-8', START); });
   app.get('/docs/:file', async (request: Request, response: Response) => {

@@ -1,10 +1,9 @@
 import type { Express, Request, Response } from 'express';
-import { bearerToken } from '../auth/bearer.ts';
 import { ApiError, asApiError } from '../errors.ts';
 import { readBody } from '../http/body.ts';
 import { GONE } from '../http/gone.ts';
 import type { HandlerParts } from '../http/graphql-handler.ts';
-import { traceparentOf, unauthenticated } from '../http/request.ts';
+import { authenticated, traceparentOf } from '../http/request.ts';
 import type { Principal } from '../ports.ts';
 import type { PageValue } from './entity.ts';
 import { execute } from './execute.ts';
@@ -67,12 +66,7 @@ async function handle(parts: HandlerParts, operation: Operation, request: Reques
 const ANONYMOUS: Principal = { kind: 'kubernetes', name: '', groups: [] };
 
 async function callerOf(parts: HandlerParts, request: Request): Promise<Principal> {
-  const token = bearerToken(request.headersDistinct['authorization']);
-  const principal = token === undefined ? undefined : await parts.authenticator.authenticate(token);
-  if (principal === undefined) {
-    parts.limits.address(request);
-    throw unauthenticated();
-  }
+  const { principal } = await authenticated(parts, request);
   parts.limits.principal(principal.name);
   return principal;
 }

@@ -2,10 +2,11 @@ import { listProjectEvents, projectsByIds } from '../../prisma/store/index.ts';
 import type { ProjectEventRow } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { builder } from '../graphql/builder.ts';
-import type { ApiContext } from '../graphql/context.ts';
+import type { StreamContext } from '../graphql/context.ts';
 import { id as idSchema } from '../operations/fields.ts';
 import { entityRef } from '../operations/graphql-types.ts';
 import { ProjectFeed } from '../realtime/project-feed.ts';
+import { openStream } from '../realtime/streams.ts';
 import { changeOf, ProjectChange } from './entities.ts';
 
 const asId = idSchema('A project.');
@@ -23,17 +24,14 @@ builder.subscriptionField('projectChanged', (t) => t.field({
 }));
 
 /** The changes of a project for one caller; counted among their open streams. Throws NOT_FOUND for what can be no id. */
-export function openProjectFeed(context: Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>, given: string, after: number | undefined): ProjectFeed {
-  const { services, principal, gone } = context;
+export function openProjectFeed(context: StreamContext, given: string, after: number | undefined): ProjectFeed {
+  const { services, principal } = context;
   const projectId = asId.safeParse(given);
   if (!projectId.success || (after !== undefined && after < 0)) throw new ApiError('NOT_FOUND', `project ${given.slice(0, 64)} does not exist or is not yours`);
-  const feed = services.streams.add(principal.name, (onClose) => new ProjectFeed({
+  return openStream(context, (onClose) => new ProjectFeed({
     clock: services.clock, notices: services.projectNotices,
     changes: async (of, seq, first) => (await listProjectEvents(services.db, of, seq, first)).rows,
     lastSeq: async (of) => (await projectsByIds(services.db, [of]))[0]?.seq,
     mayWatch: async (of) => await context.stillValid() && await services.can(principal, 'watch', { kind: 'project', resource: 'events', projectId: of }),
   }, projectId.data, after, onClose));
-  if (gone.aborted) feed.close();
-  gone.addEventListener('abort', () => { feed.close(); }, { once: true });
-  return feed;
 }

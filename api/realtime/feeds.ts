@@ -1,29 +1,20 @@
 import type { RunRecord } from '../../prisma/store/index.ts';
-import type { ApiContext } from '../graphql/context.ts';
 import { openRunFeed } from '../graphql/run-changes.ts';
 import { changeOf } from '../project/entities.ts';
 import { openProjectFeed } from '../project/subscription.ts';
+import { runMoments } from '../workflow/run-entity.ts';
 import type { Feed, OpenFeed } from './sockets.ts';
 
-/** Who watches, as the feeds of the subscriptions see it: the same feeds serve sockets. */
-export type FeedContext = Pick<ApiContext, 'services' | 'principal' | 'gone' | 'stillValid'>;
-
-/** What can be watched over a socket, by kind. */
+/** What can be watched over a socket, by kind: the feeds of the subscriptions. */
 export const FEEDS: Readonly<Record<string, OpenFeed>> = {
   run: (context, { id }) => shown(openRunFeed(context, id), runState),
   project: (context, { id, after }) => shown(openProjectFeed(context, id, after), changeOf),
 };
 
 /** A run as sockets tell of it: what changes, without payloads; the rest is read by its id. Times are RFC 3339. */
-function runState({ id, namespace, name, workflow, phase, review, suspended, version, done, total, createdAt, startedAt, finishedAt }: RunRecord): object {
-  return {
-    id, namespace, name, workflow, phase, review, suspended, version, progress: { done, total },
-    createdAt: timeText(createdAt), startedAt: timeText(startedAt), finishedAt: timeText(finishedAt),
-  };
-}
-
-function timeText(epochMs: number | null): string | null {
-  return epochMs === null ? null : new Date(epochMs).toISOString();
+function runState(run: RunRecord): object {
+  const { id, namespace, name, workflow, phase, review, suspended, version, done, total } = run;
+  return { id, namespace, name, workflow, phase, review, suspended, version, progress: { done, total }, ...runMoments(run) };
 }
 
 /** A feed whose values go out in another shape. */

@@ -4,7 +4,7 @@ import { ApiError } from '../errors.ts';
 import { uuid } from '../testing/rows.ts';
 import { until } from '../testing/world.ts';
 import { ProjectFeed } from './project-feed.ts';
-import { RECHECK_MS } from './run-feed.ts';
+import { RECHECK_MS } from './watched-feed.ts';
 
 const ID = uuid(1);
 

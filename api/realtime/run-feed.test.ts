@@ -3,7 +3,8 @@ import { UnavailableError } from '../../platform/errors/index.ts';
 import type { RunRecord } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { runRow, uuid } from '../testing/rows.ts';
-import { RECHECK_MS, RunFeed } from './run-feed.ts';
+import { RunFeed } from './run-feed.ts';
+import { RECHECK_MS } from './watched-feed.ts';
 import { Streams, STREAMS_PER_PRINCIPAL } from './streams.ts';
 
 const RUN = uuid(1);

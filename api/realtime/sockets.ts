@@ -6,9 +6,9 @@ import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { bearerToken } from '../auth/bearer.ts';
 import { ApiError, asApiError } from '../errors.ts';
 import type { Can } from '../auth/can.ts';
-import type { Services } from '../graphql/context.ts';
+import type { Services, StreamContext } from '../graphql/context.ts';
+import { GONE } from '../http/gone.ts';
 import type { ApiLog, ApiMetrics, Authenticator } from '../ports.ts';
-import type { FeedContext } from './feeds.ts';
 
 /*
  * Socket.IO at /socket.io, over WebSocket alone, for pages that hold one connection and watch many things over it. What a stream gives is what the
@@ -42,7 +42,7 @@ export interface Ask {
 }
 
 /** Opens the feed of a kind; it ends when its caller is gone. Throws ApiError. */
-export type OpenFeed = (context: FeedContext, ask: Ask) => Feed;
+export type OpenFeed = (context: StreamContext, ask: Ask) => Feed;
 
 /** What the door stands on. */
 export interface SocketParts {
@@ -77,7 +77,7 @@ export function attachSockets(http: HttpServer, parts: SocketParts): Sockets {
     // Over several replicas, polling would need every request of a page to reach the same one.
     transports: ['websocket'], allowRequest: (request, answer) => { answer(null, allowedOrigin(request, parts.corsOrigins)); },
   });
-  const sessions = new WeakMap<Socket, FeedContext>();
+  const sessions = new WeakMap<Socket, StreamContext>();
   io.use((socket, next) => {
     void sessionOf(parts, socket).then((session) => {
       const mine = held.get(session.principal.name) ?? 0;
@@ -119,14 +119,14 @@ function originHost(origin: string): string | undefined {
 }
 
 /** The token comes in `auth.token` of the handshake, or as a bearer header. Throws UNAUTHENTICATED, UnavailableError. */
-async function sessionOf({ authenticator, services, canOfRequest }: SocketParts, { handshake, conn }: Socket): Promise<FeedContext> {
+async function sessionOf({ authenticator, services, canOfRequest }: SocketParts, { handshake, conn }: Socket): Promise<StreamContext> {
   const given: unknown = handshake.auth['token'];
   const { authorization } = handshake.headers;
   const token = bearerToken(typeof given === 'string' && authorization === undefined ? [`Bearer ${given}`] : authorization === undefined || given !== undefined ? [] : [authorization]);
   const principal = token === undefined ? undefined : await authenticator.authenticate(token);
   if (token === undefined || principal === undefined) throw new ApiError('UNAUTHENTICATED', 'connect with auth: {token} holding a valid token for this API');
   const gone = new AbortController();
-  conn.once('close', () => { gone.abort(); });
+  conn.once('close', () => { gone.abort(GONE); });
   return { principal, services: { ...services, can: canOfRequest() }, gone: gone.signal, stillValid: async () => await authenticator.authenticate(token) !== undefined };
 }
 
@@ -148,7 +148,7 @@ function faceOf(parts: SocketParts, error: unknown): { readonly code: string; re
 class ServedSocket {
   readonly #parts: SocketParts;
   readonly #socket: Socket;
-  readonly #session: FeedContext;
+  readonly #session: StreamContext;
   readonly #feeds = new Map<number, Feed>();
   #last = 0;
   /** Messages that the connection has not taken yet. */
@@ -156,7 +156,7 @@ class ServedSocket {
   #recheck: TimerHandle | undefined;
   #closed = false;
 
-  constructor(parts: SocketParts, socket: Socket, session: FeedContext) {
+  constructor(parts: SocketParts, socket: Socket, session: StreamContext) {
     this.#parts = parts;
     this.#socket = socket;
     this.#session = session;

@@ -1,10 +1,19 @@
 import { ApiError } from '../errors.ts';
+import type { StreamContext } from '../graphql/context.ts';
 import type { ApiMetrics } from '../ports.ts';
 
 /** Subscriptions one principal may hold open in one API process. */
 export const STREAMS_PER_PRINCIPAL = 100;
 
 interface Closable { close(): void }
+
+/** Opens a stream for whoever a context is about; it ends when they are gone. Throws as `Streams.add`. */
+export function openStream<S extends Closable>({ services: { streams }, principal, gone }: StreamContext, open: (onClose: () => void) => S): S {
+  const stream = streams.add(principal.name, open);
+  if (gone.aborted) stream.close();
+  gone.addEventListener('abort', () => { stream.close(); }, { once: true });
+  return stream;
+}
 
 /** All open subscriptions of this process, so that nobody takes more than a share and a shutdown completes them. */
 export class Streams {

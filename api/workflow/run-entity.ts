@@ -36,13 +36,18 @@ function at(moment: number): string {
   return new Date(moment).toISOString();
 }
 
+/** When it was accepted, began and ended, RFC 3339. */
+export function runMoments({ createdAt, startedAt, finishedAt }: Pick<RunSummary, 'createdAt' | 'startedAt' | 'finishedAt'>): { createdAt: string; startedAt: string | null; finishedAt: string | null } {
+  return { createdAt: at(createdAt), startedAt: startedAt === null ? null : at(startedAt), finishedAt: finishedAt === null ? null : at(finishedAt) };
+}
+
 /** An entry of a list. */
 export function runOf(run: RunSummary): EntityValue<typeof Run> {
-  const { id: runId, name, namespace, workflow, source, principal, priority, phase, review, suspended, version, done, total, createdAt, startedAt, finishedAt } = run;
+  const { id: runId, name, namespace, workflow, source, principal, priority, phase, review, suspended, version, done, total } = run;
   return {
     id: runId, name, namespace, workflow, source, principal, priority, phase, review, suspended, version, done, total,
     counts: run.counts === null ? {} : counts.parse(JSON.parse(run.counts)), failures: storedAs(failures, run.failures) ?? [], error: storedAs(storedError, run.error) ?? null,
-    createdAt: at(createdAt), startedAt: startedAt === null ? null : at(startedAt), finishedAt: finishedAt === null ? null : at(finishedAt),
+    ...runMoments(run),
   };
 }
 
