@@ -6,9 +6,10 @@ import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, line, metadata, pageFields, TEXT_LIMITS } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
-import { pageInput, pageValue } from '../operations/paging.ts';
+import { byTime, pageInput, rowsPage } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
-import { demandChange, demandVersion, gone, jsonIn, newest, updateKey } from '../operations/rows.ts';
+import { jsonIn } from '../operations/row-values.ts';
+import { changedRow, demandChange, gone, newest, updateKey } from '../operations/rows.ts';
 import { agentOf, agentStatus, ProjectAgent } from './entities.ts';
 
 /** A capability: a word. */
@@ -44,8 +45,9 @@ function ownerOf({ principal }: OperationContext): string {
 /** One page of agents that fit, the newest first. Rights have been checked. */
 export async function agentPage({ services }: OperationContext, where: ProjectAgentWhereInput, input: PageInput): Promise<PageValue<EntityValue<typeof ProjectAgent>>> {
   const place = pageInput('agents', input);
-  const rows = await services.gateway.read((db) => db.projectAgent.findMany({ ...newest(place), where: { ...where, deletedAt: null, ...newest(place).where } }));
-  return pageValue('agents', { items: rows.slice(0, place.first).map(agentOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+  const { where: after, ...order } = newest(place);
+  const rows = await services.gateway.read((db) => db.projectAgent.findMany({ ...order, where: { ...where, deletedAt: null, ...after } }));
+  return rowsPage('agents', place, rows, agentOf, byTime);
 }
 
 async function create(context: MutationContext, projectId: string | null, input: Fields): Promise<EntityValue<typeof ProjectAgent>> {
@@ -104,7 +106,7 @@ export const agentOperations: readonly Operation[] = [
     run: async (context, input, before) => {
       demandChange(input);
       const { id: agentId, version, capabilities: skills, configuration, metadata: more, name, type, status } = input;
-      const [row] = await context.tx.projectAgent.updateManyAndReturn({
+      const rows = await context.tx.projectAgent.updateManyAndReturn({
         where: { id: agentId, version, deletedAt: null },
         data: {
           ...(name === undefined ? {} : { name }), ...(type === undefined ? {} : { type }), ...(status === undefined ? {} : { status }), ...(skills === undefined ? {} : { capabilities: jsonIn(skills) }),
@@ -112,7 +114,7 @@ export const agentOperations: readonly Operation[] = [
           version: { increment: 1 }, updatedAt: new Date(context.services.clock.now()),
         },
       });
-      if (row === undefined) throw await demandVersion('ProjectAgent', input, () => context.tx.projectAgent.findUnique({ where: { id: agentId }, select: { version: true, deletedAt: true } }));
+      const row = await changedRow('ProjectAgent', input, rows, () => context.tx.projectAgent.findUnique({ where: { id: agentId }, select: { version: true, deletedAt: true } }));
       note(context, before, 'UPDATED');
       return agentOf(row);
     },

@@ -9,9 +9,10 @@ import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, metadata, pageFields, shaped } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
-import { pageInput, pageValue } from '../operations/paging.ts';
+import { pageInput, rowsPage } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
-import { demandVersion, gone, jsonIn, updateKey } from '../operations/rows.ts';
+import { jsonIn } from '../operations/row-values.ts';
+import { changedRow, gone, updateKey } from '../operations/rows.ts';
 import { File, fileArea, FileDownload, fileOf, FileUpload } from './entities.ts';
 import { fileNameSchema, objectKey } from './names.ts';
 import { objectsOf } from './store.ts';
@@ -88,10 +89,10 @@ async function verify(context: OperationContext, row: FileModel): Promise<void> 
 }
 
 async function change(context: MutationContext, input: { readonly id: string; readonly version: number }, before: FileModel, data: { readonly name?: string; readonly parentId?: string | null }): Promise<EntityValue<typeof File>> {
-  const [row] = await named(data.name ?? before.name, () => context.tx.file.updateManyAndReturn({
+  const rows = await named(data.name ?? before.name, () => context.tx.file.updateManyAndReturn({
     where: { id: input.id, version: input.version, deletedAt: null }, data: { ...data, version: { increment: 1 }, updatedAt: new Date(context.services.clock.now()) },
   }));
-  if (row === undefined) throw await demandVersion('File', input, () => context.tx.file.findUnique({ where: { id: input.id }, select: { version: true, deletedAt: true } }));
+  const row = await changedRow('File', input, rows, () => context.tx.file.findUnique({ where: { id: input.id }, select: { version: true, deletedAt: true } }));
   context.changed({ projectId: row.projectId, kind: 'UPDATED', entity: 'File', entityId: row.id });
   return fileOf(row);
 }
@@ -111,7 +112,7 @@ export async function filePage({ services }: OperationContext, folder: { readonl
   const rows = await services.gateway.read((db) => db.file.findMany({
     where: { ...folder, deletedAt: null, ...(place.after === undefined ? {} : { name: { gt: String(place.after.value) } }) }, orderBy: { name: 'asc' }, take: place.first + 1,
   }));
-  return pageValue('files', { items: rows.slice(0, place.first).map(fileOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [item.name, item.id]);
+  return rowsPage('files', place, rows, fileOf, (item) => [item.name, item.id]);
 }
 
 const reads: readonly Operation[] = [

@@ -5,6 +5,7 @@ import type { GatewayDb } from '../../prisma/gateway/index.ts';
 import { Prisma } from '../../prisma/gateway/index.ts';
 import { ApiError } from '../errors.ts';
 import { invalidField } from './problems.ts';
+import { jsonIn } from './row-values.ts';
 
 /** An answer is given again for so long. */
 export const IDEMPOTENCY_TTL_MS = 7 * 86_400_000;
@@ -49,5 +50,5 @@ export async function takeKey(tx: GatewayDb, request: Keyed, now: number): Promi
 
 /** Keeps the answer under the key that this transaction took. */
 export async function keepAnswer(tx: GatewayDb, { principal, key }: Keyed, answer: object): Promise<void> {
-  await tx.apiIdempotency.update({ where: { principal_key: { principal, key } }, data: { answer: JSON.parse(JSON.stringify(answer)) }, select: { key: true } });
+  await tx.apiIdempotency.update({ where: { principal_key: { principal, key } }, data: { answer: jsonIn(answer) }, select: { key: true } });
 }

@@ -22,6 +22,18 @@ export function pageValue<T>(order: string, rows: { readonly items: readonly T[]
   return { ...rows, started, cursorOf: (item) => encodeCursor([order, ...place(item)]) };
 }
 
+/** A page of rows of which one more was read than is shown. `place`: what `pageInput` gave. */
+export function rowsPage<Row, T>(
+  order: string, { first, after }: ReturnType<typeof pageInput>, rows: readonly Row[], show: (row: Row) => T, place: (item: T) => readonly [number | string, string],
+): PageValue<T> {
+  return pageValue(order, { items: rows.slice(0, first).map(show), hasMore: rows.length > first }, after !== undefined, place);
+}
+
+/** Place of an entry in a list by time. */
+export function byTime({ createdAt, id }: { readonly createdAt: string; readonly id: string }): readonly [number, string] {
+  return [Date.parse(createdAt), id];
+}
+
 /** Leaves out what is undefined: Prisma refuses it, and so do exact optional types. */
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };

@@ -4,8 +4,6 @@ import { ApiError } from '../errors.ts';
 import { id } from './fields.ts';
 import { InvalidInput } from './problems.ts';
 
-export { jsonIn } from './row-values.ts';
-
 /* What changes and lists of rows have in common, whatever the table. */
 
 /** What an update names beside its fields. */
@@ -22,19 +20,21 @@ export function gone(rowId: string): ApiError {
   return new ApiError('NOT_FOUND', `${rowId} does not exist or is not yours`);
 }
 
-/** Why a compare-and-set met nothing: the error to throw. */
-export async function demandVersion(entity: string, input: { readonly id: string; readonly version: number }, current: () => Promise<{ version: number; deletedAt: Date | null } | null>): Promise<ApiError> {
+/** The one row of a compare-and-set. Throws CONFLICT with the current version, NOT_FOUND where it is gone meanwhile. */
+export async function changedRow<Row>(entity: string, input: { readonly id: string; readonly version: number }, rows: readonly Row[], current: () => Promise<{ version: number; deletedAt: Date | null } | null>): Promise<Row> {
+  const [row] = rows;
+  if (row !== undefined) return row;
   const now = await current();
-  if (now === null || now.deletedAt !== null) return gone(input.id);
-  return new ApiError('CONFLICT', `${entity} ${input.id} is at version ${now.version}, not ${input.version}: read it again, and repeat the change with version ${now.version} if it is still wanted`);
+  if (now === null || now.deletedAt !== null) throw gone(input.id);
+  throw new ApiError('CONFLICT', `${entity} ${input.id} is at version ${now.version}, not ${input.version}: read it again, and repeat the change with version ${now.version} if it is still wanted`);
 }
 
-/** Keyset of a list, the newest first: one row more than wished tells whether there are more. */
+/** Keyset of a list, the newest first: one row more than wished tells whether there are more. The first condition lets Postgres begin in the index. */
 export function newest({ first, after }: { readonly first: number; readonly after?: ListCursor }) {
   const at = after === undefined ? undefined : new Date(Number(after.value));
   return {
     take: first + 1,
     orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] satisfies { [key: string]: 'desc' }[],
-    where: at === undefined || after === undefined ? {} : { AND: [{ OR: [{ createdAt: { lt: at } }, { createdAt: at, id: { lt: after.id } }] }] },
+    where: at === undefined || after === undefined ? {} : { AND: [{ createdAt: { lte: at } }, { OR: [{ createdAt: { lt: at } }, { createdAt: at, id: { lt: after.id } }] }] },
   };
 }

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import type { GatewayDb } from '../../prisma/gateway/index.ts';
 import { childrenByIds, listChildren } from '../../prisma/store/index.ts';
 import type { ChildFilters, ChildQuery, ChildRow, ChildRows, ChildTable } from '../../prisma/store/index.ts';
-import { ApiError } from '../errors.ts';
 import { batched } from '../graphql/context.ts';
 import type { Batch } from '../graphql/context.ts';
 import { together } from '../graphql/together.ts';
@@ -14,6 +13,7 @@ import type { MutationContext, Operation, OperationContext, Reached } from '../o
 import { pageInput, pageValue } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
 import { InvalidInput } from '../operations/problems.ts';
+import { changedRow, demandChange, gone, updateKey } from '../operations/rows.ts';
 import type { PROJECT_RESOURCES } from '../ports.ts';
 
 /*
@@ -87,29 +87,6 @@ function placeOf(item: object, order: 'createdAt' | 'updatedAt'): readonly [numb
   return [Date.parse(place[order]), place.id];
 }
 
-/** Input of an update: what stands there changes, the rest stays. */
-export const updateKey = { id: id('Which one.'), version: z.int().min(1).max(2_147_483_647).describe('The version the change is based on; another one is a conflict.') };
-
-/** Throws where an update names nothing to change. */
-export function demandChange(input: object): void {
-  if (Object.keys(input).some((key) => key !== 'id' && key !== 'version')) return;
-  throw new InvalidInput([{ field: '', reason: 'Required', message: 'changes nothing: give at least one field beside id and version' }]);
-}
-
-/** Tells of a version that is not the current one. */
-export function staleVersion(entity: string, rowId: string, given: number, current: number): ApiError {
-  return new ApiError('CONFLICT', `${entity} ${rowId} is at version ${current}, not ${given}: read it again, and repeat the change with version ${current} if it is still wanted`);
-}
-
-/** The one row of a compare-and-set. Throws CONFLICT with the current version, NOT_FOUND where it is gone meanwhile. */
-export async function changedRow<Row>(entity: string, input: { id: string; version: number }, rows: readonly Row[], current: () => Promise<{ version: number; deletedAt: Date | null } | null>): Promise<Row> {
-  const [row] = rows;
-  if (row !== undefined) return row;
-  const now = await current();
-  if (now === null || now.deletedAt !== null) throw new ApiError('NOT_FOUND', `${input.id} does not exist or is not yours`);
-  throw staleVersion(entity, input.id, input.version, now.version);
-}
-
 /** The writes of one kind, each on its own table. */
 export interface ChildWrites<T extends ChildTable, Create, Update> {
   readonly create: (context: MutationContext, input: Create & { projectId: string }, times: { createdAt: Date; updatedAt: Date }) => Promise<ChildRows[T]>;
@@ -127,11 +104,10 @@ export function commonOperations<T extends ChildTable, E extends Entity>(kind: C
   const low = name.toLowerCase();
   const byId = z.strictObject({ id: id(`Which ${low}.`) });
   const [there, binned] = [reachChild(kind), reachChild(kind, true)];
-  const gone = (input: { id: string }): ApiError => new ApiError('NOT_FOUND', `${input.id} does not exist or is not yours`);
   const bin = async (context: MutationContext, row: ChildRow, deleted: boolean): Promise<EntityValue<E>> => {
     const now = new Date(context.services.clock.now());
     const [changed] = await writes.bin(context.tx, row.id, deleted ? now : null, now);
-    if (changed === undefined) throw gone(row);
+    if (changed === undefined) throw gone(row.id);
     context.changed({ projectId: row.projectId, kind: deleted ? 'DELETED' : 'RESTORED', entity: name, entityId: row.id });
     return toEntity(changed);
   };

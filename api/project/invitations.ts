@@ -5,8 +5,9 @@ import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { id, pageFields } from '../operations/fields.ts';
 import { defineList, defineMutation } from '../operations/operation.ts';
 import type { Operation, OperationContext, Reached } from '../operations/operation.ts';
-import { pageInput, pageValue } from '../operations/paging.ts';
+import { pageInput, pageValue, rowsPage } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
+import { gone } from '../operations/rows.ts';
 import type { GatewayDb, Prisma } from '../../prisma/gateway/index.ts';
 import { invitationOf, memberRole, ProjectInvitation } from './entities.ts';
 import { joinProject } from './members.ts';
@@ -22,11 +23,12 @@ const address = z.email('is no address: write it like name@example.org').max(254
 type Row = NonNullable<Awaited<ReturnType<GatewayDb['projectInvitation']['findUnique']>>>;
 
 async function invitationPage({ services }: OperationContext, where: Prisma.ProjectInvitationWhereInput, input: PageInput): Promise<PageValue<EntityValue<typeof ProjectInvitation>>> {
-  const { first, after } = pageInput(ORDER, input);
+  const place = pageInput(ORDER, input);
+  const { first, after } = place;
   const rows = await services.gateway.read((db) => db.projectInvitation.findMany({
     where: { ...where, ...(after === undefined ? {} : { id: { gt: after.id } }) }, orderBy: { id: 'asc' }, take: first + 1,
   }));
-  return pageValue(ORDER, { items: rows.slice(0, first).map(invitationOf), hasMore: rows.length > first }, after !== undefined, (item) => [0, item.id]);
+  return rowsPage(ORDER, place, rows, invitationOf, (item) => [0, item.id]);
 }
 
 /** Those that can still be taken. */
@@ -93,7 +95,7 @@ export const invitationOperations: readonly Operation[] = [
       const email = addressOf(context);
       const where = { ...open(services.clock.now()), id: input.id, email: email ?? '' };
       const [row] = email === undefined ? [] : await tx.projectInvitation.updateManyAndReturn({ where, data: { acceptedAt: new Date(services.clock.now()) } });
-      if (row === undefined || principal.kind !== 'user') throw new ApiError('NOT_FOUND', `${input.id} does not exist or is not yours`);
+      if (row === undefined || principal.kind !== 'user') throw gone(input.id);
       await joinProject(context, { projectId: row.projectId, userId: principal.userId, role: row.role });
       return invitationOf(row);
     },

@@ -12,8 +12,9 @@ import { id, line, metadata, oneOf, pageFields, text, TEXT_LIMITS, webAddress } 
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
 import { defined, pageInput, pageValue } from '../operations/paging.ts';
-import { changedRow, demandChange, direction, updateKey } from './children.ts';
-import { jsonColumn } from './columns.ts';
+import { jsonIn } from '../operations/row-values.ts';
+import { changedRow, demandChange, gone, updateKey } from '../operations/rows.ts';
+import { direction } from './children.ts';
 import { Project, projectOf, projectStatus } from './entities.ts';
 
 const projectRows: Batch<string, ProjectRow | undefined> = {
@@ -91,7 +92,7 @@ export async function insertProject(context: MutationContext, input: z.output<z.
   const { name, description, status, thumbnailUrl = null, metadata: more } = input;
   const now = new Date(services.clock.now());
   const row = await tx.project.create({ data: {
-    id: services.ids.uuid(), name, description: description ?? '', status: status ?? 'ACTIVE', ownerId: principal.userId, thumbnailUrl, metadata: jsonColumn(more ?? {}), createdAt: now, updatedAt: now,
+    id: services.ids.uuid(), name, description: description ?? '', status: status ?? 'ACTIVE', ownerId: principal.userId, thumbnailUrl, metadata: jsonIn(more ?? {}), createdAt: now, updatedAt: now,
   } });
   context.changed({ projectId: row.id, kind: 'CREATED', entity: 'Project', entityId: row.id });
   return projectOf({ ...row, seq: row.seq + 1 });
@@ -103,7 +104,7 @@ const updateProject = defineMutation({
   run: async (context, input) => {
     demandChange(input);
     const { id: _id, version: _version, metadata: more, ...rest } = input;
-    return changeProject(context, input, { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonColumn(more) }) });
+    return changeProject(context, input, { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonIn(more) }) });
   },
 });
 
@@ -127,7 +128,7 @@ function bin(deleted: boolean): (context: MutationContext, input: { id: string }
     const [row] = await tx.project.updateManyAndReturn({
       where: { id: input.id, deletedAt: deleted ? null : { not: null } }, data: { deletedAt: deleted ? now : null, updatedAt: now, version: { increment: 1 } },
     });
-    if (row === undefined) throw new ApiError('NOT_FOUND', `${input.id} does not exist or is not yours`);
+    if (row === undefined) throw gone(input.id);
     context.changed({ projectId: row.id, kind: deleted ? 'DELETED' : 'RESTORED', entity: 'Project', entityId: row.id });
     return projectOf({ ...row, seq: row.seq + 1 });
   };

@@ -2,9 +2,9 @@ import type { z } from 'zod';
 import { line, metadata, text, TEXT_LIMITS } from '../operations/fields.ts';
 import type { Operation } from '../operations/operation.ts';
 import { defined } from '../operations/paging.ts';
+import { jsonIn } from '../operations/row-values.ts';
 import { commonOperations, ownOperations } from './children.ts';
 import type { ChildKind, ChildWrites } from './children.ts';
-import { jsonColumn } from './columns.ts';
 import { priority, Requirement, requirementOf, requirementStatus } from './entities.ts';
 
 /** Requirements, as the operations of all kinds see them. */
@@ -19,10 +19,10 @@ const filters = { status: requirementStatus.optional() };
 
 const writes: ChildWrites<'requirement', z.output<z.ZodObject<typeof create>>, z.output<z.ZodObject<typeof update>>> = {
   create: ({ tx, services }, { projectId, title, description, status, priority: weight, revision, metadata: more }, times) => tx.requirement.create({ data: {
-    id: services.ids.uuid(), projectId, title, description: description ?? '', status: status ?? 'DRAFT', priority: weight ?? 'MEDIUM', revision: revision ?? '1.0', metadata: jsonColumn(more ?? {}), ...times,
+    id: services.ids.uuid(), projectId, title, description: description ?? '', status: status ?? 'DRAFT', priority: weight ?? 'MEDIUM', revision: revision ?? '1.0', metadata: jsonIn(more ?? {}), ...times,
   } }),
   update: ({ tx }, { id: requirementId, version, metadata: more, ...rest }, _row, updatedAt) => tx.requirement.updateManyAndReturn({
-    where: { id: requirementId, version, deletedAt: null }, data: { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonColumn(more) }), version: { increment: 1 }, updatedAt },
+    where: { id: requirementId, version, deletedAt: null }, data: { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonIn(more) }), version: { increment: 1 }, updatedAt },
   }),
   current: (tx, requirementId) => tx.requirement.findUnique({ where: { id: requirementId }, select: { version: true, deletedAt: true } }),
   bin: (tx, requirementId, deletedAt, updatedAt) => tx.requirement.updateManyAndReturn({

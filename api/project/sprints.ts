@@ -3,9 +3,9 @@ import { day, line, metadata, text, TEXT_LIMITS } from '../operations/fields.ts'
 import type { Operation } from '../operations/operation.ts';
 import { defined } from '../operations/paging.ts';
 import { invalidField } from '../operations/problems.ts';
+import { jsonIn } from '../operations/row-values.ts';
 import { commonOperations, ownOperations } from './children.ts';
 import type { ChildKind, ChildWrites } from './children.ts';
-import { jsonColumn } from './columns.ts';
 import { Sprint, sprintOf, sprintStatus } from './entities.ts';
 
 /** Sprints, as the operations of all kinds see them. */
@@ -24,7 +24,7 @@ const writes: ChildWrites<'sprint', z.output<z.ZodObject<typeof create>>, z.outp
     demandOrder(startDate, endDate);
     return tx.sprint.create({ data: {
       id: services.ids.uuid(), projectId, name, goal: goal ?? '', status: status ?? 'PLANNED', startDate: dateOf(startDate ?? null), endDate: dateOf(endDate ?? null),
-      metadata: jsonColumn(more ?? {}), ...times,
+      metadata: jsonIn(more ?? {}), ...times,
     } });
   },
   update: ({ tx }, { id: sprintId, version, metadata: more, startDate, endDate, ...rest }, row, updatedAt) => {
@@ -33,7 +33,7 @@ const writes: ChildWrites<'sprint', z.output<z.ZodObject<typeof create>>, z.outp
     return tx.sprint.updateManyAndReturn({
       where: { id: sprintId, version, deletedAt: null },
       data: {
-        ...defined(rest), ...(more === undefined ? {} : { metadata: jsonColumn(more) }),
+        ...defined(rest), ...(more === undefined ? {} : { metadata: jsonIn(more) }),
         ...(startDate === undefined ? {} : { startDate: dateOf(startDate) }), ...(endDate === undefined ? {} : { endDate: dateOf(endDate) }), version: { increment: 1 }, updatedAt,
       },
     });

@@ -4,11 +4,11 @@ import { ApiError } from '../errors.ts';
 import { id, line, metadata, text, TEXT_LIMITS } from '../operations/fields.ts';
 import type { MutationContext, Operation } from '../operations/operation.ts';
 import { defined } from '../operations/paging.ts';
+import { jsonIn } from '../operations/row-values.ts';
 import { assignees } from './assignees.ts';
 import { commonOperations, ownOperations } from './children.ts';
 import type { ChildKind, ChildWrites } from './children.ts';
 import { Task, taskOf, taskStatus } from './entities.ts';
-import { jsonColumn } from './columns.ts';
 
 /** Tasks, as the operations of all kinds see them. */
 export const taskKind: ChildKind<'task', typeof Task> = { table: 'task', entity: Task, plural: 'tasks', resource: 'tasks', toEntity: taskOf };
@@ -36,7 +36,7 @@ const writes: ChildWrites<'task', Create, Update> = {
     const { projectId, title, description, status, metadata: more, sprintId = null, parentId = null } = input;
     await demandPlaces(context.tx, projectId, undefined, { sprintId, parentId });
     return context.tx.task.create({ data: {
-      id: context.services.ids.uuid(), projectId, title, description: description ?? '', status: status ?? 'TO_DO', sprintId, parentId, metadata: jsonColumn(more ?? {}),
+      id: context.services.ids.uuid(), projectId, title, description: description ?? '', status: status ?? 'TO_DO', sprintId, parentId, metadata: jsonIn(more ?? {}),
       ...await assignees(context.tx, projectId, input.assignedTo ?? null), ...times,
     } });
   },
@@ -46,7 +46,7 @@ const writes: ChildWrites<'task', Create, Update> = {
     return context.tx.task.updateManyAndReturn({
       where: { id: taskId, version, deletedAt: null },
       data: {
-        ...defined(rest), ...(more === undefined ? {} : { metadata: jsonColumn(more) }), ...(name === undefined ? {} : await assignees(context.tx, row.projectId, name)),
+        ...defined(rest), ...(more === undefined ? {} : { metadata: jsonIn(more) }), ...(name === undefined ? {} : await assignees(context.tx, row.projectId, name)),
         version: { increment: 1 }, updatedAt,
       },
     });

@@ -2,9 +2,9 @@ import type { z } from 'zod';
 import { id, line, metadata, text, TEXT_LIMITS } from '../operations/fields.ts';
 import type { Operation } from '../operations/operation.ts';
 import { defined } from '../operations/paging.ts';
+import { jsonIn } from '../operations/row-values.ts';
 import { commonOperations, ownOperations } from './children.ts';
 import type { ChildKind, ChildWrites } from './children.ts';
-import { jsonColumn } from './columns.ts';
 import { priority, Ticket, ticketOf, ticketStatus, ticketType } from './entities.ts';
 import { demandSprint } from './tasks.ts';
 
@@ -24,13 +24,13 @@ const writes: ChildWrites<'ticket', z.output<z.ZodObject<typeof create>>, z.outp
     if (sprintId !== null) await demandSprint(tx, projectId, sprintId);
     return tx.ticket.create({ data: {
       id: services.ids.uuid(), projectId, title, description: description ?? '', status: status ?? 'OPEN', priority: weight ?? 'MEDIUM', type: type ?? 'BUG', assignee, sprintId,
-      metadata: jsonColumn(more ?? {}), ...times,
+      metadata: jsonIn(more ?? {}), ...times,
     } });
   },
   update: async ({ tx }, { id: ticketId, version, metadata: more, ...rest }, row, updatedAt) => {
     if (rest.sprintId != null) await demandSprint(tx, row.projectId, rest.sprintId);
     return tx.ticket.updateManyAndReturn({
-      where: { id: ticketId, version, deletedAt: null }, data: { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonColumn(more) }), version: { increment: 1 }, updatedAt },
+      where: { id: ticketId, version, deletedAt: null }, data: { ...defined(rest), ...(more === undefined ? {} : { metadata: jsonIn(more) }), version: { increment: 1 }, updatedAt },
     });
   },
   current: (tx, ticketId) => tx.ticket.findUnique({ where: { id: ticketId }, select: { version: true, deletedAt: true } }),

@@ -9,11 +9,11 @@ import type { EntityValue, PageValue } from '../operations/entity.ts';
 import { anyJson, id, line, metadata, pageFields, text, TEXT_LIMITS } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext, Reached } from '../operations/operation.ts';
-import { pageInput, pageValue } from '../operations/paging.ts';
+import { byTime, pageInput, rowsPage } from '../operations/paging.ts';
 import type { PageInput } from '../operations/paging.ts';
 import { InvalidInput, invalidField } from '../operations/problems.ts';
-import { objectIn } from '../operations/row-values.ts';
-import { demandChange, demandVersion, gone, jsonIn, newest, updateKey } from '../operations/rows.ts';
+import { jsonIn, objectIn } from '../operations/row-values.ts';
+import { changedRow, demandChange, gone, newest, updateKey } from '../operations/rows.ts';
 import { definitionProblems } from './definition.ts';
 import { nodeOf, ProjectWorkflow, ProjectWorkflowNode, workflowOf, workflowStatus } from './entities.ts';
 import { problemsIn } from './imported.ts';
@@ -92,7 +92,7 @@ export async function workflowPage({ services }: OperationContext, filter: { rea
   const place = pageInput('workflows', input);
   const { where, ...order } = newest(place);
   const rows = await services.gateway.read((db) => db.projectWorkflow.findMany({ ...order, where: { ...filter, deletedAt: null, ...where } }));
-  return pageValue('workflows', { items: rows.slice(0, place.first).map(workflowOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+  return rowsPage('workflows', place, rows, workflowOf, byTime);
 }
 
 const reads: readonly Operation[] = [
@@ -113,7 +113,7 @@ const reads: readonly Operation[] = [
       const rows = await services.gateway.read((db) => db.projectWorkflowNode.findMany({
         where: { workflowId, ...(place.after === undefined ? {} : { position: { gt: Number(place.after.value) } }) }, orderBy: { position: 'asc' }, take: place.first + 1,
       }));
-      return pageValue('workflow-nodes', { items: rows.slice(0, place.first).map(nodeOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [item.position, item.id]);
+      return rowsPage('workflow-nodes', place, rows, nodeOf, (item) => [item.position, item.id]);
     },
   }),
 ];
@@ -142,14 +142,14 @@ const writes: readonly Operation[] = [
       demandChange(input);
       const { id: workflowId, version, name, description, metadata: more } = input;
       const spec = input.definition === undefined ? undefined : draft(input.definition);
-      const [row] = await context.tx.projectWorkflow.updateManyAndReturn({
+      const rows = await context.tx.projectWorkflow.updateManyAndReturn({
         where: { id: workflowId, version, deletedAt: null },
         data: {
           ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }), ...(more === undefined ? {} : { metadata: jsonIn(more) }),
           ...(spec === undefined ? {} : { definition: jsonIn(spec), problems: problemsIn(definitionProblems(spec)) }), version: { increment: 1 }, updatedAt: new Date(context.services.clock.now()),
         },
       });
-      if (row === undefined) throw await demandVersion('ProjectWorkflow', input, () => context.tx.projectWorkflow.findUnique({ where: { id: workflowId }, select: { version: true, deletedAt: true } }));
+      const row = await changedRow('ProjectWorkflow', input, rows, () => context.tx.projectWorkflow.findUnique({ where: { id: workflowId }, select: { version: true, deletedAt: true } }));
       if (spec !== undefined) await writeNodes(context.tx, context.services.ids, row.id, spec);
       note(context, row, 'UPDATED');
       return workflowOf(row);

@@ -79,12 +79,9 @@ function send(door: Door, { method, path, headers, body }: ApiRequest): Promise<
 }
 
 function parsed(door: Door, text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    throw new CliError('BadAnswer', `${door.url} answered with something else than JSON: is RAMBO_API_URL the address of the API?`);
-  }
+  const value = jsonOrUndefined(text);
+  if (value === undefined) throw new CliError('BadAnswer', `${door.url} answered with something else than JSON: is RAMBO_API_URL the address of the API?`);
+  return value;
 }
 
 function refused(door: Door, status: number, text: string): CliError {

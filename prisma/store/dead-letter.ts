@@ -1,4 +1,5 @@
 import type { Executor, Statement } from './db.ts';
+import { clamp, cut } from './pages.ts';
 import type { DeadLetterEntry, DeadLetterRow, Page } from './types.ts';
 
 const INSERT: Statement = { name: 'dead-letter-insert', text: 'INSERT INTO dead_letter (subject, reason, payload) VALUES ($1::text, $2::text, $3::bytea)' };
@@ -13,7 +14,6 @@ const KEPT = 65_536;
 const KEPT_TEXT = 1_024;
 /** Above every id. */
 const LAST_ID = '9223372036854775807';
-const MOST = 500;
 
 /** Keeps a message that nobody could use. Never refuses: texts lose their NULs, all is cut to size. */
 export async function deadLetter(db: Executor, entry: DeadLetterEntry): Promise<void> {
@@ -22,9 +22,9 @@ export async function deadLetter(db: Executor, entry: DeadLetterEntry): Promise<
 
 /** Dead letters, newest first, from below `beforeId`. */
 export async function listDeadLetters(db: Executor, beforeId: string | undefined, first: number): Promise<Page<DeadLetterRow>> {
-  const limit = Math.min(MOST, Math.max(1, Math.floor(first)));
+  const limit = clamp(first);
   const rows = await db.query<DeadLetterRow>(LIST, [beforeId ?? LAST_ID, limit + 1]);
-  return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
+  return cut(rows, limit);
 }
 
 function clean(text: string): string {

@@ -1,6 +1,7 @@
 import { byteas, int4s, texts } from './binary.ts';
 import { RUNNER_POOL, WORKFLOW } from './columns.ts';
 import type { Db, Executor, Statement } from './db.ts';
+import { clamp, cut } from './pages.ts';
 import type { Page, RunnerPoolRow, WorkflowNodeRow, WorkflowRow } from './types.ts';
 
 /*
@@ -51,8 +52,6 @@ const LIST_POOLS: Statement = {
   text: `SELECT ${RUNNER_POOL} FROM runner_pool p WHERE p.namespace = ANY ($1::text[]) AND (p.namespace, p.name) > ($2::text, $3::text)
   ORDER BY p.namespace, p.name LIMIT $4::int4`,
 };
-
-const MOST = 500;
 
 /** Place of an object in a list. */
 export interface ObjectCursor { readonly namespace: string; readonly name: string }
@@ -127,7 +126,7 @@ export async function listPools(db: Executor, namespaces: readonly string[], aft
 }
 
 async function page<Row extends object>(db: Executor, statement: Statement, namespaces: readonly string[], after: ObjectCursor | undefined, first: number): Promise<Page<Row>> {
-  const limit = Number.isFinite(first) ? Math.min(MOST, Math.max(1, Math.floor(first))) : MOST;
+  const limit = clamp(first);
   const rows = await db.query<Row>(statement, [texts(namespaces, (name) => name), after?.namespace ?? '', after?.name ?? '', limit + 1]);
-  return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
+  return cut(rows, limit);
 }

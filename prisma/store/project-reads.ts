@@ -1,5 +1,6 @@
 import { uuids } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
+import { clamp, cut, MOST_ROWS } from './pages.ts';
 import type { Page } from './types.ts';
 
 /*
@@ -110,7 +111,6 @@ const COLUMNS: Readonly<Record<ChildTable, string>> = {
 const PROJECT = `p.id, p.name, p.description, p.status, p.owner_id AS "ownerId", p.namespace, p.thumbnail_url AS "thumbnailUrl", p.metadata, p.seq, p.version,
   p.created_at AS "createdAt", p.updated_at AS "updatedAt", p.deleted_at AS "deletedAt"`;
 
-const MOST = 500;
 
 /** Place of an entry: the value that the list is ordered by, and the id. */
 export interface ListCursor { readonly value: number | string; readonly id: string }
@@ -176,14 +176,14 @@ function childStatement(table: ChildTable, query: ChildQuery, filters: readonly 
 
 /** Rows by their ids, deleted ones too, in no order; absent ones are left out. */
 export async function childrenByIds<T extends ChildTable>(db: Executor, table: T, ids: readonly string[]): Promise<readonly ChildRows[T][]> {
-  return db.query<ChildRows[T]>({ name: `${table}-by-ids`, text: `SELECT ${COLUMNS[table]} FROM ${table} t WHERE t.id = ANY ($1::uuid[])` }, [uuids(ids.slice(0, MOST), (id) => id)]);
+  return db.query<ChildRows[T]>({ name: `${table}-by-ids`, text: `SELECT ${COLUMNS[table]} FROM ${table} t WHERE t.id = ANY ($1::uuid[])` }, [uuids(ids.slice(0, MOST_ROWS), (id) => id)]);
 }
 
 const PROJECTS_BY_IDS: Statement = { name: 'projects-by-ids', text: `SELECT ${PROJECT} FROM project p WHERE p.id = ANY ($1::uuid[])` };
 
 /** Projects by their ids, deleted ones too, in no order. */
 export async function projectsByIds(db: Executor, ids: readonly string[]): Promise<readonly ProjectRow[]> {
-  return db.query<ProjectRow>(PROJECTS_BY_IDS, [uuids(ids.slice(0, MOST), (id) => id)]);
+  return db.query<ProjectRow>(PROJECTS_BY_IDS, [uuids(ids.slice(0, MOST_ROWS), (id) => id)]);
 }
 
 /** Which projects to list. */
@@ -288,14 +288,6 @@ const EVENTS: Statement = {
 export async function listProjectEvents(db: Executor, projectId: string, afterSeq: number, first: number): Promise<Page<ProjectEventRow>> {
   const limit = clamp(first);
   return cut(await db.query<ProjectEventRow>(EVENTS, [projectId, afterSeq, limit + 1]), limit);
-}
-
-function clamp(first: number): number {
-  return Number.isFinite(first) ? Math.min(MOST, Math.max(1, Math.floor(first))) : MOST;
-}
-
-function cut<T>(rows: readonly T[], limit: number): Page<T> {
-  return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
 }
 
 function momentOf({ value }: ListCursor): string {

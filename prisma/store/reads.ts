@@ -1,11 +1,11 @@
 import { texts } from './binary.ts';
 import { ATTEMPT, EVENT, NODE_RUN, RUN_RECORD, RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
+import { clamp, cut, MOST_ROWS } from './pages.ts';
 import type { AttemptRow, Bytes, EventRow, NodeRunRow, Page, RunCursor, RunQuery, RunRecord, RunSummary } from './types.ts';
 
 /* What the API shows. Pages are by key, never by offset, and never longer than 500 rows. */
 
-const MOST = 500;
 
 const GET: Statement = { name: 'run-get', text: `SELECT ${RUN_RECORD} FROM run r WHERE r.id = $1::uuid` };
 const GET_MANY: Statement = { name: 'runs-get', text: `SELECT ${RUN_RECORD} FROM run r WHERE r.id = ANY ($1::uuid[])` };
@@ -40,7 +40,7 @@ export async function getRun(db: Executor, id: string): Promise<RunRecord | unde
 
 /** Runs by their ids, in no order; absent ones are left out. At most 500. */
 export async function getRuns(db: Executor, ids: readonly string[]): Promise<readonly RunRecord[]> {
-  return db.query<RunRecord>(GET_MANY, [ids.slice(0, MOST)]);
+  return db.query<RunRecord>(GET_MANY, [ids.slice(0, MOST_ROWS)]);
 }
 
 /** The newest run of that name. */
@@ -100,14 +100,6 @@ export async function listAttempts(db: Executor, runId: string, after: AttemptCu
 export async function listEvents(db: Executor, runId: string, afterSeq: number, first: number): Promise<Page<EventRow>> {
   const limit = clamp(first);
   return cut(await db.query<EventRow>(EVENTS, [runId, afterSeq, limit + 1]), limit);
-}
-
-function clamp(first: number): number {
-  return Number.isFinite(first) ? Math.min(MOST, Math.max(1, Math.floor(first))) : MOST;
-}
-
-function cut<T>(rows: readonly T[], limit: number): Page<T> {
-  return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
 }
 
 function timeOf(cursor: RunCursor): string {

@@ -4,6 +4,7 @@ import { line, TEXT_LIMITS, webAddress } from '../../operations/fields.ts';
 import { defineMutation, defineQuery } from '../../operations/operation.ts';
 import type { MutationContext, Operation, OperationContext } from '../../operations/operation.ts';
 import { invalidField } from '../../operations/problems.ts';
+import { jsonIn } from '../../operations/row-values.ts';
 import { ApiError } from '../../errors.ts';
 import type { UserPrincipal } from '../../ports.ts';
 import { Accepted, Me, preferencesField, userOf } from './entities.ts';
@@ -41,7 +42,7 @@ const updateProfile = defineMutation({
     const { userId } = person;
     const data = {
       updatedAt: new Date(services.clock.now()), ...(displayName === undefined ? {} : { displayName }), ...(avatarUrl === undefined ? {} : { avatarUrl }),
-      ...(preferences === undefined ? {} : { preferences: JSON.parse(JSON.stringify(preferences)) }),
+      ...(preferences === undefined ? {} : { preferences: jsonIn(preferences) }),
     };
     await tx.profile.upsert({ where: { userId }, update: data, create: { userId, displayName: '', ...data } });
     return readMe(tx, person);

@@ -3,11 +3,11 @@ import { page } from '../../operations/entity.ts';
 import { id, line, pageFields, shaped, TEXT_LIMITS } from '../../operations/fields.ts';
 import { defineList, defineMutation } from '../../operations/operation.ts';
 import type { Operation } from '../../operations/operation.ts';
-import { pageInput, pageValue } from '../../operations/paging.ts';
+import { byTime, pageInput, rowsPage } from '../../operations/paging.ts';
+import { newest } from '../../operations/rows.ts';
 import { ApiError } from '../../errors.ts';
 import { makeAccessToken, MOST_TOKEN_DAYS } from '../access-tokens.ts';
 import { AccessToken, NewAccessToken, tokenOf, tokenScope } from './entities.ts';
-import { before, CREATED_DESC, cut } from './keyset.ts';
 import { personOf } from './own.ts';
 
 /* Personal access tokens. */
@@ -43,8 +43,9 @@ const accessTokens = defineList({
   right: { verb: 'list', resource: 'accesstokens', on: 'user' },
   run: async (context, input) => {
     const place = pageInput(ORDER, input);
-    const rows = await context.services.gateway.read((db) => db.accessToken.findMany({ where: { userId: personOf(context).userId, ...before(place.after) }, orderBy: [...CREATED_DESC], take: place.first + 1 }));
-    return pageValue(ORDER, cut(rows, place.first, tokenOf), place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+    const { where: after, ...order } = newest(place);
+    const rows = await context.services.gateway.read((db) => db.accessToken.findMany({ ...order, where: { userId: personOf(context).userId, ...after } }));
+    return rowsPage(ORDER, place, rows, tokenOf, byTime);
   },
 });
 

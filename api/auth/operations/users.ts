@@ -5,10 +5,10 @@ import { page } from '../../operations/entity.ts';
 import { id, pageFields, time } from '../../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../../operations/operation.ts';
 import type { Operation } from '../../operations/operation.ts';
-import { defined, pageInput, pageValue } from '../../operations/paging.ts';
+import { byTime, defined, pageInput, rowsPage } from '../../operations/paging.ts';
+import { gone, newest } from '../../operations/rows.ts';
 import { parseHash } from '../password-hash.ts';
 import { AccountImport, AuditRecord, auditOf, auditOutcome, User, userOf, userRole } from './entities.ts';
-import { before, CREATED_DESC, cut } from './keyset.ts';
 
 /* What administrators do: users, and the audit. All of it needs a second factor and a recent sign-in. */
 
@@ -21,9 +21,9 @@ const users = defineList({
   input: z.strictObject({ role: userRole.optional(), email: z.string().max(254).optional().describe('Only the one with this address.'), ...pageFields }),
   run: async (context, { role, email, ...rest }) => {
     const place = pageInput(ORDER, rest);
-    const where = { ...defined({ role, email: email?.toLowerCase() }), ...before(place.after) };
-    const rows = await context.services.gateway.read((db) => db.user.findMany({ where, include: PROFILE, orderBy: [...CREATED_DESC], take: place.first + 1 }));
-    return pageValue(ORDER, cut(rows, place.first, userOf), place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+    const { where: after, ...order } = newest(place);
+    const rows = await context.services.gateway.read((db) => db.user.findMany({ ...order, where: { ...defined({ role, email: email?.toLowerCase() }), ...after }, include: PROFILE }));
+    return rowsPage(ORDER, place, rows, userOf, byTime);
   },
 });
 
@@ -36,7 +36,7 @@ const user = defineQuery({
 });
 
 function missing(userId: string): never {
-  throw new ApiError('NOT_FOUND', `${userId} does not exist or is not yours`);
+  throw gone(userId);
 }
 
 /** One administrator at least has to be left, else nobody could make another. Two who leave at once wait for each other. */
@@ -112,11 +112,12 @@ const auditEntries = defineList({
     from: time('Only from then on.').optional(), to: time('Only before then.').optional(), ...pageFields,
   }),
   run: async (context, { principal, operation, outcome, projectId, from, to, ...rest }) => {
-    const { first, after } = pageInput('audit', rest);
+    const place = pageInput('audit', rest);
+    const { first, after } = place;
     const at = { ...(from === undefined ? {} : { gte: new Date(from) }), ...(to === undefined ? {} : { lt: new Date(to) }) };
     const where = { ...defined({ principal, operation, outcome, projectId }), ...(from === undefined && to === undefined ? {} : { at }), ...(after === undefined ? {} : { seq: { lt: BigInt(after.value) } }) };
     const rows = await context.services.gateway.read((db) => db.audit.findMany({ where, orderBy: { seq: 'desc' }, take: first + 1 }));
-    return pageValue('audit', cut(rows, first, auditOf), after !== undefined, (item) => [Number(item.seq), item.requestId]);
+    return rowsPage('audit', place, rows, auditOf, (item) => [Number(item.seq), item.requestId]);
   },
 });
 

@@ -8,9 +8,10 @@ import { page } from '../../operations/entity.ts';
 import { anyJson, id, pageFields } from '../../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../../operations/operation.ts';
 import type { Operation, OperationContext, Reached } from '../../operations/operation.ts';
-import { pageInput, pageValue } from '../../operations/paging.ts';
+import { byTime, pageInput, rowsPage } from '../../operations/paging.ts';
 import { invalidField } from '../../operations/problems.ts';
 import { wordIn } from '../../operations/row-values.ts';
+import { newest } from '../../operations/rows.ts';
 import { Import, ImportedRecord, ImportItem, importItemStatus, importOf, itemOf, recordOf } from './entities.ts';
 import type { ItemCounts } from './entities.ts';
 import { parseExport } from './parse.ts';
@@ -95,15 +96,11 @@ export const importOperations: readonly Operation[] = [
     right: { verb: 'list', resource: 'imports', on: 'user' },
     run: async (context, input) => {
       const place = pageInput('imports', input);
-      const at = place.after === undefined ? undefined : new Date(Number(place.after.value));
+      const { where: after, ...order } = newest(place);
       return context.services.gateway.read(async (db) => {
-        const rows = await db.import.findMany({
-          where: { ownerId: personOf(context), ...(at === undefined || place.after === undefined ? {} : { OR: [{ createdAt: { lt: at } }, { createdAt: at, id: { lt: place.after.id } }] }) },
-          select: COLUMNS, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], take: place.first + 1,
-        });
+        const rows = await db.import.findMany({ ...order, where: { ownerId: personOf(context), ...after }, select: COLUMNS });
         const counts = await countsOf(db, rows.map((row) => row.id));
-        const items = rows.slice(0, place.first).map((row) => importOf(row, counts.get(row.id) ?? {}));
-        return pageValue('imports', { items, hasMore: rows.length > place.first }, place.after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
+        return rowsPage('imports', place, rows, (row) => importOf(row, counts.get(row.id) ?? {}), byTime);
       });
     },
   }),
@@ -117,7 +114,7 @@ export const importOperations: readonly Operation[] = [
         where: { importId, ...(status === undefined ? {} : { status }), ...(place.after === undefined ? {} : { position: { gt: Number(place.after.value) } }) },
         orderBy: { position: 'asc' }, take: place.first + 1, omit: { raw: true },
       }));
-      return pageValue('import-items', { items: rows.slice(0, place.first).map(itemOf), hasMore: rows.length > place.first }, place.after !== undefined, (item) => [item.position, item.importId]);
+      return rowsPage('import-items', place, rows, itemOf, (item) => [item.position, item.importId]);
     },
   }),
   defineQuery({
