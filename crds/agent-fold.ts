@@ -1,0 +1,130 @@
+import type { AgentEvent, AgentEventPayload, AgentPhase, ToolCall } from './agent-run.ts';
+
+/** A message as the model sees it. `callId`s tie results to calls. */
+export type AgentMessage =
+  | { readonly role: 'system' | 'user'; readonly text: string }
+  | { readonly role: 'assistant'; readonly text: string; readonly toolCalls: readonly ToolCall[] }
+  | { readonly role: 'tool'; readonly callId: string; readonly tool: string; readonly text: string; readonly isError: boolean };
+
+/** Where a tool call stands. */
+export type CallState = 'Requested' | 'WaitingApproval' | 'Dispatched' | 'Child' | 'InDoubt';
+
+/** A call of the last answer that has no result yet; `state` undefined: nothing was journaled of it. */
+export interface PendingCall extends ToolCall {
+  readonly step: number;
+  readonly state?: CallState;
+}
+
+/** What an agent run is at: the fold of its journal, nothing else. */
+export interface FoldedState {
+  readonly phase: AgentPhase;
+  /** Model calls for purpose `step` that were answered. */
+  readonly step: number;
+  readonly messages: readonly AgentMessage[];
+  /** In the order the model asked. */
+  readonly pending: readonly PendingCall[];
+  /** Output repairs asked for so far. */
+  readonly repairs: number;
+  /** Tokens of the prompt of the last answer, for compaction. */
+  readonly contextTokens: number;
+  readonly lastSeq: number;
+  readonly end?: AgentEventPayload<'RunCompleted'>;
+}
+
+interface Building {
+  phase: AgentPhase;
+  step: number;
+  messages: AgentMessage[];
+  pending: PendingCall[];
+  repairs: number;
+  contextTokens: number;
+  lastSeq: number;
+  end?: AgentEventPayload<'RunCompleted'>;
+}
+
+/** Folds a journal, in order of seq, from its first event. */
+export function foldAgentRun(events: Iterable<AgentEvent>): FoldedState {
+  const state: Building = { phase: 'Pending', step: 0, messages: [], pending: [], repairs: 0, contextTokens: 0, lastSeq: 0 };
+  for (const event of events) {
+    apply(state, event);
+    state.lastSeq = event.seq;
+  }
+  return state;
+}
+
+/** What the input of a run is as a message: a text as it is, everything else as JSON. */
+export function inputText(input: unknown): string {
+  return typeof input === 'string' ? input : JSON.stringify(input ?? null);
+}
+
+function apply(state: Building, event: AgentEvent): void {
+  switch (event.kind) {
+    case 'RunStarted': return begin(state, event.payload);
+    case 'ModelCompleted': return answer(state, event.payload);
+    case 'ToolRequested': return moveCall(state, event.payload.callId, event.payload.decision === 'RequireApproval' ? 'WaitingApproval' : 'Requested');
+    case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
+    case 'ToolInDoubt': return moveCall(state, event.payload.callId, 'InDoubt');
+    case 'ApprovalDecided': return decided(state, event.payload);
+    case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
+    case 'ToolCompleted': return complete(state, event.payload);
+    case 'OutputRejected':
+      state.repairs += 1;
+      state.messages.push({ role: 'user', text: event.payload.message });
+      return;
+    case 'ContextCompacted': return compact(state, event.payload);
+    case 'Parked':
+      state.phase = waitingPhase(state);
+      return;
+    case 'Woken':
+      state.phase = 'Running';
+      return;
+    case 'RunCompleted':
+      state.phase = event.payload.phase;
+      state.end = event.payload;
+      return;
+    case 'ModelRequested': case 'ModelFailed': case 'ApprovalRequested': case 'GuardrailDecided': case 'BudgetWarning': case 'BudgetExceeded': case 'BudgetRaised': return;
+  }
+}
+
+function begin(state: Building, { instructions, history, input }: AgentEventPayload<'RunStarted'>): void {
+  state.phase = 'Running';
+  if (instructions !== '') state.messages.push({ role: 'system', text: instructions });
+  for (const { role, text } of history) state.messages.push(role === 'user' ? { role, text } : { role, text, toolCalls: [] });
+  state.messages.push({ role: 'user', text: inputText(input) });
+}
+
+function answer(state: Building, { purpose, step, text, toolCalls, usage }: AgentEventPayload<'ModelCompleted'>): void {
+  if (purpose !== 'step') return;
+  state.step = step;
+  state.contextTokens = usage.input + usage.output;
+  state.messages.push({ role: 'assistant', text, toolCalls });
+  state.pending = toolCalls.map((call) => ({ ...call, step }));
+}
+
+function moveCall(state: Building, callId: string, to: CallState): void {
+  state.pending = state.pending.map((call) => (call.callId === callId ? { ...call, state: to } : call));
+}
+
+/** An approval may change the arguments; a rejection is followed by the call's ToolCompleted. */
+function decided(state: Building, { callId, decision, arguments: edited }: AgentEventPayload<'ApprovalDecided'>): void {
+  if (decision !== 'Approved') return;
+  moveCall(state, callId, 'Requested');
+  if (edited !== undefined) state.pending = state.pending.map((call) => (call.callId === callId ? { ...call, arguments: edited } : call));
+}
+
+function complete(state: Building, { callId, tool, text, isError }: AgentEventPayload<'ToolCompleted'>): void {
+  state.pending = state.pending.filter((call) => call.callId !== callId);
+  state.messages.push({ role: 'tool', callId, tool, text, isError });
+}
+
+function compact(state: Building, { messages, summary }: AgentEventPayload<'ContextCompacted'>): void {
+  const system = state.messages[0]?.role === 'system' ? state.messages.slice(0, 1) : [];
+  const kept = state.messages.slice(system.length + messages);
+  state.messages = [...system, { role: 'user', text: summary }, ...kept];
+}
+
+function waitingPhase(state: Building): AgentPhase {
+  if (state.pending.some((call) => call.state === 'InDoubt')) return 'InDoubt';
+  if (state.pending.some((call) => call.state === 'WaitingApproval')) return 'WaitingApproval';
+  return state.pending.some((call) => call.state === 'Child') ? 'Suspended' : 'WaitingInput';
+}
