@@ -63,6 +63,9 @@ export const revisionGuardrailSchema = z.object({
 /** The content of a revision. */
 export const revisionSpecSchema = z.object({
   v: z.literal(1),
+  namespace: text,
+  /** Name of the Agent; absent for one written inline. */
+  agent: text.optional(),
   description: text.optional(),
   instructions: text,
   /** Names of Models, the first is asked first, the others on an outage or `Degrade`. Never empty. */
@@ -108,3 +111,29 @@ export const discoveredToolSchema = z.object({
 });
 /** A tool as its server describes it. */
 export type DiscoveredTool = DeepReadonly<z.output<typeof discoveredToolSchema>>;
+
+/** A tool of a server after it was looked through: text cleaned, schema checked, class settled. */
+export const knownToolSchema = z.object({
+  name: text,
+  description: text,
+  inputSchema: json,
+  outputSchema: json.optional(),
+  schemaHash: text,
+  effect: z.enum(EFFECTS),
+  risk: z.enum(['Normal', 'Destructive']),
+  /** Why no agent gets it: `ToolChanged`, `SchemaInvalid`, `NameInvalid`, `NameCollision`. A call of a tool that is refused is not sent. */
+  refused: z.object({ reason: text, message: text }).optional(),
+});
+/** A tool of a server after it was looked through. */
+export type KnownTool = DeepReadonly<z.output<typeof knownToolSchema>>;
+
+/** What the column `tools` of the mirror of a ToolServer holds. */
+export const knownToolsSchema = z.object({
+  tools: z.array(knownToolSchema),
+  /** Schema hash by name of every tool that was ever accepted, also of those the server no longer offers. */
+  accepted: z.record(text, text),
+  /** What the server speaks, as discovery found it. */
+  protocol: text.optional(),
+});
+/** What the column `tools` of the mirror of a ToolServer holds. */
+export type KnownTools = DeepReadonly<z.output<typeof knownToolsSchema>>;

@@ -128,6 +128,8 @@ describe('with, by type', () => {
     ['agent of nobody', as('agent'), ['a with FieldRequired']],
     ['agent of two', as('agent', { with: { agentRef: { name: 'x' }, inline: { modelRef: { name: 'small' } } } }), ['a with FieldRequired']],
     ['agent with an inline text', as('agent', { with: { inline: 'x' } }), ['a with.inline AgentInvalid']],
+    ['agent with an inline spec that is none', as('agent', { with: { inline: { instructions: { text: 'a' } } } }), ['a with.inline.modelRef AgentInvalid']],
+    ['agent with an inline budget of nothing', as('agent', { with: { inline: { modelRef: { name: 'm' }, budget: { usd: 0 } } } }), ['a with.inline.budget.usd AgentInvalid']],
     ['agent with a field of others', as('agent', { with: { agentRef: { name: 'x' }, source: 'y' } }), ['a with.source FieldNotAllowed']],
     ['agent that is tried again', as('agent', { with: { agentRef: { name: 'x' } }, retry: { limit: 1 } }), ['a retry.limit FieldNotAllowed']],
     ['agent with a limit of 0 and one of infrastructure', as('agent', { with: { agentRef: { name: 'x' } }, retry: { limit: 0, infraLimit: 9 } }), []],

@@ -1,3 +1,4 @@
+import { agentSpecSchema } from '../../crds/agent.ts';
 import type { NodeSpec, NodeType, WithSpec } from '../../crds/node.ts';
 import type { Root } from '../expr/environment.ts';
 import { parseProgram, type Program } from '../expr/program.ts';
@@ -205,10 +206,15 @@ class FieldParser {
   }
 }
 
-/** The inline spec of an agent as a value that no expression is looked for in. */
+/** The inline spec of an agent as a value that no expression is looked for in. What it names is looked for when it runs. */
 function inlineAgent(node: string, inline: unknown, problems: Problems): Template | undefined {
-  if (isJson(inline) && typeof inline === 'object' && inline !== null && !isList(inline)) return { kind: 'literal', value: inline };
-  problems.add(node, 'with.inline', 'AgentInvalid', 'it is the spec of an Agent: an object', inline);
+  if (!isJson(inline) || typeof inline !== 'object' || inline === null || isList(inline)) {
+    problems.add(node, 'with.inline', 'AgentInvalid', 'it is the spec of an Agent: an object', inline);
+    return undefined;
+  }
+  const parsed = agentSpecSchema.safeParse(inline);
+  if (parsed.success) return { kind: 'literal', value: inline };
+  for (const { path, message } of parsed.error.issues.slice(0, 10)) problems.add(node, ['with.inline', ...path.map(String)].join('.'), 'AgentInvalid', message);
   return undefined;
 }
 
