@@ -11,7 +11,7 @@ export const SCHEMA_ANNOTATION = 'rambo.dev/schema-version';
  * Version of all schemas together. Raise it with every change of crds/generated: a process refuses to work on definitions
  * older than its own, and the setup of an older release leaves newer ones alone. crds/generate.test.ts holds it.
  */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Labels RamBo puts on the objects it creates; selectors of people and of the controller rest on them. */
 export const LABELS = {
