@@ -46,3 +46,7 @@ export {
   approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
   type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
 } from './agent-decisions.ts';
+export {
+  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
+  modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
+} from './agent-mirrors.ts';
