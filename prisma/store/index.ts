@@ -33,3 +33,7 @@ export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentR
 export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
+export {
+  abandonedAgentRuns, agentMirrors, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, modelSpecs, openAgentRunsOf, openConversation, overdueAgentRuns, toolServerMirrors, unheardAgentRuns,
+  type AgentMirror, type BudgetLimitRow, type ConversationRow, type ToolServerMirror,
+} from './agent-gateway-reads.ts';
