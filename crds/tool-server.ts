@@ -114,3 +114,17 @@ export const toolServerStatusSchema = z.object({
 export type ToolServerSpec = DeepReadonly<z.output<typeof toolServerSpecSchema>>;
 /** `status` of a ToolServer. */
 export type ToolServerStatus = DeepReadonly<z.output<typeof toolServerStatusSchema>>;
+
+/** Port on which a server over stdio is reached through its bridge. */
+export const STDIO_PORT = 8_080;
+
+/** Name of the Deployment and the Service of a server over stdio. */
+export function stdioName(toolServer: string): string {
+  return `rambo-tools-${toolServer}`.slice(0, 63).replace(/-+$/, '');
+}
+
+/** Where a ToolServer is reached: as its spec says, or at the Service of its own Deployment. */
+export function toolServerUrl(namespace: string, name: string, spec: ToolServerSpec): string {
+  if (spec.http !== undefined) return spec.http.baseUrl;
+  return spec.mcp?.url ?? `http://${stdioName(name)}.${namespace}.svc:${STDIO_PORT}/mcp`;
+}

@@ -1,6 +1,6 @@
 import { modelSpecSchema, type ModelSpec } from '../../crds/model.ts';
 import type { Clock } from '../../platform/clock/index.ts';
-import { modelSpecs, type Executor } from '../../prisma/store/index.ts';
+import { modelsByName, type Executor } from '../../prisma/store/index.ts';
 import { priceOf, type Price } from './price.ts';
 
 /** A Model as it is called. */
@@ -40,7 +40,7 @@ export class ModelCatalog {
 
   async #read(namespace: string, names: readonly string[], now: number): Promise<void> {
     if (this.#known.size > MOST) this.#known.clear();
-    const found = new Map((await modelSpecs(this.#db, namespace, names)).map(({ name, spec }) => [name, spec]));
+    const found = new Map((await modelsByName(this.#db, namespace, names)).map(({ name, spec }) => [name, spec]));
     for (const name of names) {
       const bytes = found.get(name);
       const parsed = bytes === undefined ? undefined : modelSpecSchema.safeParse(JSON.parse(new TextDecoder().decode(bytes)));

@@ -3,13 +3,9 @@ import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
 import { texts } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
-import type { Bytes } from './types.ts';
 
-/* What the model gateway reads: mirrors of Models and Agents, limits of budgets, conversations, and agent runs that need a hand. */
+/* What the model gateway reads: limits of budgets, conversations, and agent runs that need a hand. */
 
-const MODELS: Statement = { name: 'gateway-models', text: 'SELECT name, spec FROM language_model WHERE namespace = $1::text AND name = ANY ($2::text[])' };
-const AGENTS: Statement = { name: 'gateway-agents', text: 'SELECT name, spec, stable_revision AS "stableRevision", phase, message FROM agent WHERE namespace = $1::text AND name = ANY ($2::text[])' };
-const SERVERS: Statement = { name: 'gateway-servers', text: 'SELECT name, spec, phase, message, tools FROM tool_server WHERE namespace = $1::text AND name = ANY ($2::text[])' };
 const LIMITS: Statement = {
   name: 'gateway-limits',
   text: `SELECT level, name, tokens, nano FROM budget_limit WHERE namespace = $1::text AND name = ANY ($2::text[])`,
@@ -48,40 +44,6 @@ const UNHEARD: Statement = {
   text: `SELECT ${AGENT_RUN} FROM agent_run a JOIN node_run n ON n.run_id = a.run_id AND n.node = a.node AND n.item = a.item
   WHERE a.finished_at > $1::timestamptz AND n.status = 'Waiting' AND n.due_at IS NULL LIMIT $2::int4`,
 };
-
-/** Spec (JSON) of each of these Models that there is. */
-export async function modelSpecs(db: Executor, namespace: string, names: readonly string[]): Promise<readonly { readonly name: string; readonly spec: Bytes }[]> {
-  return db.query(MODELS, [namespace, texts(names, (name) => name)]);
-}
-
-/** An Agent as its mirror has it. */
-export interface AgentMirror {
-  readonly name: string;
-  readonly spec: Bytes;
-  readonly stableRevision: string | null;
-  readonly phase: string;
-  readonly message: string;
-}
-
-/** Each of these Agents that there is. */
-export async function agentMirrors(db: Executor, namespace: string, names: readonly string[]): Promise<readonly AgentMirror[]> {
-  return db.query(AGENTS, [namespace, texts(names, (name) => name)]);
-}
-
-/** A ToolServer as its mirror has it. */
-export interface ToolServerMirror {
-  readonly name: string;
-  readonly spec: Bytes;
-  readonly phase: string;
-  readonly message: string;
-  /** JSON of `knownToolsSchema`; null until they were found. */
-  readonly tools: Bytes | null;
-}
-
-/** Each of these ToolServers that there is. */
-export async function toolServerMirrors(db: Executor, namespace: string, names: readonly string[]): Promise<readonly ToolServerMirror[]> {
-  return db.query(SERVERS, [namespace, texts(names, (name) => name)]);
-}
 
 /** A limit that somebody set instead of the installation's. `name` is the agent's, empty for all of the namespace. */
 export interface BudgetLimitRow {

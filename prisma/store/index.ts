@@ -35,6 +35,9 @@ export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  abandonedAgentRuns, agentMirrors, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, modelSpecs, openAgentRunsOf, openConversation, overdueAgentRuns, toolServerMirrors, unheardAgentRuns,
-  type AgentMirror, type BudgetLimitRow, type ConversationRow, type ToolServerMirror,
+  abandonedAgentRuns, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  type BudgetLimitRow, type ConversationRow,
 } from './agent-gateway-reads.ts';
+  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
+  modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
+} from './agent-mirrors.ts';
