@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AGENT_LIMITS, effectSchema, hostSchema, idempotencySchema, reconcileSchema, riskSchema, secretKeySchema, urlSchema } from './agent-parts.ts';
+import { specHash } from './canonical.ts';
 import { anyJson, byName, conditionsSchema, durationSchema, envVarSchema, observedGenerationSchema, resourcesSchema, subdomainSchema, timeSchema } from './parts.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { exactlyOneOf, withRules } from './rules.ts';
@@ -120,7 +121,8 @@ export const STDIO_PORT = 8_080;
 
 /** Name of the Deployment and the Service of a server over stdio. */
 export function stdioName(toolServer: string): string {
-  return `rambo-tools-${toolServer}`.slice(0, 63).replace(/-+$/, '');
+  const name = `rambo-tools-${toolServer}`;
+  return name.length <= 63 ? name : `${name.slice(0, 54)}-${specHash(toolServer).slice(0, 8)}`;
 }
 
 /** Where a ToolServer is reached: as its spec says, or at the Service of its own Deployment. */
