@@ -25,6 +25,8 @@ export interface Asked {
   /** Most tokens of the answer that are wanted. */
   readonly outputTokens: number;
   readonly spec: RevisionSpec;
+  /** Of a step: how far the journal was read for its prompt. */
+  readonly seq?: number;
 }
 
 /** Who makes the call, and since when. */
@@ -45,10 +47,11 @@ export interface Reservation {
   readonly accounts: readonly BudgetAccountRow[];
 }
 
-/** What beginning came to. `Elsewhere`: another gateway makes this call, at least until then. */
+/** What beginning came to. `Elsewhere`: another gateway makes this call, at least until then. `Stale`: the journal has grown since it was read. */
 export type Begun =
   | { readonly status: 'Reserved'; readonly reservation: Reservation; readonly lost: number }
   | { readonly status: 'Answered' }
+  | { readonly status: 'Stale' }
   | { readonly status: 'Elsewhere'; readonly until: number }
   | { readonly status: 'Refused'; readonly refusal: Refusal };
 
@@ -70,6 +73,7 @@ async function decide(run: AgentRunRow, tx: Executor, asked: Asked, candidates: 
   if (over !== undefined) return ended(run, over);
   const other = await findReservation(tx, run.id, asked.step, asked.purpose);
   if (other !== undefined && other.holderUntil > holding.now) return nothing({ status: 'Elsewhere', until: other.holderUntil });
+  if (asked.seq !== undefined && asked.seq !== run.seq) return nothing({ status: 'Stale' });
   const before = other === undefined ? NONE : await chargeLost(tx, run, other);
   return joined(before, await payFor(tx, { ...run, ...before.set }, asked, candidates, holding));
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { requestHash } from '../../crds/agent-request.ts';
 import type { AgentEventPayload, Usage } from '../../crds/agent-run.ts';
 import { parseDuration } from '../../crds/duration.ts';
 import { AGENT_DEFAULTS } from '../../crds/agent-parts.ts';
@@ -16,15 +16,16 @@ import { costOf } from '../models/price.ts';
 import type { MakeModel } from '../models/provider.ts';
 import type { Secrets } from '../models/secrets.ts';
 import { LEASE_MS, type Parts } from '../parts.ts';
+import type { Journals } from '../run/journals.ts';
 import { Deltas, tellAppended } from '../run/notices.ts';
 import { endRun } from '../run/end-run.ts';
 import { REASONS } from '../run/ending.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
-import { beginCall, type Asked, type Reservation } from './begin.ts';
+import { beginCall, type Asked, type Begun, type Reservation } from './begin.ts';
 import { completeCall, failCall } from './complete.ts';
 import { findAnswer, firstAsked } from './journaled.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
-import { callOptions, promptJson, type ChatRequest } from './request.ts';
+import { callOptions, promptJson, stepPrompt, type Prompt } from './prompt.ts';
 
 /** What making model calls needs beside the common parts. */
 export interface CallParts extends Parts {
@@ -39,6 +40,7 @@ export interface CallParts extends Parts {
   readonly patience: { readonly firstMs: number; readonly idleMs: number };
   /** An outage of all models that lasts longer ends the agent run. Milliseconds. */
   readonly outageMs: number;
+  readonly journals: Journals;
 }
 
 /** A model call as it is asked for. */
@@ -51,7 +53,8 @@ export interface Call {
   readonly spec: RevisionSpec;
   /** Names of Models, in the order they are asked. */
   readonly models: readonly string[];
-  readonly request: ChatRequest;
+  /** What is asked; absent for a step, whose prompt is the journal's. */
+  readonly prompt?: Prompt;
   readonly maxOutput: number;
   /** Of purpose `compaction`: messages the summary replaces. */
   readonly compacted?: number;
@@ -82,31 +85,51 @@ export async function makeCall(parts: CallParts, call: Call, live: LiveCall): Pr
   }
 }
 
+/** What is asked now: of a step, by the journal as it stands. */
+async function promptNow(parts: CallParts, call: Call): Promise<{ readonly prompt: Prompt; readonly seq?: number }> {
+  if (call.prompt !== undefined) return { prompt: call.prompt };
+  const { messages, pending, lastSeq, step } = await parts.journals.state(call.agentRun);
+  if (step < call.step && pending.length > 0) throw new Refusal('Invalid', `${pending.length} calls of the last answer have no result yet`, { why: 'CallsPending' });
+  return { prompt: stepPrompt(messages, call.spec), seq: lastSeq };
+}
+
 async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Outcome> {
-  const json = promptJson(call.request);
-  const asked: Asked = {
-    agentRun: call.agentRun, attempt: call.attempt, step: call.step, purpose: call.purpose, spec: call.spec, promptTokens: promptBound(json), outputTokens: call.maxOutput,
-    requestHash: createHash('sha256').update(json).digest('hex'),
-  };
   const course: Course = { out: new Map(), tries: new Map() };
   for (;;) {
+    const { prompt, seq } = await promptNow(parts, call);
+    const json = promptJson(prompt);
+    const asked: Asked = {
+      agentRun: call.agentRun, attempt: call.attempt, step: call.step, purpose: call.purpose, spec: call.spec, promptTokens: promptBound(json), outputTokens: call.maxOutput,
+      requestHash: requestHash(prompt), ...(seq === undefined ? {} : { seq }),
+    };
     const candidates = (await parts.catalog.find(call.namespace, call.models)).filter(({ name }) => !course.out.has(name));
     if (candidates.length === 0) return giveUp(parts, call, course);
-    const requestId = parts.ids.uuid();
-    const now = parts.clock.now();
-    const begun = await beginCall(parts.db, asked, candidates, { requestId, holder: parts.holder, until: now + LEASE_MS, now });
-    tellAppended(parts.bus, begun);
-    for (const { kind, payload } of begun.events) {
-      if (kind === 'BudgetExceeded') { parts.counters.exceeded(payload.action); if (payload.action === 'Degrade') parts.counters.again('degraded'); }
-      if (kind === 'RunCompleted') parts.counters.ended(payload.phase);
+    const begun = await begin(parts, asked, candidates);
+    switch (begun.status) {
+      case 'Refused': return { ok: false, refusal: begun.refusal };
+      case 'Answered': return replayed(parts, call, live);
+      case 'Stale': break;
+      case 'Elsewhere': await sleep(parts.clock, LOOK_MS, live.signal); break;
+      case 'Reserved': {
+        const outcome = await ask(parts, { call, asked, live, course, prompt, json }, begun.reservation);
+        if (outcome !== undefined) return outcome;
+      }
     }
-    const { result } = begun;
-    if (result.status === 'Refused') return { ok: false, refusal: result.refusal };
-    if (result.status === 'Answered') return replayed(parts, call, live);
-    if (result.status === 'Elsewhere') { await sleep(parts.clock, LOOK_MS, live.signal); continue; }
-    const outcome = await ask(parts, { call, asked, live, course, json }, result.reservation);
-    if (outcome !== undefined) return outcome;
+    if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
   }
+}
+
+async function begin(parts: CallParts, asked: Asked, candidates: readonly Candidate[]): Promise<Begun> {
+  const now = parts.clock.now();
+  const begun = await beginCall(parts.db, asked, candidates, { requestId: parts.ids.uuid(), holder: parts.holder, until: now + LEASE_MS, now });
+  tellAppended(parts.bus, begun);
+  for (const { kind, payload } of begun.events) {
+    if (kind === 'ModelFailed') parts.counters.failed('unknown', 'Lost');
+    if (kind === 'BudgetExceeded') parts.counters.exceeded(payload.action);
+    if (kind === 'BudgetExceeded' && payload.action === 'Degrade') parts.counters.again('degraded');
+    if (kind === 'RunCompleted') parts.counters.ended(payload.phase);
+  }
+  return begun.result;
 }
 
 async function replayed(parts: CallParts, { agentRun, step, purpose }: Call, live: LiveCall): Promise<Outcome> {
@@ -121,6 +144,7 @@ interface Asking {
   readonly asked: Asked;
   readonly live: LiveCall;
   readonly course: Course;
+  readonly prompt: Prompt;
   readonly json: string;
 }
 
@@ -163,7 +187,7 @@ async function nextTry(parts: CallParts, { name, spec }: Candidate, failure: Fai
 }
 
 /** Asks the provider, within the limits of the Model and after its key was read. */
-async function attempt(parts: CallParts, { call, live, asked }: Asking, { candidate, maxOutput }: Reservation): Promise<Attempted> {
+async function attempt(parts: CallParts, { call, live, asked, prompt }: Asking, { candidate, maxOutput }: Reservation): Promise<Attempted> {
   const { name, spec } = candidate;
   const totalMs = parseDuration(spec.timeout ?? '') ?? AGENT_DEFAULTS.modelTimeoutMs;
   const leave = await parts.limiter.enter(`${call.namespace}/${name}`, spec.limits, asked.promptTokens + maxOutput, live.signal);
@@ -175,7 +199,7 @@ async function attempt(parts: CallParts, { call, live, asked }: Asking, { candid
     const model = await parts.makeModel(spec, apiKey, parts.fetchFor(call.namespace, spec.tls));
     const deltas = new Deltas(parts.bus, parts.clock, { namespace: call.namespace, id: call.agentRun }, call.step);
     const attempted = await attemptModel(parts.clock, {
-      model, options: callOptions(call.request, maxOutput, spec.capabilities?.structuredOutput === true), step: call.step, apiKey, signal: live.signal,
+      model, options: callOptions(prompt, maxOutput, spec.capabilities?.structuredOutput === true), step: call.step, apiKey, signal: live.signal,
       patience: { ...parts.patience, totalMs },
       piece: (piece) => { live.piece(piece); if (call.purpose === 'step') deltas.add(piece); },
     });

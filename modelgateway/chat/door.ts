@@ -9,7 +9,7 @@ import type { Caller } from '../run/standing.ts';
 import { chatCompletion, chunkOf, lastChunks, piecesOf, type Piece } from './answer.ts';
 import type { Call } from './calls.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
-import { chatRequestSchema, wantedOutput } from './request.ts';
+import { agentMessages, chatRequestSchema, wantedOutput } from './request.ts';
 
 /** What the door of model calls needs. */
 export interface ChatParts {
@@ -25,16 +25,16 @@ const COMMENT_MS = 10_000;
 /** `POST /v1/chat/completions`: joins or begins the model call of a step, and passes on what comes. The last word leaves after the commit. */
 export function chatDoor(parts: ChatParts): Handler {
   return async (incoming, response) => {
-    const call = await callOf(parts, incoming);
+    const { call, stream } = await callOf(parts, incoming);
     const live = parts.enter(call);
-    const outcome = call.request.stream ? await streamed(parts.clock, live, response, incoming.signal) : await waited(live, incoming.signal);
+    const outcome = stream ? await streamed(parts.clock, live, response, incoming.signal) : await waited(live, incoming.signal);
     if (outcome === undefined) return undefined;
     if (!outcome.ok) throw outcome.refusal;
     return { status: 200, body: chatCompletion(outcome.completed) };
   };
 }
 
-async function callOf({ revisionOf }: ChatParts, { caller, body, header }: Incoming): Promise<Call> {
+async function callOf({ revisionOf }: ChatParts, { caller, body, header }: Incoming): Promise<{ readonly call: Call; readonly stream: boolean }> {
   const request = chatRequestSchema.safeParse(body);
   if (!request.success) throw new Refusal('Invalid', `the body is no chat completion request: ${request.error.issues[0]?.path.join('.') ?? ''}: ${request.error.issues[0]?.message ?? 'invalid'}`);
   const step = Number(header(GATEWAY_HEADERS.step));
@@ -45,10 +45,11 @@ async function callOf({ revisionOf }: ChatParts, { caller, body, header }: Incom
   if (purpose === 'compaction' && (!Number.isInteger(compacted) || compacted < 1)) throw new Refusal('Invalid', `${GATEWAY_HEADERS.messages} must say how many messages the summary replaces`);
   const spec = await revisionOf(caller);
   const most = spec.parameters.maxOutputTokens;
-  return {
-    namespace: caller.ns, agentRun: caller.agentRun, attempt: caller.attempt, step, purpose, spec, models: spec.models, request: request.data,
-    maxOutput: Math.min(most, wantedOutput(request.data) ?? most), ...(purpose === 'compaction' ? { compacted } : {}),
+  const call: Call = {
+    namespace: caller.ns, agentRun: caller.agentRun, attempt: caller.attempt, step, purpose, spec, models: spec.models, maxOutput: Math.min(most, wantedOutput(request.data) ?? most),
+    ...(purpose === 'compaction' ? { compacted, prompt: { messages: agentMessages(request.data.messages), tools: [], parameters: {} } } : {}),
   };
+  return { call, stream: request.data.stream };
 }
 
 function waited(live: LiveCall, signal: AbortSignal): Promise<Outcome | undefined> {
