@@ -35,6 +35,14 @@ test('calls of an answer are pending until each has its result, in whatever orde
   expect(foldAgentRun([...two, ...events(completed('s1c1'))]).pending).toEqual([]);
 });
 
+test('results of parallel calls stand in the order of the calls, whichever ended first', () => {
+  const calls = ['s1c1', 's1c2', 's1c3'];
+  const inOrder = foldAgentRun(events(started, answered(1, '', calls), ...calls.map((callId) => completed(callId)))).messages;
+  fc.assert(fc.property(fc.shuffledSubarray(calls, { minLength: 3 }), (ended) => {
+    expect(foldAgentRun(events(started, answered(1, '', calls), ...ended.map((callId) => completed(callId)))).messages).toEqual(inOrder);
+  }));
+});
+
 test.each<[string, readonly NewAgentEvent[], string]>([
   ['an approval', [requested('s1c1', 'RequireApproval')], 'WaitingApproval'],
   ['a doubt before an approval', [requested('s1c1', 'RequireApproval'), { kind: 'ToolInDoubt', payload: { step: 1, callId: 's1c2', tool: 't', message: 'm' } }], 'InDoubt'],

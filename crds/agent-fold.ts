@@ -130,7 +130,17 @@ function decided(state: Building, { callId, decision, arguments: edited }: Agent
 
 function complete(state: Building, { callId, tool, text, isError }: AgentEventPayload<'ToolCompleted'>): void {
   state.pending = state.pending.filter((call) => call.callId !== callId);
-  state.messages.push({ role: 'tool', callId, tool, text, isError });
+  state.messages.splice(placeOf(state.messages, callId), 0, { role: 'tool', callId, tool, text, isError });
+}
+
+/** Results stand in the order in which the model asked, whichever came first: parallel tools give one prompt. */
+function placeOf(messages: readonly AgentMessage[], callId: string): number {
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const asked = messages[at];
+  if (asked?.role !== 'assistant') return messages.length;
+  const order = asked.toolCalls.map((call) => call.callId);
+  const later = messages.findIndex((message, i) => i > at && message.role === 'tool' && order.indexOf(message.callId) > order.indexOf(callId));
+  return later < 0 ? messages.length : later;
 }
 
 function compact(state: Building, { messages, summary }: AgentEventPayload<'ContextCompacted'>): void {
