@@ -12,6 +12,7 @@ export {
 } from './runs.ts';
 export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
+export { keepAgentKey, readAgentKey } from './agent-keys.ts';
 export {
   deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,
   type MirrorKey, type ObjectCursor,

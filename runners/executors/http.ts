@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { LIMITS } from '../../crds/names.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { failure, type Execution, type Executor, type Outcome } from '../core/types.ts';
-import { AddressRefused, chooseTarget, systemResolve, type Resolve } from './addresses.ts';
+import { AddressRefused, chooseTarget, systemResolve, type Resolve } from '../../platform/net/addresses.ts';
 
 const withSchema = z.object({
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
