@@ -67,23 +67,22 @@ function apply(state: Building, event: AgentEvent): void {
     case 'ApprovalDecided': return decided(state, event.payload);
     case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
     case 'ToolCompleted': return complete(state, event.payload);
-    case 'OutputRejected':
-      state.repairs += 1;
-      state.messages.push({ role: 'user', text: event.payload.message });
-      return;
+    case 'OutputRejected': return reject(state, event.payload);
     case 'ContextCompacted': return compact(state, event.payload);
-    case 'Parked':
-      state.phase = waitingPhase(state);
-      return;
-    case 'Woken':
-      state.phase = 'Running';
-      return;
-    case 'RunCompleted':
-      state.phase = event.payload.phase;
-      state.end = event.payload;
-      return;
-    case 'ModelRequested': case 'ModelFailed': case 'ApprovalRequested': case 'GuardrailDecided': case 'BudgetWarning': case 'BudgetExceeded': case 'BudgetRaised': return;
+    case 'Parked': case 'Woken': case 'RunCompleted': return movePhase(state, event);
+    // What was asked, refused or spent changes nothing that the model sees.
+    default: return;
   }
+}
+
+function movePhase(state: Building, event: Extract<AgentEvent, { kind: 'Parked' | 'Woken' | 'RunCompleted' }>): void {
+  if (event.kind === 'RunCompleted') state.end = event.payload;
+  state.phase = event.kind === 'Parked' ? waitingPhase(state) : event.kind === 'Woken' ? 'Running' : event.payload.phase;
+}
+
+function reject(state: Building, { message }: AgentEventPayload<'OutputRejected'>): void {
+  state.repairs += 1;
+  state.messages.push({ role: 'user', text: message });
 }
 
 function begin(state: Building, { instructions, history, input }: AgentEventPayload<'RunStarted'>): void {

@@ -26,3 +26,10 @@ export {
   childrenByIds, listChildren, listMembers, listProjectEvents, listProjects, listTaskRuns, projectsByIds, type ChildFilters, type ChildQuery, type ChildRow, type ChildRows,
   type ChildTable, type ListCursor, type MemberRow, type ProjectEventRow, type ProjectQuery, type ProjectRow, type RequirementRow, type SprintRow, type TaskRow, type TaskRunRow, type TicketRow,
 } from './project-reads.ts';
+export type * from './agent-types.ts';
+export { BUDGET_LEVELS } from './agent-types.ts';
+export { agentEvents, agentJournal, appendToAgentRun, getAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
+export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentRunCreate, type Opened, type Opening } from './agent-open.ts';
+export {
+  findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
+} from './agent-budget.ts';

@@ -93,11 +93,14 @@ describe.each(ASKED)('%s over %s', (name, surface, operation) => {
   test('everybody gets what the table says', async () => {
     const got: Partial<Record<Caller, string>> = {};
     const wanted: Partial<Record<Caller, Answer>> = {};
+    // Questions and refusals change nothing: only what was done needs a fresh fixture after it. A refusal that did change something shows at the next caller.
+    let at = await matrix.fixture(row.deleted);
     for (const caller of CALLERS) {
-      const at = await matrix.fixture(row.deleted);
       got[caller] = said(await ask(operation, matrix.token(caller), row.input(at)), row.but?.[caller]);
       wanted[caller] = expected(row, caller);
+      if (operation.kind === 'query' || got[caller] !== 'yes') continue;
       await matrix.restore();
+      at = await matrix.fixture(row.deleted);
     }
     expect(got).toEqual(wanted);
   });

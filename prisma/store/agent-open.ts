@@ -1,0 +1,90 @@
+import type { NewAgentEvent } from '../../crds/agent-run.ts';
+import { texts } from './binary.ts';
+import { makeAccounts } from './agent-budget.ts';
+import { lockAgentRun, writeAppending } from './agent-journal.ts';
+import type { AgentRunFacts, AgentRunRow, BudgetAccountCreate } from './agent-types.ts';
+import type { Db, Executor, Statement } from './db.ts';
+import type { Bytes } from './types.ts';
+
+const INSERT: Statement = {
+  name: 'agent-run-insert',
+  text: `INSERT INTO agent_run (id, run_id, node, item, namespace, agent, revision, root_run, parent, depth, conversation_id, turn, principal, accounts, deadline, phase, epoch, runner, created_at, updated_at)
+  VALUES ($1::uuid, $2::uuid, $3::text, $4::int4, $5::text, $6::text, $7::text, $8::uuid, $9::uuid, $10::int2, $11::uuid, $12::int4, $13::text, $14::text[], $15::timestamptz, 'Pending', $16::int4, $17::text, $18::timestamptz, $18::timestamptz)
+  ON CONFLICT (id) DO NOTHING RETURNING id`,
+};
+const REVISION: Statement = {
+  name: 'agent-revision-insert',
+  text: 'INSERT INTO agent_revision (hash, namespace, agent, spec, created_at) VALUES ($1::text, $2::text, $3::text, $4::bytea, $5::timestamptz) ON CONFLICT (hash) DO NOTHING',
+};
+const GET_REVISION: Statement = { name: 'agent-revision-get', text: 'SELECT spec FROM agent_revision WHERE hash = $1::text' };
+const BUSY: Statement = { name: 'agent-turn-busy', text: 'SELECT id FROM agent_run WHERE conversation_id = $1::uuid AND finished_at IS NULL AND id <> $2::uuid' };
+
+/** All that the first attempt of an agent run makes. */
+export interface AgentRunCreate {
+  readonly facts: AgentRunFacts;
+  /** JSON of the revision, for one that no row holds yet. */
+  readonly revisionSpec: Bytes;
+  readonly accounts: readonly BudgetAccountCreate[];
+  readonly events: readonly NewAgentEvent[];
+}
+
+/** Who opens: the node's attempt, and the runner it is in. */
+export interface Opening {
+  readonly epoch: number;
+  readonly runner: string;
+  readonly at: number;
+}
+
+/** What opening came to. `Fenced`: a later attempt has it. `Busy`: another turn of the conversation is going on. */
+export type Opened =
+  | { readonly status: 'Created' | 'Continued'; readonly run: AgentRunRow }
+  | { readonly status: 'Fenced'; readonly run: AgentRunRow }
+  | { readonly status: 'Busy'; readonly other: string };
+
+/** Makes an agent run with its first events in phase Running. Where it is there already, as `continueAgentRun`. */
+export async function createAgentRun(db: Db, create: AgentRunCreate, opening: Opening): Promise<Opened> {
+  return db.transaction(async (tx) => {
+    const { facts } = create;
+    if (facts.conversationId !== null) {
+      const [busy] = await tx.query<{ id: string }>(BUSY, [facts.conversationId, facts.id]);
+      if (busy !== undefined) return { status: 'Busy', other: busy.id };
+    }
+    await putRevision(tx, facts.revision, facts.namespace, facts.agent, create.revisionSpec, opening.at);
+    const made = await tx.query(INSERT, [
+      facts.id, facts.runId, facts.node, facts.item, facts.namespace, facts.agent, facts.revision, facts.rootRun, facts.parent, facts.depth, facts.conversationId, facts.turn, facts.principal,
+      texts(facts.accounts, (key) => key), facts.deadline === null ? null : new Date(facts.deadline).toISOString(), opening.epoch, opening.runner, new Date(facts.createdAt).toISOString(),
+    ]);
+    const run = await lockAgentRun(tx, facts.id);
+    if (run === undefined) throw new Error('an agent run that was just made is not there');
+    if (made.length === 0) return take(tx, run, opening);
+    await makeAccounts(tx, create.accounts);
+    const written = await writeAppending(tx, run, opening.at, { events: create.events, set: { phase: 'Running' }, result: undefined });
+    return { status: 'Created', run: written.run };
+  });
+}
+
+/** Takes an agent run over for a later attempt; undefined where it was never made. */
+export async function continueAgentRun(db: Db, id: string, opening: Opening): Promise<Opened | undefined> {
+  return db.transaction(async (tx) => {
+    const run = await lockAgentRun(tx, id);
+    return run === undefined ? undefined : take(tx, run, opening);
+  });
+}
+
+async function take(tx: Executor, run: AgentRunRow, { epoch, runner, at }: Opening): Promise<Opened> {
+  if (run.epoch > epoch) return { status: 'Fenced', run };
+  if (run.finishedAt !== null) return { status: 'Continued', run };
+  const events: readonly NewAgentEvent[] = run.parked ? [{ kind: 'Woken', payload: { why: run.phase } }] : [];
+  const written = await writeAppending(tx, run, at, { events, set: { epoch, runner, parked: false, phase: 'Running' }, result: undefined });
+  return { status: 'Continued', run: written.run };
+}
+
+/** Keeps a revision; one that is there stays as it is, because its key is its content. */
+export async function putRevision(tx: Executor, hash: string, namespace: string, agent: string | null, spec: Bytes, at: number): Promise<void> {
+  await tx.query(REVISION, [hash, namespace, agent, spec, new Date(at).toISOString()]);
+}
+
+/** JSON of a revision. */
+export async function getRevision(db: Executor, hash: string): Promise<Bytes | undefined> {
+  return (await db.query<{ spec: Bytes }>(GET_REVISION, [hash]))[0]?.spec;
+}
