@@ -34,7 +34,8 @@ export function agentRunId(run: string, node: string, item: number): string {
 
 const text = z.string();
 const step = z.int().min(1).max(100_000);
-const callId = z.string().min(1).max(128);
+/** Id of a tool call: `s<step>c<n>`. */
+export const callId = z.string().min(1).max(128);
 const nano = z.string().regex(/^\d{1,30}$/);
 const amount = z.object({ tokens: z.int().min(0), nano });
 const purpose = z.enum(['step', 'compaction', 'guardrail']);

@@ -1,6 +1,9 @@
 import type { z } from 'zod';
 import type { Rule } from './rules.ts';
+import { agentSpecSchema, agentStatusSchema } from './agent.ts';
+import { modelSpecSchema, modelStatusSchema } from './model.ts';
 import { runnerPoolSpecSchema, runnerPoolStatusSchema } from './runner-pool.ts';
+import { toolServerSpecSchema, toolServerStatusSchema } from './tool-server.ts';
 import { workflowRunRootRules } from './workflow-run-rules.ts';
 import { workflowRunSpecSchema, workflowRunStatusSchema } from './workflow-run.ts';
 import { workflowSpecSchema, workflowStatusSchema } from './workflow.ts';
@@ -95,5 +98,67 @@ const runnerPool: KindDefinition = {
   rules: [labelName('RunnerPool')],
 };
 
+const READY: readonly PrinterColumn[] = [
+  { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+  { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
+];
+const READY_MESSAGE: PrinterColumn = { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 };
+
+const model: KindDefinition = {
+  kind: 'Model',
+  plural: 'models',
+  singular: 'model',
+  shortName: 'mdl',
+  description: 'Model says where a language model answers, what it can do and what it costs. Its key is read by the model gateway only.',
+  spec: modelSpecSchema,
+  status: modelStatusSchema,
+  columns: [
+    { name: 'Provider', type: 'string', jsonPath: '.spec.provider' },
+    { name: 'Model', type: 'string', jsonPath: '.spec.model' },
+    ...READY, READY_MESSAGE, AGE,
+  ],
+  rules: [labelName('Model'), {
+    cel: '!has(self.spec.fallback) || !self.spec.fallback.exists(f, f.name == self.metadata.name)',
+    message: 'spec.fallback may not name the Model itself: name another one',
+  }],
+};
+
+const toolServer: KindDefinition = {
+  kind: 'ToolServer',
+  plural: 'toolservers',
+  singular: 'toolserver',
+  shortName: 'tools',
+  description: 'ToolServer offers tools to agents: an MCP server, or operations of an HTTP API.',
+  spec: toolServerSpecSchema,
+  status: toolServerStatusSchema,
+  columns: [
+    { name: 'Tools', type: 'integer', jsonPath: '.status.toolCount' },
+    ...READY, READY_MESSAGE,
+    { name: 'Discovery', type: 'string', jsonPath: '.status.discoveryHash', priority: 1 },
+    AGE,
+  ],
+  rules: [labelName('ToolServer')],
+};
+
+const agent: KindDefinition = {
+  kind: 'Agent',
+  plural: 'agents',
+  singular: 'agent',
+  shortName: 'ag',
+  description: 'Agent is a model with instructions, tools, limits and a budget. A node of type agent runs it.',
+  spec: agentSpecSchema,
+  status: agentStatusSchema,
+  columns: [
+    { name: 'Model', type: 'string', jsonPath: '.spec.modelRef.name' },
+    { name: 'Tools', type: 'integer', jsonPath: '.status.tools' },
+    ...READY,
+    { name: 'Runs', type: 'integer', jsonPath: '.status.usage.runs' },
+    { name: 'Cost', type: 'string', jsonPath: '.status.usage.costUsd', description: 'USD spent by its runs.' },
+    { name: 'Revision', type: 'string', jsonPath: '.status.stableRevision', priority: 1 },
+    READY_MESSAGE, AGE,
+  ],
+  rules: [labelName('Agent')],
+};
+
 /** Every kind of RamBo, in the order their CRDs are installed. */
-export const KINDS: readonly KindDefinition[] = [workflow, workflowRun, runnerPool];
+export const KINDS: readonly KindDefinition[] = [workflow, workflowRun, runnerPool, model, toolServer, agent];

@@ -11,7 +11,7 @@ export const SCHEMA_ANNOTATION = 'rambo.dev/schema-version';
  * Version of all schemas together. Raise it with every change of crds/generated: a process refuses to work on definitions
  * older than its own, and the setup of an older release leaves newer ones alone. crds/generate.test.ts holds it.
  */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Labels RamBo puts on the objects it creates; selectors of people and of the controller rest on them. */
 export const LABELS = {
@@ -22,8 +22,20 @@ export const LABELS = {
   attempt: 'rambo.dev/attempt',
   pool: 'rambo.dev/pool',
   workflow: 'rambo.dev/workflow',
+  /** On what belongs to a ToolServer over stdio: its name. */
+  toolServer: 'rambo.dev/tool-server',
+  /** On Secrets that Models and ToolServers may name: the value `true`. */
+  credentials: 'rambo.dev/credentials',
   /** On pods whose pool lists what they may reach: its name. */
   egress: 'rambo.dev/egress',
+} as const;
+
+/** Annotations people write. */
+export const ANNOTATIONS = {
+  /** On a ToolServer: the `discoveryHash` whose schemas are accepted, or `any` for whatever comes. */
+  acceptSchemas: 'rambo.dev/accept-schemas',
+  /** On an Agent, Model or ToolServer: another value makes the controller look again at once. */
+  refresh: 'rambo.dev/refresh',
 } as const;
 
 /** Value of `app.kubernetes.io/managed-by` on everything the controller creates. */

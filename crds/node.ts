@@ -54,8 +54,10 @@ export const withSchema = z.object({
   // A missing output is null: `kubectl apply` drops nulls before it sends.
   cases: z.array(z.object({ when: expressionSchema, output: anyJson.optional() })).max(256).optional(),
   default: anyJson.optional().describe('switch: the output when no case is true.'),
-  agentRef: z.object({ name: objectNameSchema }).optional(),
-  inline: anyJson.optional(),
+  agentRef: z.object({ name: objectNameSchema }).optional().describe('agent: an Agent of the same namespace.'),
+  inline: anyJson.optional().describe('agent: the spec of an Agent, taken as written; expressions are not evaluated in it.'),
+  conversation: z.string().min(1).max(LIMITS.expressionLength).optional()
+    .describe('agent: the conversation this run continues; every text makes one of its own.'),
   message: z.string().max(32_768).optional(),
   schema: anyJson.optional(),
   approvers: z.array(z.string().max(253)).max(64).optional(),

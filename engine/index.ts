@@ -11,4 +11,12 @@ export {
   attemptInFlight, counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
 } from './run/views.ts';
 export { pendingTimers, type Timer } from './run/timers.ts';
+export { resolveAgent, type ResolvedAgent } from './agent/resolve.ts';
+export { agentCycle, agentReferences, type AgentReferences, type AgentWorld, type ToolServerView, type WorkflowView } from './agent/world.ts';
+export { decide, holds, parseGuardrail, parseMatch, parseProbe, probeArguments, type AgentFacts, type PolicyDecision } from './agent/policy.ts';
+export { argumentProblems, modelArguments, schemaProblems, type Arguments } from './agent/arguments.ts';
+export { operationsOf, takeIn, type TakenIn } from './agent/discovery.ts';
+export { cleanText } from './agent/text.ts';
+export type { AgentProblem } from './agent/problems.ts';
+export { mirroredWorld, type MirroredDefinition, type MirroredRows } from './agent/mirrored.ts';
 export { formatInstant, parseInstant } from './instant.ts';

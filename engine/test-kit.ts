@@ -42,6 +42,11 @@ export async function prepared(nodes: NodeSpec[], more: Partial<WorkflowSpec> = 
   return result.compiled;
 }
 
+/** The same definition with some of its script nodes as agents, for tests of what the engine does with agents alone. */
+export function asAgents(definition: Compiled, names: RegExp): Compiled {
+  return { ...definition, nodes: definition.nodes.map((plan) => (plan.type === 'script' && names.test(plan.name) ? { ...plan, type: 'agent' as const } : plan)) };
+}
+
 /** A run with a clock of its own, driven step by step. */
 export class Harness {
   readonly state: RunState;
@@ -72,6 +77,14 @@ export class Harness {
 
   fail(node: string, error: Partial<NodeError> = {}, item = NO_ITEM): Step {
     return this.send({ type: 'Failed', node, item, attempt: this.row(node, item).attempt, error: { class: 'User', reason: 'ExitCode', message: 'exit code 1', ...error } });
+  }
+
+  park(node: string, why = 'approval', item = NO_ITEM): Step {
+    return this.send({ type: 'Parked', node, item, attempt: this.row(node, item).attempt, why });
+  }
+
+  wake(node: string, item = NO_ITEM): Step {
+    return this.send({ type: 'Wake', node, item });
   }
 
   /** Moves the clock and fires one timer. */

@@ -83,6 +83,10 @@ export type RunEvent =
   | { readonly type: 'Taken'; readonly node: string; readonly item: number; readonly attempt: number; readonly at: number }
   | { readonly type: 'Succeeded'; readonly node: string; readonly item: number; readonly attempt: number; readonly output: Json; readonly startedAt?: number }
   | { readonly type: 'Failed'; readonly node: string; readonly item: number; readonly attempt: number; readonly error: NodeError; readonly startedAt?: number }
+  /** An agent waits for somebody (`why`: approval, child, …): its attempt is over, and the next begins with `Wake`. */
+  | { readonly type: 'Parked'; readonly node: string; readonly item: number; readonly attempt: number; readonly why: string; readonly startedAt?: number }
+  /** What a parked agent waited for may have come. Of a row that is not parked it changes nothing. */
+  | { readonly type: 'Wake'; readonly node: string; readonly item: number }
   /** `hindrance`: for an attempt that nobody took in time, what is known to have kept it. */
   | { readonly type: 'Timer'; readonly timer: string; readonly hindrance?: Hindrance }
   | { readonly type: 'Cancel'; readonly mode: CancelMode }
@@ -121,12 +125,15 @@ export type Command =
   | { readonly type: 'SetTimer'; readonly timer: string; readonly at: number }
   | { readonly type: 'ClearTimer'; readonly timer: string };
 
+/** How an attempt ended. `Parked`: an agent waits, and goes on in a later attempt. */
+export type AttemptStatus = 'Succeeded' | 'Failed' | 'Cancelled' | 'Parked';
+
 /** One finished attempt, for the history: inserted once, never changed. */
 export interface AttemptRecord {
   readonly node: string;
   readonly item: number;
   readonly attempt: number;
-  readonly status: 'Succeeded' | 'Failed' | 'Cancelled';
+  readonly status: AttemptStatus;
   readonly error?: NodeError;
   readonly queuedAt?: number;
   readonly startedAt?: number;

@@ -4,7 +4,7 @@ import { GROUP, LABELS, SCHEMA_VERSION } from '../crds/names.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
 import { schemaVersion } from '../platform/kube/definitions.ts';
 import { isAlreadyExists, isNotFound } from '../platform/kube/errors.ts';
-import { apiPermissions } from '../platform/messages/subjects.ts';
+import { apiPermissions, gatewayPermissions } from '../platform/messages/subjects.ts';
 import { createNatsIdentity, serverConfig, signUser } from '../platform/nats/identity.ts';
 
 /** The API server, as far as the steps go. */
@@ -54,6 +54,7 @@ export async function makeNatsSecret(client: SetupClient, namespace: string, nam
     'account.seed': accountSeed,
     'controller.creds': await signUser({ name: 'controller', accountSeed, now }),
     'api.creds': await signUser({ name: 'api', accountSeed, permissions: apiPermissions(), now }),
+    'modelgateway.creds': await signUser({ name: 'modelgateway', accountSeed, permissions: gatewayPermissions(), now }),
   });
 }
 

@@ -36,6 +36,7 @@ export const AttemptStatusEnum = builder.enumType('AttemptStatus', {
     Succeeded: { description: 'It gave an output.' },
     Failed: { description: 'It gave an error.' },
     Cancelled: { description: 'It was stopped.' },
+    Parked: { description: 'An agent waits: the next attempt goes on where this one stopped.' },
   } as const,
 });
 

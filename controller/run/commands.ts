@@ -59,6 +59,7 @@ function steering(command: Exclude<RunCommand, Start>): RunEvent {
     case 'cancel': return { type: 'Cancel', mode: command.mode };
     case 'suspend': return { type: 'Suspend' };
     case 'resume': return { type: 'Resume' };
+    case 'wake': return { type: 'Wake', node: command.node, item: command.item };
   }
 }
 

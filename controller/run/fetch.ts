@@ -1,6 +1,6 @@
 import { redispatch } from '../../engine/index.ts';
 import { fetchSchema, type FetchMessage, type FetchReply } from '../../platform/messages/payloads.ts';
-import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
+import { dispatchMessage, withAgentAccess, type AgentAccess, type HttpAllow } from './dispatch-message.ts';
 import { openMessage, subjectPool, type DeadLetters } from './door.ts';
 import { rests, type LiveRun } from './live-run.ts';
 import type { AttemptSecrets } from './secrets.ts';
@@ -9,6 +9,7 @@ import type { AttemptSecrets } from './secrets.ts';
 export interface FetchParts {
   readonly secrets: AttemptSecrets;
   readonly httpAllow: HttpAllow;
+  readonly agentAccess: AgentAccess;
   readonly dead: DeadLetters;
   readonly live: (run: string) => LiveRun | undefined;
 }
@@ -18,7 +19,7 @@ export interface FetchParts {
  * that never restarts, so an answer that was lost may be given twice. Whatever is not current any more is refused, and
  * the runner ends.
  */
-export function takeFetch(parts: FetchParts, subject: string, payload: Uint8Array): FetchReply {
+export async function takeFetch(parts: FetchParts, subject: string, payload: Uint8Array): Promise<FetchReply> {
   const message = openMessage(fetchSchema, subject, payload, parts.dead);
   if (message === undefined) return refused('the message cannot be read');
   if (!parts.secrets.verify(message.run, message.node, message.item, message.attempt, message.secret)) {
@@ -30,12 +31,12 @@ export function takeFetch(parts: FetchParts, subject: string, payload: Uint8Arra
   return live === undefined ? refused('this run has ended') : answer(parts, live, message, subject);
 }
 
-function answer(parts: FetchParts, live: LiveRun, message: FetchMessage, subject: string): FetchReply {
+async function answer(parts: FetchParts, live: LiveRun, message: FetchMessage, subject: string): Promise<FetchReply> {
   const dispatch = redispatch(live.state, message.node, message.item);
   const { namespace, pool } = subjectPool(subject);
   if (dispatch?.mode !== 'pod' || dispatch.attempt !== message.attempt) return refused('this attempt no longer counts');
   if (live.meta.namespace !== namespace || dispatch.pool !== pool) return refused('this attempt belongs to another pool');
-  return { v: 1, dispatch: dispatchMessage(live, dispatch, 1, parts) };
+  return { v: 1, dispatch: await withAgentAccess(dispatchMessage(live, dispatch, 1, parts), parts.agentAccess) };
 }
 
 function refused(reason: string): FetchReply {

@@ -1,5 +1,6 @@
+import { specHash } from '../../crds/canonical.ts';
 import { advance, createRun } from '../../engine/index.ts';
-import { compiled, META, script } from '../../engine/test-kit.ts';
+import { asAgents, compiled, META, script } from '../../engine/test-kit.ts';
 import { ManualClock } from '../../platform/clock/manual.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
 import { dispatchSchema } from '../../platform/messages/payloads.ts';
@@ -11,7 +12,7 @@ import { AttemptSecrets } from './secrets.ts';
 const secrets = new AttemptSecrets('seed');
 
 function liveRun(): LiveRun {
-  const definition = compiled([script('warm'), script('own', { runner: { isolation: 'pod', pool: 'gpu' } })]);
+  const definition = asAgents(compiled([script('warm'), script('own', { runner: { isolation: 'pod', pool: 'gpu' } }), script('agent')]), /^agent$/);
   const state = createRun(definition, META);
   advance(state, { type: 'Start' }, 1_000);
   return { id: META.id, shard: 7, meta: META, compiled: definition, state, source: 'api', version: 1, sends: new Map() };
@@ -25,7 +26,7 @@ function world() {
     failures: 0, current: true, owned: true, wanted: true, done: [] as string[],
   };
   const relay = new Relay({
-    clock, secrets, httpAllow: () => [], current: () => w.current, owns: () => w.owned, wanted: () => w.wanted, sent: () => undefined, stored: (_, seq) => { w.stored.push(seq); },
+    clock, secrets, httpAllow: () => [], agentAccess: ({ node, attempt }, withHash) => (w.failures-- > 0 ? Promise.reject(new Error('no key')) : Promise.resolve({ url: 'http://gateway', token: `${node} ${attempt} ${withHash}` })), current: () => w.current, owns: () => w.owned, wanted: () => w.wanted, sent: () => undefined, stored: (_, seq) => { w.stored.push(seq); },
     log: { warn: () => undefined },
     bus: {
       publishDispatch: (subject, payload, id) => {
@@ -56,6 +57,17 @@ test('a dispatch goes to its pool under a message id of run, place, attempt and 
   expect(w.published).toMatchObject([{ subject: 'rambo.dispatch.team-a.default', id: `${META.id}/warm/-1/1/3` }]);
   expect(dispatchSchema.parse(JSON.parse(w.published[0]?.text ?? ''))).toMatchObject({ run: META.id, node: 'warm', attempt: 1, send: 3, secret: secrets.of(META.id, 'warm', -1, 1) });
   expect([w.done, w.stored, relay.pending]).toEqual([['warm'], [1], 0]);
+});
+
+test('only the dispatch of an agent carries what opens the model gateway', async () => {
+  const { w, send, pass } = world();
+  send('agent');
+  send('warm');
+  await pass();
+  const sent = w.published.map(({ text }) => dispatchSchema.parse(JSON.parse(text)));
+  expect(sent.map(({ node, agent }) => [node, agent?.url])).toEqual(expect.arrayContaining([['agent', 'http://gateway'], ['warm', undefined]]));
+  const agent = sent.find(({ node }) => node === 'agent');
+  expect(agent?.agent?.token).toBe(`agent 1 ${specHash(agent?.with)}`);
 });
 
 test('what asks for a pod gets one, and nothing is published', async () => {

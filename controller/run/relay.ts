@@ -5,7 +5,7 @@ import { errorMessage } from '../../platform/errors/index.ts';
 import type { CancelMessage, DispatchMessage } from '../../platform/messages/payloads.ts';
 import { cancelSubject, dispatchSubject } from '../../platform/messages/subjects.ts';
 import { withSpan } from '../../platform/tracing/index.ts';
-import { dispatchMessage, type HttpAllow } from './dispatch-message.ts';
+import { dispatchMessage, withAgentAccess, type AgentAccess, type HttpAllow } from './dispatch-message.ts';
 import type { LiveRun } from './live-run.ts';
 import type { AttemptPods } from './pods.ts';
 import type { Outgoing } from './ports.ts';
@@ -25,6 +25,7 @@ export interface RelayParts {
   readonly pods: Pick<AttemptPods, 'create' | 'cancel'>;
   readonly secrets: AttemptSecrets;
   readonly httpAllow: HttpAllow;
+  readonly agentAccess: AgentAccess;
   /** A dispatch is about to leave, with its secret. */
   readonly sent: (message: DispatchMessage) => void;
   /** The stream has a dispatch, under this number. */
@@ -112,7 +113,8 @@ export class Relay {
     // Superseded by a later sending, or known to have arrived: once more would only run it twice.
     if (!this.#p.wanted(out)) return;
     const { meta } = out.live;
-    const message = dispatchMessage(out.live, dispatch, out.send, this.#p);
+    const plain = dispatchMessage(out.live, dispatch, out.send, this.#p);
+    const message = plain.type === 'agent' ? await withAgentAccess(plain, this.#p.agentAccess) : plain;
     this.#p.sent(message);
     const id = `${out.live.id}/${out.node}/${out.item}/${out.attempt}/${out.send}`;
     this.#p.stored(out, await this.#p.bus.publishDispatch(dispatchSubject(meta.namespace, dispatch.pool), Buffer.from(JSON.stringify(message)), id));

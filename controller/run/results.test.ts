@@ -42,6 +42,14 @@ test('a result is handed in with its output; whoever sent it hears only what the
   expect(w.dispatched).toEqual([0.005]);
 });
 
+test('an agent that waits is handed in as parked, with what it waits for', async () => {
+  const { w, lease, take } = world();
+  const reply = take({ outcome: { ok: 'parked', why: 'approval' } });
+  expect(w.works[0]?.event).toEqual({ type: 'Parked', node: 'n', item: -1, attempt: 1, startedAt: lease.openedAt + 5, why: 'approval' });
+  w.works[0]?.settle?.({ status: 'Committed', version: 2 });
+  expect(await reply).toEqual({ v: 1, status: 'Recorded' });
+});
+
 test.each<[Settled, string, number]>([
   [{ status: 'Unchanged' }, 'Ignored', 0], [{ status: 'Unknown' }, 'Ignored', 0], [{ status: 'Retry', message: 'away' }, 'Retry', 0], [{ status: 'Poisoned', message: 'NUL' }, 'Ignored', 1],
 ])('%j is answered with %s', async (settled, status, dead) => {

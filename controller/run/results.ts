@@ -55,6 +55,7 @@ function belongs(parts: ResultParts, subject: string, m: ResultMessage): boolean
 
 function resultEvent(m: ResultMessage): RunEvent {
   const place = { node: m.node, item: m.item, attempt: m.attempt, startedAt: m.startedAt };
+  if (m.outcome.ok === 'parked') return { type: 'Parked', ...place, why: m.outcome.why };
   if (!m.outcome.ok) return { type: 'Failed', ...place, error: m.outcome.error };
   const size = Buffer.byteLength(m.outcome.output);
   if (size > LIMITS.outputBytes) {

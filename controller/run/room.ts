@@ -11,7 +11,7 @@ import { changedSubject, commandSubject, logsSubject, ownerSubject, REPLICAS_SUB
 import { Beats } from './beats.ts';
 import { takeCommand, type CommandParts } from './commands.ts';
 import { Definitions } from './definitions.ts';
-import type { HttpAllow } from './dispatch-message.ts';
+import type { AgentAccess, HttpAllow } from './dispatch-message.ts';
 import { Dispatcher, type Capacity } from './dispatcher.ts';
 import { openMessage, type DeadLetters } from './door.ts';
 import type { Draft } from './draft.ts';
@@ -76,6 +76,7 @@ export interface RoomParts {
   /** What keeps a pool from having its pods. */
   readonly poolHindrance: HindranceParts['pool'];
   readonly httpAllow: HttpAllow;
+  readonly agentAccess: AgentAccess;
   readonly suspicion: Suspicion;
   readonly commands: Pick<CommandParts, 'workflow' | 'startedBefore' | 'exists' | 'watched'>;
   readonly observer: RunObserver;
@@ -130,7 +131,7 @@ export class RunRoom {
       nodeSpec: (live, node): NodeSpec | undefined => nodeSpecOf(live.state, node),
     });
     this.relay = new Relay({
-      clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, log: parts.log,
+      clock: parts.clock, bus: parts.bus, pods: this.pods, secrets: parts.secrets, httpAllow: parts.httpAllow, agentAccess: parts.agentAccess, log: parts.log,
       current: (live) => this.runs.get(live.id) === live, owns: (live) => this.shards.owns(live.shard),
       wanted: ({ live, node, item, send }) => live.sends.get(placeKey('', node, item)) === send && this.leases.get(live.id, node, item)?.taken !== true,
       sent: ({ run, node, item, attempt, secret }) => {
@@ -294,12 +295,12 @@ export class RunRoom {
     const results: ResultParts = {
       leases: this.leases, dispatched: (seconds) => { this.#p.observer.dispatched(seconds); }, submit: (work) => { this.loop.submit(work); }, secrets: this.#p.secrets, dead: this.#dead, live: (run) => this.runs.get(run),
     };
-    const fetches: FetchParts = { secrets: results.secrets, httpAllow: this.#p.httpAllow, dead: this.#dead, live: results.live };
+    const fetches: FetchParts = { secrets: results.secrets, httpAllow: this.#p.httpAllow, agentAccess: this.#p.agentAccess, dead: this.#dead, live: results.live };
     const commands: CommandParts = { ...this.#p.commands, owns: (s) => this.shards.owns(s), submit: results.submit, definitions: this.definitions, dead: this.#dead };
     this.#subscriptions.set(shard, [
       bus.respond(ownerSubject('result', shard), async (subject, payload) => json(await takeResult(results, subject, payload))),
       // Refused means for ever: whoever is not the owner any more must not say it.
-      bus.respond(ownerSubject('fetch', shard), async (subject, payload) => (this.shards.owns(shard) ? json(takeFetch(fetches, subject, payload)) : Promise.reject(new UnavailableError(`the owner of shard ${shard}`)))),
+      bus.respond(ownerSubject('fetch', shard), async (subject, payload) => (this.shards.owns(shard) ? json(await takeFetch(fetches, subject, payload)) : Promise.reject(new UnavailableError(`the owner of shard ${shard}`)))),
       bus.respond(commandSubject(shard), async (subject, payload) => json(await takeCommand(commands, subject, payload))),
       bus.respond(logsSubject(shard), async (subject, payload) => json(await this.#readLog(subject, payload))),
       bus.listen(ownerSubject('beat', shard), (subject, payload) => { this.#beats.take(subject, payload); }),

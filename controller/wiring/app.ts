@@ -28,6 +28,7 @@ import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { watch, type Watched } from '../runtime/watched.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
+import { agentAccess } from './agent-access.ts';
 import type { ControllerConfig } from './config.ts';
 import { connectOutside, type Outside } from './connect.ts';
 import { corePath, crPath, networkPath, patchWorkflowStatus, podPort, readWorkflow, statusPort } from './kube-ports.ts';
@@ -309,6 +310,7 @@ export class ControllerApp {
       runnerSpec: (namespace, pool, attempt) => this.#pools.attemptSpec(namespace, pool, attempt),
       podLabels: (namespace, pool) => egressLabels(toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))),
       poolHindrance: (namespace, pool) => poolHindrance(toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))),
+      agentAccess: agentAccess(this.#outside.agentKey, this.#config.RAMBO_MODELGATEWAY_URL, this.#clock),
       httpAllow: (namespace, pool) => toPool(this.#reflectors.pools.get(`${namespace}/${pool}`))?.spec.http?.allow ?? [],
       suspicion: (run) => {
         const object = run.uid === null ? undefined : this.#reflectors.runs.get(`${run.namespace}/${run.name}`);

@@ -22,6 +22,7 @@ export const controllerConfigSchema = z.object({
   RAMBO_WATCH_NAMESPACES: list().describe('Namespaces whose workflows are run, separated by commas; all when empty.'),
   RAMBO_DEFAULT_POOL_FILE: text().optional().describe('Spec of the pools `default` that the controller makes where they are missing, as JSON; minReady is 0 whatever it says.'),
   RAMBO_RUNNER_EGRESS_FILE: text().optional().describe('What runners of every pool have to reach (DNS, NATS), as `egress` of a NetworkPolicy in JSON; those ports anywhere when absent.'),
+  RAMBO_MODELGATEWAY_URL: z.url({ protocol: /^https?$/ }).optional().describe('The model gateway as runner pods reach it; without one nodes of type agent fail with AgentsNotInstalled.'),
   RAMBO_PODS_IN_FLIGHT: z.coerce.number().int().min(1).default(100).describe('Pods of container nodes at once per namespace.'),
 });
 

@@ -16,7 +16,8 @@ import { ownPod, podWarnings } from '../../platform/kube/pod-event.ts';
 import type { Log } from '../../platform/log/index.ts';
 import type { MetricsPage } from '../../platform/metrics/index.ts';
 import { connectBus, type Bus } from '../../platform/nats/bus.ts';
-import { openReadyStore, type Db } from '../../prisma/store/index.ts';
+import { agentKeyOf, type AgentKey } from '../../platform/agent-token/index.ts';
+import { keepAgentKey, openReadyStore, type Db } from '../../prisma/store/index.ts';
 import type { EgressRule } from '../pool/network.ts';
 import type { ControllerConfig } from './config.ts';
 
@@ -30,6 +31,8 @@ export interface Outside {
   readonly owner: string;
   /** Seed of the NATS account. */
   readonly seed: string;
+  /** Signs the tokens of agents; its public half is in the store. */
+  readonly agentKey: AgentKey;
   /** Spec of pools that the controller makes itself. */
   readonly defaultPool: Readonly<Record<string, unknown>>;
   /** What runners of every pool have to reach, as rules of a NetworkPolicy. */
@@ -69,7 +72,9 @@ export async function connectOutside(config: ControllerConfig, log: Log, signal:
       waiting.until('the seed of the NATS account', () => readSecretFile('RAMBO_NATS_ACCOUNT_SEED_FILE', config.RAMBO_NATS_ACCOUNT_SEED_FILE)),
       waiting.until('the custom resource definitions', () => checkDefinitions(client, KINDS.map((kind) => `${kind.plural}.${GROUP}`), log)),
     ]);
-    return { db, bus, client, health, owner, seed, defaultPool, egress };
+    const agentKey = agentKeyOf(seed);
+    await waiting.until('the table of agent keys', () => keepAgentKey(db, agentKey.kid, JSON.stringify(agentKey.publicKey)));
+    return { db, bus, client, health, owner, seed, agentKey, defaultPool, egress };
   } catch (error) {
     await health.close();
     throw error;

@@ -123,7 +123,17 @@ describe('with, by type', () => {
     ['wait for both', as('wait', { with: { duration: '1s', until: '2026-01-01T00:00:00Z' } }), ['a with FieldRequired']],
     ['wait for nonsense', as('wait', { with: { duration: '1' } }), ['a with.duration DurationInvalid']],
     ['wait until nonsense', as('wait', { with: { until: 'tomorrow' } }), ['a with.until InstantInvalid']],
-    ['agent', as('agent'), ['a type UnsupportedType']], ['approval', as('approval'), ['a type UnsupportedType']], ['signal', as('signal'), ['a type UnsupportedType']],
+    ['agent by name', as('agent', { with: { agentRef: { name: 'triage' }, input: { a: '${{ inputs.n }}' }, conversation: 'c-${{ inputs.n }}' } }), []],
+    ['agent inline, its expressions kept as they are', as('agent', { with: { inline: { modelRef: { name: 'small' }, instructions: { text: '${{ nope' } } } }), []],
+    ['agent of nobody', as('agent'), ['a with FieldRequired']],
+    ['agent of two', as('agent', { with: { agentRef: { name: 'x' }, inline: { modelRef: { name: 'small' } } } }), ['a with FieldRequired']],
+    ['agent with an inline text', as('agent', { with: { inline: 'x' } }), ['a with.inline AgentInvalid']],
+    ['agent with an inline spec that is none', as('agent', { with: { inline: { instructions: { text: 'a' } } } }), ['a with.inline.modelRef AgentInvalid']],
+    ['agent with an inline budget of nothing', as('agent', { with: { inline: { modelRef: { name: 'm' }, budget: { usd: 0 } } } }), ['a with.inline.budget.usd AgentInvalid']],
+    ['agent with a field of others', as('agent', { with: { agentRef: { name: 'x' }, source: 'y' } }), ['a with.source FieldNotAllowed']],
+    ['agent that is tried again', as('agent', { with: { agentRef: { name: 'x' } }, retry: { limit: 1 } }), ['a retry.limit FieldNotAllowed']],
+    ['agent with a limit of 0 and one of infrastructure', as('agent', { with: { agentRef: { name: 'x' } }, retry: { limit: 0, infraLimit: 9 } }), []],
+    ['approval', as('approval'), ['a type UnsupportedType']], ['signal', as('signal'), ['a type UnsupportedType']],
     ['workflow', as('workflow'), ['a type UnsupportedType']], ['resource', as('resource'), ['a type UnsupportedType']],
   ])('%s', (_name, node, expected) => {
     expect(found([node])).toEqual(expected);
@@ -157,6 +167,11 @@ describe('modes', () => {
     expect([c?.mode, c?.pool, c?.timeoutMs, c?.retry.limit, c?.retry.durationMs]).toEqual(['pod', 'own', 1_000, 1, 5_000]);
     expect(c?.env.map(([name]) => name)).toEqual(['A', 'B']);
     expect(mergeRunner('transform', { pool: 'x' }, undefined)).toBeUndefined();
+  });
+
+  test('a default retry does not reach an agent, which goes on from its journal', () => {
+    const [node] = compiled([as('agent', { with: { agentRef: { name: 'x' } } })], { defaults: { retry: { limit: 3, infraLimit: 7 } } }).nodes;
+    expect([node?.retry.limit, node?.retry.infraLimit, node?.mode]).toEqual([0, 7, 'warm']);
   });
 
   test('defaults of a retry and of timeouts', () => {

@@ -1,6 +1,9 @@
+import { agentSpecSchema } from '../../crds/agent.ts';
 import type { NodeSpec, NodeType, WithSpec } from '../../crds/node.ts';
 import type { Root } from '../expr/environment.ts';
 import { parseProgram, type Program } from '../expr/program.ts';
+import { isList } from '../expr/values.ts';
+import { isJson } from '../schema/schemas.ts';
 import { parseTemplate, parseText, type Template } from '../expr/template.ts';
 import { parseDuration } from '../../crds/duration.ts';
 import { parseInstant } from '../instant.ts';
@@ -17,6 +20,7 @@ const RULES: Partial<Readonly<Record<NodeType, Rule>>> = {
   transform: { required: ['output'], optional: [] },
   switch: { required: ['cases'], optional: ['default'] },
   wait: { required: [], optional: ['duration', 'until'] },
+  agent: { required: [], optional: ['agentRef', 'inline', 'input', 'conversation'] },
 };
 
 /** What the fields of one node become. */
@@ -50,6 +54,7 @@ export function compileFields(node: NodeSpec, visible: ReadonlySet<Root>, proble
     case 'http': parse.http(); break;
     case 'transform': parse.any('output', given.output); break;
     case 'switch': parse.switch(); break;
+    case 'agent': parse.agent(); break;
     default: parse.wait();
   }
   parse.env();
@@ -116,6 +121,18 @@ class FieldParser {
     const condition = expect.condition;
     const program = this.guard('expect.condition', condition, () => parseProgram(condition, new Set<Root>([...this.visible, 'response'])));
     if (program !== undefined) this.out.expect = program;
+  }
+
+  /** Who the agent is stands fixed: an expression there would let the input of a run choose instructions and tools. */
+  agent(): void {
+    const { agentRef, inline, input, conversation } = this.given;
+    if ((agentRef === undefined) === (inline === undefined)) {
+      this.problems.add(this.node.name, 'with', 'FieldRequired', 'an agent node takes exactly one of agentRef and inline');
+    }
+    if (agentRef !== undefined) this.push('agentRef', { kind: 'literal', value: { name: agentRef.name } });
+    if (inline !== undefined) this.push('inline', inlineAgent(this.node.name, inline, this.problems));
+    this.any('input', input);
+    this.any('conversation', conversation);
   }
 
   switch(): void {
@@ -187,6 +204,18 @@ class FieldParser {
   private guard<T>(name: string, value: unknown, run: () => T): T | undefined {
     return this.problems.guard(this.node.name, `with.${name}`, value, run);
   }
+}
+
+/** The inline spec of an agent as a value that no expression is looked for in. What it names is looked for when it runs. */
+function inlineAgent(node: string, inline: unknown, problems: Problems): Template | undefined {
+  if (!isJson(inline) || typeof inline !== 'object' || inline === null || isList(inline)) {
+    problems.add(node, 'with.inline', 'AgentInvalid', 'it is the spec of an Agent: an object', inline);
+    return undefined;
+  }
+  const parsed = agentSpecSchema.safeParse(inline);
+  if (parsed.success) return { kind: 'literal', value: inline };
+  for (const { path, message } of parsed.error.issues.slice(0, 10)) problems.add(node, ['with.inline', ...path.map(String)].join('.'), 'AgentInvalid', message);
+  return undefined;
 }
 
 /** Adds a problem when the checker knows that a condition is not true or false. */

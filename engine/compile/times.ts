@@ -17,7 +17,7 @@ export function duration(node: string | undefined, field: string, text: string |
 
 /** Merges `defaults.retry` below a node's own and settles its units. */
 export function compileRetry(node: NodeSpec, defaults: RetrySpec | undefined, visible: ReadonlySet<Root>, problems: Problems): RetryPlan {
-  const merged: RetrySpec = { ...defaults, ...node.retry };
+  const merged: RetrySpec = { ...defaults, ...node.retry, ...(node.type === 'agent' ? { limit: agentLimit(node, problems) } : {}) };
   const backoff = merged.backoff ?? {};
   const plan = {
     limit: merged.limit ?? 0,
@@ -33,6 +33,16 @@ export function compileRetry(node: NodeSpec, defaults: RetrySpec | undefined, vi
   if (program === undefined) return plan;
   expectBool(node.name, 'retry.on', program, problems);
   return { ...plan, on: program };
+}
+
+/**
+ * An agent run goes on from its journal: a second attempt would only read there how the first one ended, so its retry limit is
+ * always 0, whatever the workflow's defaults say. Restarts after lost infrastructure go on as for every node.
+ */
+function agentLimit(node: NodeSpec, problems: Problems): number {
+  const limit = node.retry?.limit ?? 0;
+  if (limit > 0) problems.add(node.name, 'retry.limit', 'FieldNotAllowed', 'an agent node goes on from its journal and is not tried again as a whole; remove it', limit);
+  return 0;
 }
 
 /** Durations below `defaults`, checked once and not per node. */

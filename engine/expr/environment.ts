@@ -4,8 +4,14 @@ import { LIMITS } from '../../crds/names.ts';
 import { ValueError } from '../errors.ts';
 import { matches } from '../pattern.ts';
 
+/** Names that the fields of a workflow start from. */
+const RUN_ROOTS = ['inputs', 'nodes', 'item', 'index', 'run', 'workflow', 'error', 'attempts', 'response'] as const;
+/** Names that policies, guardrails and probes of agents start from. A comprehension may use them for its variable, as it could before they came. */
+const AGENT_ROOTS = ['tool', 'arguments', 'text', 'key'] as const;
 /** Names an expression may start from; which of them a field sees is checked per field. */
-export const ROOTS = ['inputs', 'nodes', 'item', 'index', 'run', 'workflow', 'error', 'attempts', 'response'] as const;
+export const ROOTS = [...RUN_ROOTS, ...AGENT_ROOTS] as const;
+/** Names that no comprehension may use for its variable. */
+export const RESERVED: ReadonlySet<string> = new Set(RUN_ROOTS);
 /** One of the names an expression may start from. */
 export type Root = (typeof ROOTS)[number];
 
@@ -59,7 +65,8 @@ function build(): Environment {
     .registerFunction('string(google.protobuf.Duration): string', (d: { toString(): string }) => d.toString(), sync)
     .registerVariable('inputs', 'dyn').registerVariable('nodes', 'dyn').registerVariable('item', 'dyn')
     .registerVariable('index', 'int').registerVariable('run', 'map<string, string>').registerVariable('workflow', 'dyn')
-    .registerVariable('error', 'map<string, string>').registerVariable('attempts', 'int').registerVariable('response', 'dyn');
+    .registerVariable('error', 'map<string, string>').registerVariable('attempts', 'int').registerVariable('response', 'dyn')
+    .registerVariable('tool', 'dyn').registerVariable('arguments', 'dyn').registerVariable('text', 'string').registerVariable('key', 'string');
   return env;
 }
 

@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { ValueError } from '../errors.ts';
-import { COMPREHENSIONS, FUNCTIONS, METHODS, ROOTS, SAFE_MATCHES, type Root } from './environment.ts';
+import { COMPREHENSIONS, FUNCTIONS, METHODS, RESERVED, ROOTS, SAFE_MATCHES, type Root } from './environment.ts';
 
 /** What an expression refers to, found in its AST. */
 export interface References {
@@ -15,7 +15,6 @@ export interface References {
 
 const MAX_DEPTH = 200;
 const NODE_FIELDS: ReadonlySet<string> = new Set(['output', 'status', 'error', 'attempts']);
-const ROOT_NAMES: ReadonlySet<string> = new Set(ROOTS);
 const TYPE_NAMES: ReadonlySet<string> = new Set(['string', 'bool', 'int', 'double', 'map', 'list', 'null_type', 'type']);
 
 /** Every child of a node that is itself a node. */
@@ -151,7 +150,7 @@ function visitComprehension(name: string, args: readonly ASTNode[], walk: Walk, 
   if (nesting > 2) throw new ValueError('ExpressionTooDeep', 'comprehensions may be nested 2 deep at most');
   const variable = args[0];
   if (variable?.op !== 'id') throw new ValueError('ExpressionInvalid', `the first argument of .${name}() is a variable name`);
-  if (ROOT_NAMES.has(variable.args)) throw new ValueError('ExpressionInvalid', `.${name}() cannot name its variable ${variable.args}: that name is taken`);
+  if (RESERVED.has(variable.args)) throw new ValueError('ExpressionInvalid', `.${name}() cannot name its variable ${variable.args}: that name is taken`);
   const inner = [...bound, variable.args];
   for (const arg of args.slice(1)) visit(arg, walk, inner, nesting);
 }

@@ -4,6 +4,7 @@ import { NO_ITEM, type Hindrance, type NodeError, type NodeRow, type RunEvent, t
 import { endBackoff, failAttempt, GRACE_MS, queueAttempt, succeedAttempt, takeAttempt, timeOutAttempt, timeOutPending } from './attempt.ts';
 import { decide, nextItem, runInline } from './decide.ts';
 import { beginExit, finishRun } from './finish.ts';
+import { parkAttempt, wake, wakeAll } from './park.ts';
 import { hold, isDecision, isHeld, release } from './review.ts';
 import { finishFan, offerFan, planNamed, settle } from './settle.ts';
 import { fanAt, indexOfKey, isFinal, isLeaf, itemOfKey, keyOf, planAt, rowAt, type RunState } from './state.ts';
@@ -29,7 +30,7 @@ export function advance(state: RunState, event: RunEvent, now: number): Step {
   const b = new StepBuilder(state, now);
   if (held) release(b);
   if (!apply(b, event) && !held) return EMPTY_STEP;
-  if (held && event.type === 'Resume' && state.run.startedAt === undefined) start(b);
+  if (held && event.type === 'Resume') goOn(b);
   if (!isHeld(state.run)) pump(b);
   return b.build();
 }
@@ -38,7 +39,8 @@ export function advance(state: RunState, event: RunEvent, now: number): Step {
 function apply(b: StepBuilder, event: RunEvent): boolean {
   switch (event.type) {
     case 'Start': return start(b);
-    case 'Taken': case 'Succeeded': case 'Failed': return onAttempt(b, event);
+    case 'Taken': case 'Succeeded': case 'Failed': case 'Parked': return onAttempt(b, event);
+    case 'Wake': return wake(b, event.node, event.item);
     case 'Timer': return onTimer(b, event.timer, event.hindrance);
     case 'Cancel': return cancel(b, event.mode);
     case 'Suspend': return suspend(b, true);
@@ -46,6 +48,12 @@ function apply(b: StepBuilder, event: RunEvent): boolean {
     case 'Hold': return hold(b, event.why);
     case 'Reject': return reject(b, event.error);
   }
+}
+
+/** A person lets a held run go on: nobody told it meanwhile what its agents waited for, so they look for themselves. */
+function goOn(b: StepBuilder): void {
+  if (b.state.run.startedAt === undefined) start(b);
+  else wakeAll(b);
 }
 
 function start(b: StepBuilder): boolean {
@@ -59,7 +67,7 @@ function start(b: StepBuilder): boolean {
   return true;
 }
 
-type AttemptEvent = Extract<RunEvent, { type: 'Taken' | 'Succeeded' | 'Failed' }>;
+type AttemptEvent = Extract<RunEvent, { type: 'Taken' | 'Succeeded' | 'Failed' | 'Parked' }>;
 
 function onAttempt(b: StepBuilder, event: AttemptEvent): boolean {
   const plan = planNamed(b.state, event.node);
@@ -73,6 +81,7 @@ function onAttempt(b: StepBuilder, event: AttemptEvent): boolean {
       break;
     case 'Succeeded': succeedAttempt(b, plan, row, event.output, event.startedAt); break;
     case 'Failed': failAttempt(b, plan, row, event.error, event.startedAt); break;
+    case 'Parked': parkAttempt(b, plan, row, event.why, event.startedAt); break;
   }
   return b.state.seq !== before;
 }

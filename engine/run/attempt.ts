@@ -48,7 +48,7 @@ export function takeAttempt(b: StepBuilder, plan: NodePlan, row: NodeRow, at: nu
 }
 
 /** The row as Running; a runner's clock may be off, so its time is kept between queueing and now. */
-function started(row: NodeRow, at: number | undefined, now: number): NodeRow {
+export function started(row: NodeRow, at: number | undefined, now: number): NodeRow {
   if (row.startedAt !== undefined) return row;
   const startedAt = Math.max(row.queuedAt ?? 0, Math.min(at ?? now, now));
   return { ...row, status: 'Running', startedAt };
@@ -110,7 +110,7 @@ function failForGood(b: StepBuilder, plan: NodePlan, row: NodeRow, error: NodeEr
 }
 
 /** An attempt that was asked to stop has stopped, however it did. */
-function endsCancelled(b: StepBuilder, plan: NodePlan, row: NodeRow, error: NodeError): boolean {
+export function endsCancelled(b: StepBuilder, plan: NodePlan, row: NodeRow, error: NodeError): boolean {
   if (row.dueAt === undefined) return false;
   const cancelled: NodeError = { class: 'Cancelled', reason: 'Cancelled', message: error.message };
   b.record(row, 'Cancelled', cancelled);

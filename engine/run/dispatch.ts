@@ -59,6 +59,7 @@ export function buildDispatch(plan: NodePlan, item: number, attempt: number, sco
 /** Texts that a program's command line or a request needs as texts. */
 function shaped(plan: NodePlan, name: string, value: Json): Json {
   if (plan.type === 'http') return name === 'url' ? text(value) : value;
+  if (plan.type === 'agent') return name === 'conversation' ? text(value) : value;
   if (plan.type !== 'container') return value;
   if (name === 'image') return text(value);
   if (name !== 'command' && name !== 'args') return value;

@@ -3,7 +3,7 @@ import type { NodeSpec, NodeStatus } from '../../crds/node.ts';
 import type { WorkflowSpec } from '../../crds/workflow.ts';
 import { compile } from '../compile/compile.ts';
 import type { Compiled } from '../compile/plan.ts';
-import { META } from '../test-kit.ts';
+import { asAgents, META } from '../test-kit.ts';
 import { NO_ITEM, type Counts, type NodeError, type NodeRow, type RunEvent, type RunRow, type Step } from '../types.ts';
 import { advance } from './advance.ts';
 import { restoreRun } from './restore.ts';
@@ -56,10 +56,13 @@ const workflow: fc.Arbitrary<Plan> = fc.record({
   },
 }));
 
+/** Nodes 2 and 5 are agents where they would be scripts: they may park. */
+const AGENTS = /^[nx][25]$/;
+
 function build(spec: WorkflowSpec): Compiled {
   const result = compile(spec);
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  return result.compiled;
+  return asAgents(result.compiled, AGENTS);
 }
 
 // ---- a world that answers ---------------------------------------------------------------------------------------
@@ -79,6 +82,7 @@ const ERRORS: readonly NodeError[] = [
 /** The end of an attempt: the same whenever and however often it is told. */
 function outcome(seed: number, name: string, item: number, attempt: number): RunEvent {
   const roll = dice(seed, name, item, attempt) % 10;
+  if (roll >= 7 && AGENTS.test(name)) return { type: 'Parked', node: name, item, attempt, why: 'approval' };
   const error = ERRORS[roll];
   if (error === undefined) return { type: 'Succeeded', node: name, item, attempt, output: `${name}/${item}/${attempt}` };
   return { type: 'Failed', node: name, item, attempt, error };
@@ -112,6 +116,10 @@ class World {
       const { node: name, item, attempt } = command.dispatch;
       if (this.roll(3) > 0) this.mail.push({ type: 'Taken', node: name, item, attempt, at: this.now });
       this.mail.push(outcome(this.seed, name, item, attempt));
+    }
+    for (const row of step.nodes) {
+      // Whoever an agent waits for answers at some time; some answer before they are asked for it.
+      if (AGENTS.test(row.node) && row.status === 'Waiting' && row.dueAt === undefined && row.startedAt !== undefined) this.mail.push({ type: 'Wake', node: row.node, item: row.item });
     }
   }
 
@@ -255,6 +263,8 @@ function chaos(world: World): RunEvent | undefined {
     case 5: return world.roll(4) === 0 ? { type: 'Cancel', mode: 'Now' } : undefined;
     case 6: return { type: 'Failed', node: 'n0', item: NO_ITEM, attempt: 1, error: { class: 'Infra', reason: 'ImagePullBackOff', message: 'no image' } };
     case 7: return { type: 'Timer', timer: 'timeout:n0:-1:1' };
+    case 8: return { type: 'Wake', node: 'n2', item: NO_ITEM };
+    case 9: return { type: 'Parked', node: 'n0', item: NO_ITEM, attempt: 1, why: 'not mine to say' };
     default: return undefined;
   }
 }

@@ -2,7 +2,7 @@ import type { Compiled, NodePlan } from '../compile/plan.ts';
 import { NO_ITEM, type NodeRow, type RunMeta, type RunRow } from '../types.ts';
 import { addFan } from './decide.ts';
 import { fanOutput, offerFan, planNamed } from './settle.ts';
-import { createRun, fanAt, isFinal, isLeaf, isTerminal, keyOf, planAt, type RunState } from './state.ts';
+import { createRun, fanAt, isFinal, isLeaf, isParked, isTerminal, keyOf, planAt, type RunState } from './state.ts';
 
 /**
  * Rebuilds a run from what was committed. It goes on exactly as the state would have that made the rows; the owner
@@ -37,7 +37,7 @@ function move(state: RunState, plan: NodePlan, row: NodeRow): void {
   if (row.status === 'Queued' || row.status === 'Running') state.active += 1;
   else if (row.status !== 'Waiting') return;
   state.live.add(key);
-  if (row.status === 'Waiting' && row.dueAt === undefined) state.due.push(key);
+  if (row.status === 'Waiting' && row.dueAt === undefined && !isParked(plan, row)) state.due.push(key);
 }
 
 function restoreNode(state: RunState, plan: NodePlan, row: NodeRow): void {

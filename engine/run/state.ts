@@ -97,6 +97,14 @@ export function statusOf(state: RunState, index: number): NodeStatus {
   return state.rows[index]?.status ?? 'Pending';
 }
 
+/**
+ * Whether a row is that of an agent that waits for somebody, with no attempt in flight: `Waiting` without a time to go on
+ * at, like a row past its back-off, but with the start of the attempt that parked, which a back-off never keeps.
+ */
+export function isParked(plan: NodePlan, row: NodeRow): boolean {
+  return plan.type === 'agent' && row.status === 'Waiting' && row.dueAt === undefined && row.startedAt !== undefined;
+}
+
 /** The plan of a node by index. */
 export function planAt(state: RunState, index: number): NodePlan {
   const plan = state.compiled.nodes[index];

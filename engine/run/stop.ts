@@ -2,7 +2,7 @@ import type { NodePlan } from '../compile/plan.ts';
 import { NO_ITEM, type NodeError, type NodeRow } from '../types.ts';
 import { armTimer, GRACE_MS } from './attempt.ts';
 import { emptyRow, finishFan, settle, type TerminalStatus } from './settle.ts';
-import { indexOfKey, isTerminal, itemOfKey, planAt, rowAt, type RunState } from './state.ts';
+import { indexOfKey, isParked, isTerminal, itemOfKey, planAt, rowAt, type RunState } from './state.ts';
 import type { StepBuilder } from './step.ts';
 import { timerOf } from './timers.ts';
 
@@ -89,7 +89,10 @@ export function endNow(b: StepBuilder, plan: NodePlan, row: NodeRow, error: Node
   settle(b, plan, row, status, status === 'Omitted' ? {} : { error });
 }
 
-/** failFast after a failure: nothing new starts, what runs goes on, what waits for another attempt has failed. */
+/** Why an attempt that could still come will not, where another node failed and the workflow has failFast. */
+export const FAIL_FAST: NodeError = { class: 'Cancelled', reason: 'FailFast', message: 'another node failed and the workflow has failFast' };
+
+/** failFast after a failure: nothing new starts, what runs goes on, what waits for another attempt has failed, a parked agent is cancelled. */
 export function halt(b: StepBuilder): void {
   b.state.halted = true;
   b.note('RunHalted');
@@ -97,9 +100,9 @@ export function halt(b: StepBuilder): void {
   for (const { plan, row } of liveOf(b.state, 'main')) {
     if (row.status === 'Running' || plan.type === 'wait') continue;
     b.clearTimer(timerOf(plan, row)?.timer);
-    const error = row.error ?? { class: 'Cancelled', reason: 'FailFast', message: 'another node failed and the workflow has failFast' };
-    if (row.status === 'Queued') endNow(b, plan, row, { class: 'Cancelled', reason: 'FailFast', message: 'another node failed and the workflow has failFast' }, 'Omitted');
-    else settle(b, plan, row, 'Failed', { error });
+    if (row.status === 'Queued') endNow(b, plan, row, FAIL_FAST, 'Omitted');
+    else if (isParked(plan, row)) endNow(b, plan, row, FAIL_FAST);
+    else settle(b, plan, row, 'Failed', { error: row.error ?? FAIL_FAST });
   }
   endFans(b, 'main');
   forgetWaiting(b.state);

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createNatsIdentity, serverConfig, signUser, type NatsIdentity } from '../../platform/nats/identity.ts';
-import { apiPermissions } from '../../platform/messages/subjects.ts';
+import { apiPermissions, gatewayPermissions } from '../../platform/messages/subjects.ts';
 import { migrate } from '../../prisma/migrate.ts';
 import { accountsYaml } from './accounts.ts';
 import { DEMO_ACCOUNTS, DEMO_PROJECT } from './auth-accounts.ts';
@@ -356,6 +356,7 @@ export class Stack {
     write('account.seed', identity.accountSeed);
     write('controller.creds', await signUser({ name: 'controller', accountSeed: identity.accountSeed, now }));
     write('api.creds', await signUser({ name: 'api', accountSeed: identity.accountSeed, permissions: apiPermissions(), now }));
+    write('modelgateway.creds', await signUser({ name: 'modelgateway', accountSeed: identity.accountSeed, permissions: gatewayPermissions(), now }));
     writeFileSync(this.#file('nats/server.conf'), serverConfig({ port: this.#ports?.nats ?? 0, storeDir: this.#file('nats/store'), identity }), { mode: 0o600 });
     const ready = Promise.withResolvers<undefined>();
     this.#run('nats', readTools().natsServer, ['-c', this.#file('nats/server.conf')], {}, (line) => {

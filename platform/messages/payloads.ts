@@ -31,6 +31,8 @@ export const dispatchSchema = z.object({
   timeoutMs: z.number().optional(),
   /** Hosts and CIDRs that http nodes of this pool may reach although they are private. */
   httpAllow: z.array(z.string()).optional(),
+  /** Of agents: the model gateway, and the token that opens it for this attempt. Absent where no gateway is installed. */
+  agent: z.object({ url: z.string().max(2_048), token: z.string().max(4_096) }).optional(),
   traceparent: z.string().max(64).optional(),
 });
 
@@ -52,6 +54,8 @@ export const resultSchema = z.object({
   outcome: z.discriminatedUnion('ok', [
     z.object({ ok: z.literal(true), output: z.string() }),
     z.object({ ok: z.literal(false), error: reportedErrorSchema }),
+    /** An agent waits (`why`: approval, inDoubt, child, input): a later attempt goes on. */
+    z.object({ ok: z.literal('parked'), why: z.string().min(1).max(64) }),
   ]),
   traceparent: z.string().max(64).optional(),
 });
@@ -90,7 +94,7 @@ export const cancelSchema = z.object({
 const commandId = z.string().min(1).max(256);
 const principal = z.string().min(1).max(512);
 
-/** What the API asks of the owner of a run; answered after the commit, safe to repeat. */
+/** What the API, or the model gateway, asks of the owner of a run; answered after the commit, safe to repeat. */
 export const runCommandSchema = z.discriminatedUnion('verb', [
   z.object({
     v: version, verb: z.literal('start'), runId, namespace: z.string().max(63), name: z.string().max(253), principal,
@@ -107,6 +111,8 @@ export const runCommandSchema = z.discriminatedUnion('verb', [
   z.object({ v: version, verb: z.literal('cancel'), runId, mode: z.enum(['Graceful', 'Now']), principal }),
   z.object({ v: version, verb: z.literal('suspend'), runId, principal }),
   z.object({ v: version, verb: z.literal('resume'), runId, principal }),
+  /** What a parked agent waits for may have come. `repeated` where it is not parked: it may have been too early, so whoever waits asks again. */
+  z.object({ v: version, verb: z.literal('wake'), runId, node, item }),
 ]);
 
 /** Answer to a command. `code` is one of the documented error codes where `ok` is false. */
@@ -141,6 +147,17 @@ export const demandSchema = z.object({
   })).max(256),
 });
 
+/** The journal of an agent run grew, up to `seq`: read it. No data in it. Sent after the commit. */
+export const agentEventNoticeSchema = z.object({ v: version, run: runId, agentRun: runId, seq: z.int().min(0), phase: z.string().max(32) });
+
+/** A piece of an answer while the model gives it, for those who watch; lost without harm. `n` numbers the pieces of one step. */
+export const agentDeltaSchema = z.object({
+  v: version, step: z.int().min(1), n: z.int().min(0), text: z.string().optional(), reasoning: z.string().optional(),
+  toolCall: z.object({ index: z.int().min(0), tool: z.string().optional(), arguments: z.string().optional() }).optional(),
+});
+
+export type AgentEventNotice = z.infer<typeof agentEventNoticeSchema>;
+export type AgentDelta = z.infer<typeof agentDeltaSchema>;
 export type AttemptRef = z.infer<typeof attemptRefSchema>;
 export type DispatchMessage = z.infer<typeof dispatchSchema>;
 export type ReportedError = z.infer<typeof reportedErrorSchema>;

@@ -9,12 +9,15 @@
  * | rambo.log.<ns>.<pool>.<shard>         | runner -> owner       | publish             | LogMessage          |
  * | rambo.fetch.<ns>.<pool>.<shard>       | pod runner -> owner   | request             | FetchRequest        |
  * | rambo.cancel.<ns>.<pool>              | controller -> runners | publish             | CancelMessage       |
- * | rambo.cmd.<shard>                     | api -> owner          | request             | RunCommand          |
+ * | rambo.cmd.<shard>                     | api, gateway -> owner | request             | RunCommand          |
  * | rambo.logs.read.<shard>               | api -> owner          | request             | LogsRequest         |
- * | rambo.changed.<ns>.<runId>            | controller -> api     | publish             | ChangedNotice       |
+ * | rambo.changed.<ns>.<runId>            | controller -> api, gw | publish             | ChangedNotice       |
  * | rambo.project.changed.<projectId>     | api -> api            | publish             | ProjectNotice       |
  * | rambo.replicas                        | controllers           | publish             | ReplicasNotice      |
  * | rambo.demand                          | controllers           | publish             | DemandNotice        |
+ * | rambo.agent.ask                       | controller -> gateway | request, queue      | AgentAsk            |
+ * | rambo.agent.event.<ns>.<agentRun>     | gateway, api -> api   | publish             | AgentEventNotice    |
+ * | rambo.agent.delta.<ns>.<agentRun>     | gateway -> api        | publish             | AgentDelta          |
  *
  * A namespace and a pool name are DNS labels, so they are single tokens; anything else never reaches a subject.
  */
@@ -78,6 +81,20 @@ export function projectChangedSubject(projectId: string): string {
 export const REPLICAS_SUBJECT = 'rambo.replicas';
 /** On which replicas tell each other what their runs want of the pools, at most once a second and only when it changed. */
 export const DEMAND_SUBJECT = 'rambo.demand';
+/** On which controllers ask any model gateway. */
+export const AGENT_ASK_SUBJECT = 'rambo.agent.ask';
+/** Queue group of the gateways on it: one of them answers. */
+export const AGENT_ASK_QUEUE = 'modelgateway';
+/** Subject of notices that the journal of an agent run grew; `*` for all of a namespace. */
+export function agentEventSubject(namespace: string, agentRun: string): string {
+  return `rambo.agent.event.${namespace}.${agentRun}`;
+}
+/** Subject of the pieces of answers of an agent run while they come. */
+export function agentDeltaSubject(namespace: string, agentRun: string): string {
+  return `rambo.agent.delta.${namespace}.${agentRun}`;
+}
+/** Prefix of the inboxes of the model gateway. */
+export const GATEWAY_INBOX_PREFIX = '_INBOX_modelgateway';
 /** Prefix of the inboxes of a pool's runners: private to the pool. */
 export function poolInboxPrefix(namespace: string, pool: string): string {
   return `_INBOX_pool.${namespace}.${pool}`;
@@ -87,6 +104,8 @@ export function poolInboxPrefix(namespace: string, pool: string): string {
 export interface Permissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** Whether it may answer what reaches it, wherever that asks for the answer: once, within two minutes. */
+  readonly respond?: true;
 }
 
 /** What a runner of one pool may do, and nothing else (threat T4 of the reliability page). */
@@ -104,7 +123,19 @@ export function poolPermissions(namespace: string, pool: string): Permissions {
   };
 }
 
-/** What the API process may do: ask the controller and hear of changes. */
+/** What the API process may do: ask the controller, hear of changes, and tell of decisions that it wrote into the journal of an agent. */
 export function apiPermissions(): Permissions {
-  return { publish: ['rambo.cmd.*', 'rambo.logs.read.*', 'rambo.project.changed.*'], subscribe: ['_INBOX_api.>', 'rambo.changed.>', 'rambo.project.changed.*'] };
+  return {
+    publish: ['rambo.cmd.*', 'rambo.logs.read.*', 'rambo.project.changed.*', 'rambo.agent.event.*.*'],
+    subscribe: ['_INBOX_api.>', 'rambo.changed.>', 'rambo.project.changed.*', 'rambo.agent.event.>', 'rambo.agent.delta.>'],
+  };
+}
+
+/** What the model gateway may do: wake nodes and start children, tell of the journal, answer controllers. */
+export function gatewayPermissions(): Permissions {
+  return {
+    publish: ['rambo.cmd.*', 'rambo.agent.event.*.*', 'rambo.agent.delta.*.*'],
+    subscribe: [`${GATEWAY_INBOX_PREFIX}.>`, 'rambo.changed.>', 'rambo.agent.event.>', AGENT_ASK_SUBJECT, `${AGENT_ASK_SUBJECT} ${AGENT_ASK_QUEUE}`],
+    respond: true,
+  };
 }

@@ -96,7 +96,7 @@ export function runMetrics(registry: MetricRegistry) {
     held: registry.gauge({ name: 'rambo_runs_needing_review', help: 'Live runs that wait for a person, because the database was restored.', where: 'at each scrape' }),
     runsFinished: registry.counter({ name: 'rambo_runs_finished_total', help: 'Runs that ended.', where: 'after the commit that ends the run', labels: { phase: FINAL_PHASES } }),
     runSeconds: registry.histogram({ name: 'rambo_run_seconds', help: 'From start to end of a run.', where: 'after the commit that ends the run', labels: { phase: FINAL_PHASES }, buckets: DURATION }),
-    nodesFinished: registry.counter({ name: 'rambo_nodes_finished_total', help: 'Attempts that ended.', where: 'after the commit that records the end', labels: { status: ['Succeeded', 'Failed', 'Cancelled'] } }),
+    nodesFinished: registry.counter({ name: 'rambo_nodes_finished_total', help: 'Attempts that ended.', where: 'after the commit that records the end', labels: { status: ['Succeeded', 'Failed', 'Cancelled', 'Parked'] } }),
     nodeErrors: registry.counter({ name: 'rambo_node_errors_total', help: 'Attempts that ended with an error, by its class.', where: 'after the commit that records the end', labels: { class: ERROR_CLASSES } }),
     deadLetters: registry.counter({ name: 'rambo_messages_dead_lettered_total', help: 'Messages nobody could use.', where: 'when one is put aside', labels: { verb: MESSAGE_VERBS } }),
   };

@@ -115,11 +115,11 @@ export class Bus {
     return { stop: () => { subscription.unsubscribe(); } };
   }
 
-  /** Answers every message with what the handler returns. Once stopped, requests that are on their way here are still answered. */
-  respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>): Stoppable {
+  /** Answers every message with what the handler returns; of those in one `queue`, one answers. Once stopped, requests that are on their way here are still answered. */
+  respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>, queue?: string): Stoppable {
     const subscription = this.#subscribe(subject, (message) => {
       handler(message.subject, message.data).then((reply) => { this.#turn.add(() => { message.respond(reply); }); }, (error: unknown) => { this.#failed(subject, error); });
-    });
+    }, queue);
     // Dropped without a word, each would cost whoever asked its whole patience.
     return { stop: () => { subscription.drain().catch(() => undefined); } };
   }
@@ -216,8 +216,8 @@ export class Bus {
     return this.#jsm;
   }
 
-  #subscribe(subject: string, handle: (message: Msg) => void): Subscription {
-    return this.#nc.subscribe(subject, { callback: (error, message) => {
+  #subscribe(subject: string, handle: (message: Msg) => void, queue?: string): Subscription {
+    return this.#nc.subscribe(subject, { ...(queue === undefined ? {} : { queue }), callback: (error, message) => {
       if (error !== null) {
         this.#failed(subject, error);
         return;

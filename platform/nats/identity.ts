@@ -14,6 +14,8 @@ export interface NatsIdentity {
 }
 
 const UNLIMITED = -1;
+/** One answer to each request, within two minutes (in nanoseconds). */
+const RESPONSES = { max: 1, ttl: 120 * 1_000_000_000 };
 
 /** Makes an operator with one account for RamBo, JetStream allowed, and the system account the server wants. */
 export async function createNatsIdentity(): Promise<NatsIdentity> {
@@ -45,7 +47,9 @@ export async function signUser(user: {
 }): Promise<string> {
   const account = fromSeed(Buffer.from(user.accountSeed));
   const keys = createUser();
-  const allowed = user.permissions === undefined ? {} : { pub: { allow: [...user.permissions.publish] }, sub: { allow: [...user.permissions.subscribe] } };
+  const allowed = user.permissions === undefined ? {} : {
+    pub: { allow: [...user.permissions.publish] }, sub: { allow: [...user.permissions.subscribe] }, ...(user.permissions.respond === true ? { resp: RESPONSES } : {}),
+  };
   const expiry = user.expiresInSeconds === undefined ? {} : { exp: Math.floor(user.now / 1_000) + user.expiresInSeconds };
   const jwt = await encodeUser(user.name, keys, account, { ...allowed, subs: UNLIMITED, data: UNLIMITED, payload: UNLIMITED }, expiry);
   return text(fmtCreds(jwt, keys));

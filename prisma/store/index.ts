@@ -12,6 +12,7 @@ export {
 } from './runs.ts';
 export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
+export { keepAgentKey, readAgentKey } from './agent-keys.ts';
 export {
   deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,
   type MirrorKey, type ObjectCursor,
@@ -33,3 +34,23 @@ export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentR
 export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
+export {
+  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls,
+  type AgentCallRow, type CallChange, type CallRef, type OpenChild,
+} from './agent-calls.ts';
+export {
+  addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals, voidApprovals,
+  type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
+} from './agent-approvals.ts';
+export {
+  approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
+  type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
+} from './agent-decisions.ts';
+export {
+  abandonedAgentRuns, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  type BudgetLimitRow, type ConversationRow,
+} from './agent-gateway-reads.ts';
+export {
+  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
+  modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
+} from './agent-mirrors.ts';

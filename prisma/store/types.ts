@@ -96,7 +96,7 @@ export interface AttemptRow {
   readonly node: string;
   readonly item: number;
   readonly attempt: number;
-  readonly status: 'Succeeded' | 'Failed' | 'Cancelled';
+  readonly status: 'Succeeded' | 'Failed' | 'Cancelled' | 'Parked';
   readonly error: Bytes | null;
   readonly queuedAt: number | null;
   readonly startedAt: number | null;

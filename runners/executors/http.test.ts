@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { LIMITS } from '../../crds/names.ts';
 import { execution, removeScratch, until } from '../core/test-kit.ts';
 import type { Outcome } from '../core/types.ts';
-import type { Resolve } from './addresses.ts';
+import type { Resolve } from '../../platform/net/addresses.ts';
 import { httpExecutor } from './http.ts';
 
 /** A server that counts connections; every address below must leave the count at 0 or at what the test says. */
@@ -49,7 +49,7 @@ function fixed(map: Readonly<Record<string, readonly string[]>>): Resolve {
 interface Output { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: unknown }
 
 function outputOf(outcome: Outcome): Output {
-  if (!outcome.ok) throw new Error(`${outcome.error.reason}: ${outcome.error.message}`);
+  if (outcome.ok !== true) throw new Error(JSON.stringify(outcome));
   return JSON.parse(outcome.output);
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { LIMITS } from '../../crds/names.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { failure, type Execution, type Executor, type Outcome } from '../core/types.ts';
-import { AddressRefused, chooseTarget, systemResolve, type Resolve } from './addresses.ts';
+import { AddressRefused, chooseTarget, systemResolve, type Resolve } from '../../platform/net/addresses.ts';
 
 const withSchema = z.object({
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
@@ -105,7 +105,7 @@ function checkedUrl(text: string, base?: URL): URL {
 async function followRedirects(first: Hop, execution: Execution, resolve: Resolve, signal: AbortSignal): Promise<Answer> {
   let hop = first;
   for (let redirects = 0; ; redirects++) {
-    const target = await unlessAborted(chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve), signal);
+    const target = await unlessAborted(chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve, "the pool's spec.http.allow"), signal);
     const answer = await send(hop, target, signal);
     const location = answer.headers['location'];
     if (!REDIRECTS.has(answer.status) || location === undefined) return answer;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
-import { apiPermissions, cancelSubject, changedSubject, commandSubject, dispatchConsumer, dispatchSubject, DISPATCH_STREAM, poolInboxPrefix, poolPermissions, runnerSubject, type Permissions } from '../../../platform/messages/subjects.ts';
+import { AGENT_ASK_QUEUE, AGENT_ASK_SUBJECT, agentDeltaSubject, agentEventSubject, apiPermissions, cancelSubject, changedSubject, commandSubject, dispatchConsumer, dispatchSubject, DISPATCH_STREAM, gatewayPermissions, GATEWAY_INBOX_PREFIX, poolInboxPrefix, poolPermissions, runnerSubject, type Permissions } from '../../../platform/messages/subjects.ts';
 import { createNatsIdentity, signUser } from '../../../platform/nats/identity.ts';
 import { TestStack } from '../../harness/test-stack.ts';
 
@@ -83,7 +83,7 @@ describe('a runner of one pool', () => {
     const allowed = runnerSubject('beat', ...SELF, 1);
     const forbidden = [
       ...OTHERS.flatMap((other) => [...VERBS.map((verb) => runnerSubject(verb, ...other, 3)), dispatchSubject(...other), cancelSubject(...other), `${poolInboxPrefix(...other)}.x`]),
-      dispatchSubject(...SELF), cancelSubject(...SELF), commandSubject(3), 'rambo.logs.read.3', changedSubject('team', 'x'), 'rambo.replicas', 'rambo.demand', '_INBOX_api.x', '_INBOX.x', 'anything', '$SYS.REQ.SERVER.PING',
+      dispatchSubject(...SELF), cancelSubject(...SELF), commandSubject(3), 'rambo.logs.read.3', changedSubject('team', 'x'), 'rambo.replicas', 'rambo.demand', AGENT_ASK_SUBJECT, agentEventSubject('team', 'x'), agentDeltaSubject('team', 'x'), `${GATEWAY_INBOX_PREFIX}.x`, '_INBOX_api.x', '_INBOX.x', 'anything', '$SYS.REQ.SERVER.PING',
     ];
     expect(await arriving(runner, [...forbidden, allowed])).toEqual([allowed]);
   });
@@ -110,7 +110,7 @@ describe('a runner of one pool', () => {
       ['>', 'rambo.probe'], ['rambo.>', 'rambo.probe'], ['rambo.*.*.*', 'rambo.result.x.y'], ['*.>', 'rambo.probe'],
       ...OTHERS.flatMap((other): [string, string][] => [[cancelSubject(...other), cancelSubject(...other)], [dispatchSubject(...other), dispatchSubject(...other)], [`${poolInboxPrefix(...other)}.>`, `${poolInboxPrefix(...other)}.q`]]),
       ['_INBOX_pool.>', '_INBOX_pool.team.b.q'], ['_INBOX.>', '_INBOX.q'], ['_INBOX_api.>', '_INBOX_api.q'], [dispatchSubject(...SELF), dispatchSubject(...SELF)],
-      ['rambo.result.team.a.*', runnerSubject('result', ...SELF, 3)], [commandSubject('*'), commandSubject(3)], ['rambo.changed.>', changedSubject('team', 'x')], ['$JS.>', `$JS.ACK.${DISPATCH_STREAM}.${dispatchConsumer('team', 'b')}.1.1.1.1.1`],
+      ['rambo.result.team.a.*', runnerSubject('result', ...SELF, 3)], [commandSubject('*'), commandSubject(3)], ['rambo.changed.>', changedSubject('team', 'x')], ['rambo.agent.>', agentEventSubject('team', 'x')], ['$JS.>', `$JS.ACK.${DISPATCH_STREAM}.${dispatchConsumer('team', 'b')}.1.1.1.1.1`],
       [inbox, inbox], [allowed, allowed],
     ])).toEqual([inbox, allowed]);
   });
@@ -131,6 +131,47 @@ describe('the API', () => {
     const allowed = changedSubject('team', 'x');
     expect(await hearing(api, [['>', 'rambo.probe'], ...VERBS.map((verb): [string, string] => [`rambo.${verb}.>`, runnerSubject(verb, ...SELF, 3)]), [dispatchSubject(...SELF), dispatchSubject(...SELF)],
       [commandSubject('*'), commandSubject(3)], ['_INBOX_pool.>', '_INBOX_pool.team.a.q'], ['_INBOX.>', '_INBOX.q'], ['rambo.changed.>', allowed]])).toEqual(['rambo.changed.>']);
+  });
+});
+
+describe('the model gateway', () => {
+  let gateway: NatsConnection;
+  beforeAll(async () => { gateway = await login(await user(gatewayPermissions()), GATEWAY_INBOX_PREFIX); });
+
+  test('commands controllers and tells of journals, and speaks for nobody else', async () => {
+    const allowed = [agentDeltaSubject('team', 'x'), agentEventSubject('team', 'x'), commandSubject(7)].sort();
+    const forbidden = [
+      ...VERBS.map((verb) => runnerSubject(verb, ...SELF, 3)), dispatchSubject(...SELF), cancelSubject(...SELF), changedSubject('team', 'x'), 'rambo.replicas', 'rambo.demand', AGENT_ASK_SUBJECT,
+      'rambo.logs.read.3', 'rambo.project.changed.x', `${poolInboxPrefix(...SELF)}.q`, '_INBOX_api.q', '_INBOX.q',
+    ];
+    expect([...await arriving(gateway, [...forbidden, ...allowed])].sort()).toEqual(allowed);
+    await expect(gateway.request(`$JS.API.STREAM.INFO.${DISPATCH_STREAM}`, '', { timeout: 2_000 })).rejects.toThrow(/permission/i);
+  });
+
+  test('hears of changes and of what controllers ask, nothing else', async () => {
+    expect(await hearing(gateway, [
+      ['>', 'rambo.probe'], ...VERBS.map((verb): [string, string] => [`rambo.${verb}.>`, runnerSubject(verb, ...SELF, 3)]), [dispatchSubject(...SELF), dispatchSubject(...SELF)],
+      [commandSubject('*'), commandSubject(3)], ['_INBOX_api.>', '_INBOX_api.q'], ['_INBOX.>', '_INBOX.q'], [agentDeltaSubject('team', 'x'), agentDeltaSubject('team', 'x')],
+      [AGENT_ASK_SUBJECT, AGENT_ASK_SUBJECT], ['rambo.changed.>', changedSubject('team', 'x')],
+    ])).toEqual([AGENT_ASK_SUBJECT, 'rambo.changed.>']);
+  });
+
+  test('answers a controller where that asked for it, in its queue, and only once', async () => {
+    const other = await login(await user(gatewayPermissions()), GATEWAY_INBOX_PREFIX);
+    const answered = Promise.withResolvers<undefined>();
+    other.subscribe(AGENT_ASK_SUBJECT, { queue: AGENT_ASK_QUEUE, callback: (_, message) => {
+      message.respond('one');
+      message.respond('two');
+      answered.resolve(undefined);
+    } });
+    await other.flush();
+    const heard: string[] = [];
+    controller.subscribe('_INBOX.mine', { callback: (_, message) => { heard.push(message.string()); } });
+    controller.publish(AGENT_ASK_SUBJECT, '', { reply: '_INBOX.mine' });
+    await answered.promise;
+    await other.flush();
+    await controller.flush();
+    expect(heard).toEqual(['one']);
   });
 });
 
