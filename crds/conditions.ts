@@ -5,10 +5,14 @@ import type { Condition } from './parts.ts';
  * cannot go on without a person; tools such as Flux and `kubectl wait` read them.
  */
 export const CONDITIONS = {
-  /** Workflow: valid and may be run. RunnerPool: at least `minReady` pods are ready. */
+  /** Workflow: valid and may be run. RunnerPool: at least `minReady` pods are ready. Agent, Model, ToolServer: a run can use it. */
   ready: 'Ready',
-  /** WorkflowRun: the controller has pinned its definition and stored the run. False: it never will. */
+  /** WorkflowRun: the controller has pinned its definition and stored the run. False: it never will. Agent, Model, ToolServer: the spec itself is right. */
   accepted: 'Accepted',
+  /** Agent, Model, ToolServer: everything the spec names is there and may be used. */
+  resolvedRefs: 'ResolvedRefs',
+  /** Model: it answered the last time it was asked. */
+  reachable: 'Reachable',
   /** The controller is not done with this generation. */
   reconciling: 'Reconciling',
   /** The controller cannot go on unless a person changes something. */
@@ -63,6 +67,68 @@ export const REASONS = {
   podsFailing: 'PodsFailing',
   /** The API server refuses what the controller has to create (quota, admission). */
   creationRefused: 'CreationRefused',
+  /** Agent: everything it names is there; runs get this version. */
+  resolved: 'Resolved',
+  /** Model: it answers. */
+  answers: 'Answers',
+  /** ToolServer: its tools are known and accepted. */
+  toolsKnown: 'ToolsKnown',
+  /** ToolServer: its tools are known, and some break a rule; the message names them. No agent gets those. */
+  someToolsRefused: 'SomeToolsRefused',
+  /** A field is part of the design and not run by this release. */
+  unsupportedField: 'UnsupportedField',
+  /** Agent: no such Model. Model: no such fallback. */
+  modelNotFound: 'ModelNotFound',
+  /** Agent: it has tools, and its Model cannot call any. */
+  modelLacksTools: 'ModelLacksTools',
+  /** Agent: a budget in USD needs a price of each of its models. */
+  modelHasNoPrice: 'ModelHasNoPrice',
+  /** Agent: Degrade needs a fallback. */
+  noFallback: 'NoFallback',
+  /** Agent: no such ToolServer. */
+  toolServerNotFound: 'ToolServerNotFound',
+  /** Agent: the tools of a ToolServer are not known yet. ToolServer: no discovery has ended. */
+  toolServerNotReady: 'ToolServerNotReady',
+  /** Agent: what it names is not ready; the message says what and why. */
+  modelNotReady: 'ModelNotReady',
+  /** A tool that is named does not exist. */
+  toolNotFound: 'ToolNotFound',
+  /** A tool no longer says what was accepted. It stops until the discovery is accepted. */
+  toolChanged: 'ToolChanged',
+  /** A tool breaks a rule: its name, its schema. */
+  toolRefused: 'ToolRefused',
+  /** Two tools have one name. */
+  nameCollision: 'NameCollision',
+  /** An agent, or a server, has more tools than are allowed. */
+  tooManyTools: 'TooManyTools',
+  /** A preset argument is none of the tool. */
+  bindUnknown: 'BindUnknown',
+  /** No such Workflow, or one that cannot be a tool. */
+  workflowInvalid: 'WorkflowInvalid',
+  /** Agent: no such Agent. */
+  agentNotFound: 'AgentNotFound',
+  /** Agents as tools lead back to where they began. */
+  agentCycle: 'AgentCycle',
+  /** No such ConfigMap, or no such key in it. */
+  configMapNotFound: 'ConfigMapNotFound',
+  /** No such Secret. */
+  secretNotFound: 'SecretNotFound',
+  /** The Secret lacks the label rambo.dev/credentials: "true". */
+  secretNotLabelled: 'SecretNotLabelled',
+  /** The Secret lacks the key. */
+  secretKeyMissing: 'SecretKeyMissing',
+  /** The other side refuses the credentials. */
+  authFailed: 'AuthFailed',
+  /** Nobody answers at the address. */
+  unreachable: 'Unreachable',
+  /** The address may not be reached: private, and neither of this namespace nor allowed. */
+  addressRefused: 'AddressRefused',
+  /** The other side does not speak the protocol, or lies in it. */
+  protocolError: 'ProtocolError',
+  /** The answer is too large. */
+  answerTooLarge: 'AnswerTooLarge',
+  /** The model gateway does not answer, so nothing is known; it is asked again. */
+  gatewayUnavailable: 'GatewayUnavailable',
 } as const;
 /** One of the reasons. */
 export type Reason = (typeof REASONS)[keyof typeof REASONS];

@@ -22,8 +22,20 @@ export const LABELS = {
   attempt: 'rambo.dev/attempt',
   pool: 'rambo.dev/pool',
   workflow: 'rambo.dev/workflow',
+  /** On what belongs to a ToolServer over stdio: its name. */
+  toolServer: 'rambo.dev/tool-server',
+  /** On Secrets that Models and ToolServers may name: the value `true`. */
+  credentials: 'rambo.dev/credentials',
   /** On pods whose pool lists what they may reach: its name. */
   egress: 'rambo.dev/egress',
+} as const;
+
+/** Annotations people write. */
+export const ANNOTATIONS = {
+  /** On a ToolServer: the `discoveryHash` whose schemas are accepted, or `any` for whatever comes. */
+  acceptSchemas: 'rambo.dev/accept-schemas',
+  /** On an Agent, Model or ToolServer: another value makes the controller look again at once. */
+  refresh: 'rambo.dev/refresh',
 } as const;
 
 /** Value of `app.kubernetes.io/managed-by` on everything the controller creates. */

@@ -1,9 +1,15 @@
 import { z } from 'zod';
+import { agentSpecSchema, agentStatusSchema } from './agent.ts';
+import type { AgentSpec, AgentStatus } from './agent.ts';
 import { canonicalJson, tooDeepAt } from './canonical.ts';
+import { modelSpecSchema, modelStatusSchema } from './model.ts';
+import type { ModelSpec, ModelStatus } from './model.ts';
 import { API_VERSION, LIMITS } from './names.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { runnerPoolSpecSchema, runnerPoolStatusSchema } from './runner-pool.ts';
 import type { RunnerPoolSpec, RunnerPoolStatus } from './runner-pool.ts';
+import { toolServerSpecSchema, toolServerStatusSchema } from './tool-server.ts';
+import type { ToolServerSpec, ToolServerStatus } from './tool-server.ts';
 import { workflowRunSpecSchema, workflowRunStatusSchema } from './workflow-run.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from './workflow-run.ts';
 import { workflowSpecSchema, workflowStatusSchema } from './workflow.ts';
@@ -45,6 +51,12 @@ export type Workflow = CustomResource<WorkflowSpec, WorkflowStatus>;
 export type WorkflowRun = CustomResource<WorkflowRunSpec, WorkflowRunStatus>;
 /** A parsed RunnerPool, defaults applied. */
 export type RunnerPool = CustomResource<RunnerPoolSpec, RunnerPoolStatus>;
+/** A parsed Model, defaults applied. */
+export type Model = CustomResource<ModelSpec, ModelStatus>;
+/** A parsed ToolServer, defaults applied. */
+export type ToolServer = CustomResource<ToolServerSpec, ToolServerStatus>;
+/** A parsed Agent, defaults applied. */
+export type Agent = CustomResource<AgentSpec, AgentStatus>;
 
 /** One thing wrong with an object. */
 export interface FieldProblem {
@@ -76,6 +88,21 @@ export function parseWorkflowRun(object: unknown): Parsed<WorkflowRun> {
 /** Parses a RunnerPool and applies its defaults. Never throws. */
 export function parseRunnerPool(object: unknown): Parsed<RunnerPool> {
   return parse(object, 'RunnerPool', runnerPoolSpecSchema, runnerPoolStatusSchema);
+}
+
+/** Parses a Model and applies its defaults. Never throws. */
+export function parseModel(object: unknown): Parsed<Model> {
+  return parse(object, 'Model', modelSpecSchema, modelStatusSchema);
+}
+
+/** Parses a ToolServer and applies its defaults. Never throws. */
+export function parseToolServer(object: unknown): Parsed<ToolServer> {
+  return parse(object, 'ToolServer', toolServerSpecSchema, toolServerStatusSchema);
+}
+
+/** Parses an Agent and applies its defaults. Never throws. */
+export function parseAgent(object: unknown): Parsed<Agent> {
+  return parse(object, 'Agent', agentSpecSchema, agentStatusSchema);
 }
 
 function parse<Spec extends z.ZodType, Status extends z.ZodType>(

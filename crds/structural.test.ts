@@ -87,7 +87,7 @@ describe('the CRDs', () => {
   });
 
   test('short names and categories', () => {
-    expect(KINDS.map((kind) => kind.shortName)).toEqual(['wf', 'wfr', 'pool']);
+    expect(KINDS.map((kind) => kind.shortName)).toEqual(['wf', 'wfr', 'pool', 'mdl', 'tools', 'ag']);
     for (const kind of KINDS) expect(crdOf(kind)).toMatchObject({ spec: { scope: 'Namespaced', names: { categories: ['rambo'] }, versions: [{ subresources: { status: {} } }] } });
   });
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AGENT_LIMITS, effectSchema, hostSchema, idempotencySchema, reconcileSchema, riskSchema, secretKeySchema, urlSchema } from './agent-parts.ts';
+import { specHash } from './canonical.ts';
 import { anyJson, byName, conditionsSchema, durationSchema, envVarSchema, observedGenerationSchema, resourcesSchema, subdomainSchema, timeSchema } from './parts.ts';
 import type { DeepReadonly } from './readonly.ts';
 import { exactlyOneOf, withRules } from './rules.ts';
@@ -114,3 +115,18 @@ export const toolServerStatusSchema = z.object({
 export type ToolServerSpec = DeepReadonly<z.output<typeof toolServerSpecSchema>>;
 /** `status` of a ToolServer. */
 export type ToolServerStatus = DeepReadonly<z.output<typeof toolServerStatusSchema>>;
+
+/** Port on which a server over stdio is reached through its bridge. */
+export const STDIO_PORT = 8_080;
+
+/** Name of the Deployment and the Service of a server over stdio. */
+export function stdioName(toolServer: string): string {
+  const name = `rambo-tools-${toolServer}`;
+  return name.length <= 63 ? name : `${name.slice(0, 54)}-${specHash(toolServer).slice(0, 8)}`;
+}
+
+/** Where a ToolServer is reached: as its spec says, or at the Service of its own Deployment. */
+export function toolServerUrl(namespace: string, name: string, spec: ToolServerSpec): string {
+  if (spec.http !== undefined) return spec.http.baseUrl;
+  return spec.mcp?.url ?? `http://${stdioName(name)}.${namespace}.svc:${STDIO_PORT}/mcp`;
+}

@@ -17,4 +17,5 @@ export { decide, holds, parseGuardrail, parseMatch, parseProbe, probeArguments, 
 export { operationsOf, takeIn, type TakenIn } from './agent/discovery.ts';
 export { cleanText } from './agent/text.ts';
 export type { AgentProblem } from './agent/problems.ts';
+export { mirroredWorld, type MirroredDefinition, type MirroredRows } from './agent/mirrored.ts';
 export { formatInstant, parseInstant } from './instant.ts';

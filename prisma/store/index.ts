@@ -34,3 +34,7 @@ export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentR
 export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
+export {
+  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
+  modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
+} from './agent-mirrors.ts';

@@ -1,3 +1,4 @@
+import { AGENT_CASES } from './bad-agents.ts';
 import type { Kind } from './cluster.ts';
 
 /** One object and what the API server has to say about it. */
@@ -144,6 +145,7 @@ export const objectNames: readonly { readonly kind: Kind; readonly name: string;
   { kind: 'Workflow', name: 'x'.repeat(253), refusal: /metadata\.name of a Workflow may have at most 63 characters/ },
   { kind: 'Workflow', name: 'a.b', refusal: /no dot/ },
   { kind: 'RunnerPool', name: 'x'.repeat(64), refusal: /metadata\.name of a RunnerPool may have at most 63 characters/ },
+  ...(['Model', 'ToolServer', 'Agent'] as const).flatMap((kind) => [{ kind, name: 'x'.repeat(63) }, { kind, name: 'x'.repeat(64), refusal: new RegExp(`metadata\\.name of a ${kind} may have at most 63 characters`) }, { kind, name: 'a.b', refusal: /no dot/ }]),
   { kind: 'WorkflowRun', name: 'x'.repeat(64) },
   { kind: 'WorkflowRun', name: 'x'.repeat(253) },
   ...['x'.repeat(254), 'x'.repeat(10_000), '-a', 'é', '名前', 'A'].map((name) => ({ kind: 'WorkflowRun' as const, name, refusal: /metadata\.name: Invalid value/ })),
@@ -161,10 +163,11 @@ export function nodes(count: number): readonly unknown[] {
 
 /** Every case. */
 export const CASES: readonly Case[] = [
-  ...nodeNames, ...durations, ...perType, ...nodeFields, ...workflows, ...runs, ...pools,
+  ...nodeNames, ...durations, ...perType, ...nodeFields, ...workflows, ...runs, ...pools, ...AGENT_CASES,
 ];
 
 /** A spec of each kind that everybody takes. */
 export const GOOD_SPEC: Readonly<Record<Kind, unknown>> = {
   Workflow: { nodes: [TRANSFORM] }, WorkflowRun: { workflowRef: { name: 'w' } }, RunnerPool: {},
+  Model: { model: 'm', baseUrl: 'http://models.example.com/v1' }, ToolServer: { mcp: { url: 'http://tools.example.com/mcp' } }, Agent: { modelRef: { name: 'm' } },
 };

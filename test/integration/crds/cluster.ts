@@ -4,7 +4,7 @@ import { connectKubeApi, eventually } from '../../harness/kube-api.ts';
 import type { KubeAnswer, KubeApi } from '../../harness/kube-api.ts';
 
 /** The kinds under test, with their plural. */
-export const PLURALS = { Workflow: 'workflows', WorkflowRun: 'workflowruns', RunnerPool: 'runnerpools' } as const;
+export const PLURALS = { Workflow: 'workflows', WorkflowRun: 'workflowruns', RunnerPool: 'runnerpools', Model: 'models', ToolServer: 'toolservers', Agent: 'agents' } as const;
 /** A kind under test. */
 export type Kind = keyof typeof PLURALS;
 
@@ -98,7 +98,7 @@ async function policiesInForce(cluster: CrdCluster): Promise<void> {
 }
 
 function kindOf(value: unknown): Kind {
-  if (value === 'Workflow' || value === 'WorkflowRun' || value === 'RunnerPool') return value;
+  if (typeof value === 'string' && Object.hasOwn(PLURALS, value)) return value as Kind;
   throw new Error(`no kind under test: ${String(value)}`);
 }
 

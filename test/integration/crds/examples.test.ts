@@ -2,20 +2,23 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { parseRunnerPool, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
+import { parseAgent, parseModel, parseRunnerPool, parseToolServer, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
 import { compile } from '../../../engine/compile/compile.ts';
 import { startCrdCluster } from './cluster.ts';
 import type { CrdCluster } from './cluster.ts';
 
 const FOLDER = join(import.meta.dirname, '../../../examples');
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
+const PARSERS = { RunnerPool: parseRunnerPool, WorkflowRun: parseWorkflowRun, Model: parseModel, ToolServer: parseToolServer, Agent: parseAgent };
+/** Definitions that no run of the same name belongs to. */
+const DEFINITIONS = ['pool.yaml', 'agent.yaml', 'model.yaml', 'tool-server.yaml'];
 
 let cluster: CrdCluster;
 beforeAll(async () => { cluster = await startCrdCluster('crds-examples'); }, 60_000);
 afterAll(async () => { await cluster.remove(); });
 
 test('every workflow has a run beside it, and the other way round', () => {
-  const workflows = files.filter((name) => !name.endsWith('.run.yaml') && name !== 'pool.yaml');
+  const workflows = files.filter((name) => !name.endsWith('.run.yaml') && !DEFINITIONS.includes(name));
   expect(files.filter((name) => name.endsWith('.run.yaml')).sort()).toEqual(workflows.map((name) => name.replace('.yaml', '.run.yaml')).sort());
 });
 
@@ -30,9 +33,10 @@ test.each(files)('%s is taken by a strict kubectl, both ways', async (file) => {
 test.each(files)('%s parses, and its graph is valid', (file) => {
   const read = z.looseObject({ kind: z.string() }).parse(parseYaml(readFileSync(join(FOLDER, file), 'utf8'), { version: '1.1' }));
   const object = { ...read, metadata: { name: 'x', namespace: 'ns', uid: 'u' } };
-  if (read.kind === 'RunnerPool') expect(parseRunnerPool(object)).toMatchObject({ ok: true });
-  if (read.kind === 'WorkflowRun') expect(parseWorkflowRun(object)).toMatchObject({ ok: true });
-  if (read.kind !== 'Workflow') return;
+  if (read.kind !== 'Workflow') {
+    expect(Object.hasOwn(PARSERS, read.kind) ? PARSERS[read.kind as keyof typeof PARSERS](object) : read.kind).toMatchObject({ ok: true });
+    return;
+  }
   const parsed = parseWorkflow(object);
   expect(parsed.ok ? compile(parsed.value.spec) : parsed).toMatchObject({ ok: true });
 });

@@ -1,4 +1,4 @@
-import { parseRunnerPool, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
+import { parseAgent, parseModel, parseRunnerPool, parseToolServer, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
 import { CASES } from './bad-input.ts';
 import { manifest } from './cluster.ts';
 
@@ -11,7 +11,7 @@ const LEFT_TO_THE_API_SERVER = [
   // zod drops this key from a map, so it reaches nobody.
   '__proto__ as name of an output',
 ];
-const PARSERS = { Workflow: parseWorkflow, WorkflowRun: parseWorkflowRun, RunnerPool: parseRunnerPool };
+const PARSERS = { Workflow: parseWorkflow, WorkflowRun: parseWorkflowRun, RunnerPool: parseRunnerPool, Model: parseModel, ToolServer: parseToolServer, Agent: parseAgent };
 
 test.each(CASES.filter(({ what }) => !LEFT_TO_THE_API_SERVER.includes(what)))('$kind: $what', ({ kind, spec, refusal }) => {
   const object = { ...manifest(kind, 'x', spec), metadata: { name: 'x', namespace: 'ns', uid: 'u' } };
