@@ -13,6 +13,7 @@ import { connectBus, type Bus } from '../platform/nats/bus.ts';
 import { chaosExecutors, chaosNext, chaosRunnerBus } from './chaos.ts';
 import { fetchDispatch, fetchTargetSchema } from './core/fetch.ts';
 import { Harness, type NextDispatch } from './core/harness.ts';
+import { agentExecutor } from './executors/agent.ts';
 import { httpExecutor } from './executors/http.ts';
 import { JavascriptProcesses } from './executors/javascript.ts';
 import { scriptExecutor } from './executors/script.ts';
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
   }, log);
   const once = config.RAMBO_REUSE === 'Never' || config.RAMBO_FETCH !== undefined;
   const javascript = new JavascriptProcesses(scratch, once ? 1 : Math.min(2, config.RAMBO_SLOTS));
-  const executors = { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor };
+  const executors = { script: scriptExecutor(javascript.execute), http: httpExecutor(), transform: transformExecutor, agent: agentExecutor(systemClock, systemIds.random, config.RAMBO_RUNNER_NAME) };
   const harness: Harness = new Harness({
     clock: systemClock, bus: globalThis.RAMBO_CHAOS === true ? chaosRunnerBus(bus) : bus, next: globalThis.RAMBO_CHAOS === true ? chaosNext(pulled) : pulled, random: systemIds.random, log, namespace, pool, scratch, once, exclusive: config.RAMBO_REUSE === 'Run' && !once,
     runner: config.RAMBO_RUNNER_NAME, slots: config.RAMBO_SLOTS, env: nodeEnv(process.env),

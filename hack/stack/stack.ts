@@ -229,7 +229,7 @@ export class Stack {
     this.#run('api', NODE, [...API_FLAGS, this.#bundle('api')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
-      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_RATE_LIMIT_PRINCIPAL: '0', ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_RATE_LIMIT_PRINCIPAL: '0', ...(process.env['RAMBO_ANSWER_MAX_AGE_MS'] === undefined ? {} : { RAMBO_ANSWER_MAX_AGE_MS: process.env['RAMBO_ANSWER_MAX_AGE_MS'] }), ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     });
   }
 

@@ -76,7 +76,7 @@ export class Attempt {
 
   /** An attempt that was stopped ended for that reason, unless it succeeded all the same. */
   #judge(outcome: Outcome): Outcome {
-    if (outcome.ok || this.#reason === undefined) return outcome;
+    if (outcome.ok !== false || this.#reason === undefined) return outcome;
     if (this.#reason === 'Timeout') return failure('Timeout', 'Timeout', `the node ran for longer than ${this.dispatch.timeoutMs ?? 0} ms`);
     if (this.#reason === 'Draining') return failure('Infra', 'RunnerStopped', 'the runner was stopped while the node ran');
     return failure('Cancelled', 'Cancelled', 'the attempt was cancelled');
@@ -87,14 +87,15 @@ export class Attempt {
     const { run, node, item, attempt, secret } = this.dispatch;
     const traceparent = this.#traceparent ?? this.dispatch.traceparent;
     return {
-      v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), runner, outcome,
+      v: 1, run, node, item, attempt, secret, startedAt: this.startedAt, finishedAt: this.#clock.now(), runner,
+      outcome: outcome.ok === 'parked' ? { ok: 'parked', why: outcome.why } : outcome,
       ...(traceparent === undefined ? {} : { traceparent }),
     };
   }
 }
 
 function capped(outcome: Outcome): Outcome {
-  if (!outcome.ok) return outcome;
+  if (outcome.ok !== true) return outcome;
   const size = Buffer.byteLength(outcome.output);
   if (size <= LIMITS.outputBytes) return outcome;
   return failure('User', 'OutputTooLarge', `the output is ${size} bytes; an output may have ${LIMITS.outputBytes}`);

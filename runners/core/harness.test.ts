@@ -63,6 +63,18 @@ describe('results', () => {
     expect(bus.subjects.filter((s) => s.startsWith('rambo.result'))[0]).toBe('rambo.result.team.default.7');
   });
 
+  test('an agent that waits is reported as parked, frees its slot, and is told when that is recorded, not before', async () => {
+    let recorded = 0;
+    const { bus, stream, clock, harness } = rig({ agent: () => Promise.resolve({ ok: 'parked', why: 'approval', recorded: () => { recorded++; return Promise.resolve(); } }) });
+    bus.answers = ['nothing', 'Retry'];
+    stream.push(dispatch({ type: 'agent' }));
+    await advanceUntil(clock, 'two results in vain', () => bus.results.length === 2);
+    expect(recorded).toBe(0);
+    await advanceUntil(clock, 'the end', () => harness.busy === 0);
+    expect(bus.results.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 3 }, () => ({ ok: 'parked', why: 'approval' })));
+    expect(recorded).toBe(1);
+  });
+
   test('come slower and slower, at least every 2 s', async () => {
     const { bus, stream, clock, harness } = rig({ script: ok });
     bus.answers = Array.from({ length: 12 }, () => 'Retry' as const);

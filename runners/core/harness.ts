@@ -179,7 +179,7 @@ export class Harness {
     // Most runs are not traced: they pay for no span.
     const running = dispatch.traceparent === undefined ? work() : withSpan('rambo.node', dispatch.traceparent, { run, node, item, attempt: number }, work);
     const outcome = await running.catch((error: unknown) => failure('Infra', 'RunnerError', errorMessage(error)));
-    const reporting = this.#report(dispatch, attempt.result(outcome, this.#p.runner)).finally(() => {
+    const reporting = this.#report(dispatch, attempt.result(outcome, this.#p.runner)).then(() => (outcome.ok === 'parked' ? outcome.recorded?.() : undefined)).finally(() => {
       this.#running.delete(attempt.key);
       // A stream that lost its memory may bring an attempt again that has been reported.
       this.#ran.add(attempt.key);

@@ -1,9 +1,11 @@
 import type { DispatchMessage, ReportedError } from '../../platform/messages/payloads.ts';
 
-/** How an attempt ended: output as JSON text, or an error. */
+/** How an attempt ended: output as JSON text, or an error, or an agent waits. */
 export type Outcome =
   | { readonly ok: true; readonly output: string }
-  | { readonly ok: false; readonly error: ReportedError };
+  | { readonly ok: false; readonly error: ReportedError }
+  /** `recorded` is called once the controller has it; it never throws. */
+  | { readonly ok: 'parked'; readonly why: string; readonly recorded?: () => Promise<void> };
 
 /** What an executor is given besides the dispatch. */
 export interface Execution {

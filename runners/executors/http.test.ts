@@ -49,7 +49,7 @@ function fixed(map: Readonly<Record<string, readonly string[]>>): Resolve {
 interface Output { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: unknown }
 
 function outputOf(outcome: Outcome): Output {
-  if (!outcome.ok) throw new Error(`${outcome.error.reason}: ${outcome.error.message}`);
+  if (outcome.ok !== true) throw new Error(JSON.stringify(outcome));
   return JSON.parse(outcome.output);
 }
 

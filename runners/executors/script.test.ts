@@ -19,7 +19,7 @@ function bash(source: string, changes: Parameters<typeof execution>[0] = {}): Pr
 }
 
 function outputOf(outcome: Outcome): unknown {
-  if (!outcome.ok) throw new Error(`${outcome.error.reason}: ${outcome.error.message}`);
+  if (outcome.ok !== true) throw new Error(JSON.stringify(outcome));
   return JSON.parse(outcome.output);
 }
 

@@ -1,0 +1,32 @@
+import type { Clock } from '../../platform/clock/index.ts';
+import type { Outcome } from '../core/types.ts';
+import { GatewayClient, Stopped } from './agent/client.ts';
+import { AgentLoop } from './agent/loop.ts';
+import { streamModel } from './agent/model.ts';
+import { outcomeOf } from './agent/outcome.ts';
+
+/** What one attempt of an agent is given. */
+export interface AgentAttempt {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Name of this runner, for the record. */
+  readonly runner: string;
+  /** `with` of the dispatch: the token says its hash. */
+  readonly with: Readonly<Record<string, unknown>>;
+  readonly access: { readonly url: string; readonly token: string };
+  readonly signal: AbortSignal;
+  readonly log: (text: string) => void;
+  readonly traceparent: string | undefined;
+}
+
+/** Runs an agent until it ends, waits, or the attempt shall end. */
+export async function runAgent(attempt: AgentAttempt): Promise<Outcome> {
+  const client = new GatewayClient(attempt);
+  try {
+    const loop = new AgentLoop({ client, model: streamModel(client), with: attempt.with, runner: attempt.runner, clock: attempt.clock, log: attempt.log });
+    return await loop.run();
+  } catch (error) {
+    if (error instanceof Stopped) return outcomeOf(error.answer, client);
+    throw error;
+  }
+}
