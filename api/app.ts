@@ -84,6 +84,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     },
     settings: {
       introspection: config.RAMBO_GRAPHQL_INTROSPECTION, corsOrigins: config.RAMBO_CORS_ORIGINS, documents: documentsOf(config),
+      answers: { maxAgeMs: config.RAMBO_ANSWER_MAX_AGE_MS, maxBytes: config.RAMBO_ANSWER_MEMORY_MIB * 1_048_576 },
       rate: { principal: config.RAMBO_RATE_LIMIT_PRINCIPAL, address: config.RAMBO_RATE_LIMIT_ADDRESS, hops: config.RAMBO_PROXY_HOPS },
     },
   }, config.RAMBO_LISTEN_HOST, config.RAMBO_LISTEN_PORT);

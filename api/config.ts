@@ -23,6 +23,8 @@ export const apiConfigSchema = z.object({
   RAMBO_GRAPHQL_DOCUMENTS_ONLY: flag(false).describe('Whether the documents of the manifest are the only ones that are served.'),
   RAMBO_RATE_LIMIT_PRINCIPAL: count(500).describe('Requests per second of one caller on average, ten seconds of them at once; 0 for any number.'),
   RAMBO_RATE_LIMIT_ADDRESS: count(20).describe('The same for requests without a valid token, per IPv4 address or IPv6 /64; 0 for any number.'),
+  RAMBO_ANSWER_MAX_AGE_MS: count(5_000).describe('An answer to a read is given again so long at most, milliseconds, while what it rests on has not changed; 0: every one is made anew.'),
+  RAMBO_ANSWER_MEMORY_MIB: count(16).describe('Memory for such answers, MiB.'),
   RAMBO_PROXY_HOPS: count(0).describe('Proxies in front of the API, exactly: each adds one address to X-Forwarded-For. 0: the header is not believed.'),
   RAMBO_GRAPHQL_INTROSPECTION: flag(false).describe('Whether the schema may be read through the API.'),
   RAMBO_ENVIRONMENT: z.enum(['production', 'development']).default('production').describe('`development` allows what must never be in production: the Auth emulator, whose tokens anybody can make, and mails into files.'),

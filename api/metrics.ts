@@ -53,6 +53,8 @@ function countersOf(counters: ReturnType<typeof apiMetrics>): ApiMetrics {
     refused: (code) => { counters.requests.inc({ field: 'none', type: 'none', code }); },
     review: (kind, result) => { counters.reviews.inc({ kind, result }); },
     signIn: (kind, result) => { counters.signIns.inc({ kind, result }); },
+    answer: (result) => { counters.answers.inc({ result }); },
+    swept: (what, count) => { counters.swept.inc({ what }, count); },
     streams: (open) => { counters.subscriptions.set(open); },
   };
 }

@@ -3,7 +3,7 @@ import type { ObjectStore } from '../platform/objects/index.ts';
 import type { WaitingAccount } from './auth/firebase/admin.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
-  Executor, AttemptCursor, AttemptRow, EventRow, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, WorkflowRow,
+  Executor, AttemptCursor, AttemptRow, EventRow, ListCursor, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, TaskRunRow, WorkflowRow,
 } from '../prisma/store/index.ts';
 import type { WorkflowPublisher } from './workflow/publisher.ts';
 
@@ -115,6 +115,8 @@ export interface ProjectPlace {
   readonly namespace: string | null;
   /** Whether it lies in the bin: only those who may delete it still reach it. */
   readonly deleted: boolean;
+  /** Number of the last change in it, as of this look; absent where nobody counts. */
+  readonly seq?: number;
   /** The caller's role as a member; null for none. */
   readonly memberRole: MemberRole | null;
   /** The caller's role in the installation as it is now; null where the account is gone or disabled, or the caller is no user. */
@@ -154,6 +156,10 @@ export interface RunReader {
   /** The newest run of that name. */
   runByName(namespace: string, name: string): Promise<RunRecord | undefined>;
   runs(query: RunQuery): Promise<Page<RunSummary>>;
+  /** Runs of each task, the newest first, from below a place; those that are gone are left out. */
+  ofTasks(taskIds: readonly string[], after: ListCursor | undefined, first: number): Promise<readonly Page<TaskRunRow>[]>;
+  /** Versions of runs now, by id; absent ones are left out. */
+  versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   nodes(runId: string, after: NodeCursor | undefined, first: number): Promise<Page<NodeRunRow>>;
   attempts(runId: string, after: AttemptCursor | undefined, first: number): Promise<Page<AttemptRow>>;
   events(runId: string, afterSeq: number, first: number): Promise<Page<EventRow>>;
@@ -195,6 +201,11 @@ export interface ProjectNotices {
   changed(changes: readonly { readonly projectId: string }[]): void;
 }
 
+/** What the API sweeps. */
+export const SWEPT_KINDS = ['files', 'projectEvents', 'idempotentAnswers', 'objects'] as const;
+/** One of them. */
+export type SweptKind = (typeof SWEPT_KINDS)[number];
+
 /** Counters of the API; label values come from closed sets only. */
 export interface ApiMetrics {
   /** One operation: `field` is a root field of the schema (or `multiple`, `none`), `code` a documented error code or `OK`. */
@@ -205,6 +216,10 @@ export interface ApiMetrics {
   review(kind: 'token' | 'access', result: 'allowed' | 'denied' | 'cached' | 'unavailable'): void;
   /** A token that was looked at, not from memory, by who made it. */
   signIn(kind: 'kubernetes' | 'firebase' | 'accessToken', result: 'accepted' | 'refused' | 'unavailable'): void;
+  /** A read, by whether its answer was at hand. */
+  answer(result: 'hit' | 'miss' | 'stale'): void;
+  /** Rows and objects that nobody can want any more. */
+  swept(what: SweptKind, count: number): void;
   /** Open subscriptions. */
   streams(open: number): void;
 }

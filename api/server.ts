@@ -17,6 +17,8 @@ import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
 import { operations } from './modules.ts';
+import { Answers } from './operations/answers.ts';
+import type { AnswerOptions } from './operations/answers.ts';
 import { API_VERSION, openapi } from './operations/openapi.ts';
 import { addRoutes } from './operations/rest.ts';
 import { applyCors } from './http/cors.ts';
@@ -51,6 +53,8 @@ export interface ApiParts {
     readonly documents?: TrustedDocuments;
     /** How often somebody may call; as often as they like when absent. */
     readonly rate?: RateSettings;
+    /** Answers to reads are given again so long at most, and take so many bytes; none are kept when absent. */
+    readonly answers?: Pick<AnswerOptions, 'maxAgeMs' | 'maxBytes'>;
   };
 }
 
@@ -133,6 +137,7 @@ function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can
   return {
     limits: new RateLimits(clock, settings.rate ?? { principal: 0, address: 0, hops: 0 }),
     authenticator: cachedAuthenticator(ports.authenticator, clock, metrics), services, canOfRequest, mask, clock, ids, log, metrics, tracing,
+    answers: new Answers({ clock, maxAgeMs: settings.answers?.maxAgeMs ?? 0, maxBytes: settings.answers?.maxBytes ?? 0, counted: (result) => { metrics.answer(result); } }),
     documents: settings.documents ?? NO_DOCUMENTS, graphql: createGraphql({ clock, introspection: settings.introspection, mask }),
   };
 }

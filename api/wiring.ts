@@ -9,7 +9,7 @@ import { commandReplySchema, logsReplySchema } from '../platform/messages/payloa
 import { changedSubject, commandSubject, logsSubject, projectChangedSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
 import {
-  getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listWorkflows, placeOfNamespace, placesOfProjects,
+  getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listTaskRuns, listWorkflows, placeOfNamespace, placesOfProjects, runVersions,
 } from '../prisma/store/index.ts';
 import type { Executor, PlaceRow, RunRecord } from '../prisma/store/index.ts';
 import { asMemberRole, asUserRole } from './auth/accounts.ts';
@@ -41,6 +41,8 @@ export function storeRuns(db: Executor): RunReader {
     run: (id) => byId.load(id),
     runByName: (namespace, name) => getRunByName(db, namespace, name),
     runs: (query) => listRuns(db, query),
+    ofTasks: (taskIds, after, first) => listTaskRuns(db, taskIds, after, first),
+    versions: async (ids) => new Map((await runVersions(db, ids)).map(({ id, version }) => [id, version])),
     nodes: (runId, after, first) => listNodes(db, runId, after, first),
     attempts: (runId, after, first) => listAttempts(db, runId, after, first),
     events: (runId, afterSeq, first) => listEvents(db, runId, afterSeq, first),
@@ -64,8 +66,8 @@ export function storePlaces(db: Executor): PlaceReader {
   });
 }
 
-function placeOf({ id, ownerId, namespace, deletedAt, memberRole, userRole }: PlaceRow): ProjectPlace {
-  return { id, ownerId, namespace, deleted: deletedAt !== null, memberRole: asMemberRole(memberRole) ?? null, userRole: asUserRole(userRole) ?? null };
+function placeOf({ id, ownerId, namespace, deletedAt, seq, memberRole, userRole }: PlaceRow): ProjectPlace {
+  return { id, ownerId, namespace, deleted: deletedAt !== null, seq, memberRole: asMemberRole(memberRole) ?? null, userRole: asUserRole(userRole) ?? null };
 }
 
 /**

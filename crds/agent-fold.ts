@@ -42,14 +42,24 @@ interface Building {
   end?: AgentEventPayload<'RunCompleted'>;
 }
 
+/** A fold that goes on event by event, in order of seq, from the first. */
+export class AgentFold {
+  readonly #state: Building = { phase: 'Pending', step: 0, messages: [], pending: [], repairs: 0, contextTokens: 0, lastSeq: 0 };
+
+  /** As it stands after the last event: changes with the next. */
+  get state(): FoldedState { return this.#state; }
+
+  add(event: AgentEvent): void {
+    apply(this.#state, event);
+    this.#state.lastSeq = event.seq;
+  }
+}
+
 /** Folds a journal, in order of seq, from its first event. */
 export function foldAgentRun(events: Iterable<AgentEvent>): FoldedState {
-  const state: Building = { phase: 'Pending', step: 0, messages: [], pending: [], repairs: 0, contextTokens: 0, lastSeq: 0 };
-  for (const event of events) {
-    apply(state, event);
-    state.lastSeq = event.seq;
-  }
-  return state;
+  const fold = new AgentFold();
+  for (const event of events) fold.add(event);
+  return fold.state;
 }
 
 /** What the input of a run is as a message: a text as it is, everything else as JSON. */
@@ -60,6 +70,7 @@ export function inputText(input: unknown): string {
 function apply(state: Building, event: AgentEvent): void {
   switch (event.kind) {
     case 'RunStarted': return begin(state, event.payload);
+    case 'GuardrailDecided': return guard(state, event.payload);
     case 'ModelCompleted': return answer(state, event.payload);
     case 'ToolRequested': return moveCall(state, event.payload.callId, event.payload.decision === 'RequireApproval' ? 'WaitingApproval' : 'Requested');
     case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
@@ -92,6 +103,12 @@ function begin(state: Building, { instructions, history, input }: AgentEventPayl
   state.messages.push({ role: 'user', text: inputText(input) });
 }
 
+/** A guardrail of the input may give another text in its place. */
+function guard(state: Building, { stage, replacement }: AgentEventPayload<'GuardrailDecided'>): void {
+  const last = state.messages.at(-1);
+  if (stage === 'Input' && replacement !== undefined && last?.role === 'user') state.messages[state.messages.length - 1] = { role: 'user', text: replacement };
+}
+
 function answer(state: Building, { purpose, step, text, toolCalls, usage }: AgentEventPayload<'ModelCompleted'>): void {
   if (purpose !== 'step') return;
   state.step = step;
@@ -113,7 +130,17 @@ function decided(state: Building, { callId, decision, arguments: edited }: Agent
 
 function complete(state: Building, { callId, tool, text, isError }: AgentEventPayload<'ToolCompleted'>): void {
   state.pending = state.pending.filter((call) => call.callId !== callId);
-  state.messages.push({ role: 'tool', callId, tool, text, isError });
+  state.messages.splice(placeOf(state.messages, callId), 0, { role: 'tool', callId, tool, text, isError });
+}
+
+/** Results stand in the order in which the model asked, whichever came first: parallel tools give one prompt. */
+function placeOf(messages: readonly AgentMessage[], callId: string): number {
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const asked = messages[at];
+  if (asked?.role !== 'assistant') return messages.length;
+  const order = asked.toolCalls.map((call) => call.callId);
+  const later = messages.findIndex((message, i) => i > at && message.role === 'tool' && order.indexOf(message.callId) > order.indexOf(callId));
+  return later < 0 ? messages.length : later;
 }
 
 function compact(state: Building, { messages, summary }: AgentEventPayload<'ContextCompacted'>): void {

@@ -12,7 +12,7 @@ const target = { kind: 'namespace', resource: 'workflowruns', namespace: 'team-a
 
 function metrics(): ApiMetrics & { readonly seen: string[] } {
   const seen: string[] = [];
-  return { seen, operation: () => undefined, refused: () => undefined, streams: () => undefined, signIn: () => undefined, review: (kind, result) => { seen.push(`${kind} ${result}`); } };
+  return { seen, operation: () => undefined, refused: () => undefined, answer: () => undefined, swept: () => undefined, streams: () => undefined, signIn: () => undefined, review: (kind, result) => { seen.push(`${kind} ${result}`); } };
 }
 
 describe('bearerToken', () => {

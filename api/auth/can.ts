@@ -17,12 +17,14 @@ export interface Can {
   (principal: Principal, verb: Verb, target: Target): Promise<boolean>;
   /** The same question, with why not. */
   readonly decide: (principal: Principal, verb: Verb, target: Target) => Promise<Decision>;
+  /** Number of the last change of each project that was looked at, as of the first look. */
+  readonly seen: () => ReadonlyMap<string, number>;
 }
 
 /** What the decision rests on. */
 export interface CanParts {
   readonly authorizer: Authorizer;
-  readonly places: PlaceReader;
+  readonly places: PlaceReader & { seen?(): ReadonlyMap<string, number> };
   readonly standing: StandingReader;
   readonly clock: Pick<Clock, 'now'>;
 }
@@ -35,7 +37,12 @@ export function createCan(parts: CanParts): Can {
     if (principal.name === '' || !couldExist(target)) return target.kind === 'project' || target.kind === 'user' ? 'hidden' : 'no';
     return principal.kind === 'kubernetes' ? decideForKubernetes(parts, principal, verb, target) : decideForUser(parts, principal, verb, target);
   };
-  return Object.assign(async (principal: Principal, verb: Verb, target: Target) => await decide(principal, verb, target) === 'yes', { decide });
+  return canBy(decide, () => parts.places.seen?.() ?? new Map());
+}
+
+/** The question in both its shapes, of one that decides. */
+export function canBy(decide: Can['decide'], seen: Can['seen']): Can {
+  return Object.assign(async (principal: Principal, verb: Verb, target: Target) => await decide(principal, verb, target) === 'yes', { decide, seen });
 }
 
 function couldExist(target: Target): boolean {

@@ -5,22 +5,33 @@ import type { PlaceReader, ProjectPlace } from '../ports.ts';
 /** Within a request a place is believed so long: a subscription is one request and asks again before every event. */
 export const PLACE_TTL_MS = 1_000;
 
+/** Places as one request saw them. */
+export interface PlacesOfRequest extends PlaceReader {
+  /** Number of the last change of each project that was looked at, as of the first look: what is read afterwards is as new, or newer. */
+  seen(): ReadonlyMap<string, number>;
+}
+
 /**
  * Remembers places for one request, so that a page of rows asks once per project. Made anew for every request: what one
  * caller is told never answers another.
  */
-export function placesOfRequest(inner: PlaceReader, clock: Pick<Clock, 'monotonic'>): PlaceReader {
+export function placesOfRequest(inner: PlaceReader, clock: Pick<Clock, 'monotonic'>): PlacesOfRequest {
   const known = new Map<string, { readonly at: number; readonly place: Promise<ProjectPlace | undefined> }>();
+  const seqs = new Map<string, number>();
   const once = (kind: 'project' | 'namespace', name: string, userId: string | undefined, read: () => Promise<ProjectPlace | undefined>): Promise<ProjectPlace | undefined> => {
     const key = JSON.stringify([kind, name, userId ?? null]);
     const found = known.get(key);
     if (found !== undefined && clock.monotonic() - found.at < PLACE_TTL_MS) return found.place;
-    const place = read();
+    const place = read().then((row) => {
+      if (row?.seq !== undefined && !seqs.has(row.id)) seqs.set(row.id, row.seq);
+      return row;
+    });
     known.set(key, { at: clock.monotonic(), place });
     place.catch(() => { known.delete(key); });
     return place;
   };
   return {
+    seen: () => new Map(seqs),
     byProject: (projectId, userId) => once('project', projectId, userId, () => inner.byProject(projectId, userId)),
     byNamespace: (namespace, userId) => once('namespace', namespace, userId, () => inner.byNamespace(namespace, userId)),
   };

@@ -5,7 +5,7 @@ import {
 } from '../ports.ts';
 import type { ProjectPlace, Target, UserPrincipal, UserRole, Verb } from '../ports.ts';
 import { uuid } from '../testing/rows.ts';
-import { createCan, demand } from './can.ts';
+import { canBy, createCan, demand } from './can.ts';
 import type { Decision } from './can.ts';
 import { gravityOf, mayInProject, PROJECT_RIGHTS, RECENT_SIGN_IN_MS, withinScopes } from './policy.ts';
 import type { PlaceResource, PlaceRole } from './policy.ts';
@@ -127,7 +127,7 @@ describe('a decision', () => {
   });
 
   test.each<[Decision, string]>([['gone', 'UNAUTHENTICATED'], ['factor', 'MFA_REQUIRED'], ['stale', 'RECENT_SIGN_IN_REQUIRED'], ['hidden', 'NOT_FOUND'], ['no', 'FORBIDDEN']])('%s is told as %s', async (decision, code) => {
-    const can = Object.assign(() => Promise.resolve(false), { decide: () => Promise.resolve(decision) });
+    const can = canBy(() => Promise.resolve(decision), () => new Map());
     await expect(demand(can, user(), 'get', project('tasks'))).rejects.toMatchObject({ publicCode: code });
   });
 

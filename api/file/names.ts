@@ -25,3 +25,10 @@ export function objectKey(projectId: string, fileId: string): string {
 export function projectPrefix(projectId: string): string {
   return `projects/${projectId}/files/`;
 }
+
+const PREFIXED = /^projects\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\/files\//;
+
+/** The project whose content a key is; undefined for a key that is none of ours. */
+export function projectOfKey(key: string): string | undefined {
+  return PREFIXED.exec(key)?.[1];
+}

@@ -1,10 +1,7 @@
-import { sleep } from '../../platform/clock/index.ts';
 import type { Clock } from '../../platform/clock/index.ts';
-import { UnavailableError } from '../../platform/errors/index.ts';
-import type { Ids } from '../../platform/ids/index.ts';
-import type { ObjectStore } from '../../platform/objects/index.ts';
+import type { ObjectPage, ObjectStore } from '../../platform/objects/index.ts';
 import type { Gateway } from '../../prisma/gateway/index.ts';
-import type { ApiLog } from '../ports.ts';
+import { projectOfKey } from './names.ts';
 
 /*
  * What nobody can want any more: uploads that were never completed, and files that have lain in the bin for a month. Every
@@ -16,7 +13,6 @@ import type { ApiLog } from '../ports.ts';
 export const UPLOAD_AGE_MS = 86_400_000;
 /** A file in the bin. */
 export const BIN_AGE_MS = 30 * 86_400_000;
-const EVERY_MS = 3_600_000;
 /** Rows of one statement. */
 const AT_ONCE = 200;
 
@@ -24,13 +20,11 @@ const AT_ONCE = 200;
 export interface SweepParts {
   readonly gateway: Gateway;
   readonly objects: ObjectStore;
-  readonly clock: Clock;
-  readonly ids: Pick<Ids, 'random'>;
-  readonly log: ApiLog;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Sweeps once: returns how many files went. Throws UnavailableError, before anything is taken away, while the store is away. */
-export async function sweepFiles({ gateway, objects, clock }: Pick<SweepParts, 'gateway' | 'objects' | 'clock'>): Promise<number> {
+export async function sweepFiles({ gateway, objects, clock }: SweepParts): Promise<number> {
   await objects.ping();
   const [uploads, bin] = [new Date(clock.now() - UPLOAD_AGE_MS), new Date(clock.now() - BIN_AGE_MS)];
   let swept = 0;
@@ -51,26 +45,34 @@ export async function sweepFiles({ gateway, objects, clock }: Pick<SweepParts, '
   return swept;
 }
 
-/** Sweeps about once an hour until it is stopped. */
-export function startFileSweep(parts: SweepParts): { stop(): Promise<void> } {
-  const stopping = new AbortController();
-  const run = async (): Promise<void> => {
-    for (;;) {
-      await sleep(parts.clock, EVERY_MS * (0.5 + parts.ids.random()), stopping.signal);
-      if (stopping.signal.aborted) return;
-      await sweepFiles(parts).then((count) => {
-        if (count > 0) parts.log.info({ removed: count }, 'files nobody can want any more are gone');
-      }, (error: unknown) => {
-        if (error instanceof UnavailableError) parts.log.warn({ err: error }, 'files could not be swept');
-        else parts.log.error({ err: error }, 'the sweep of files failed');
-      });
-    }
-  };
-  const running = run();
-  return {
-    stop: () => {
-      stopping.abort();
-      return running;
-    },
-  };
+/** Content of a project that is not there is looked at after so long: an import writes content before its project's row is committed. */
+export const ORPHAN_AGE_MS = 86_400_000;
+/** What all keys of files begin with. */
+const PREFIX = 'projects/';
+
+/**
+ * Takes away the content of projects that are not in the table any more, which somebody deleted for good: their rows went with them. Returns how
+ * many objects went. Throws UnavailableError.
+ */
+export async function sweepOrphans({ gateway, objects, clock }: SweepParts, signal?: AbortSignal): Promise<number> {
+  let swept = 0;
+  for (let after: string | undefined = PREFIX; after !== undefined && signal?.aborted !== true;) {
+    const page: ObjectPage = await objects.list(PREFIX, after);
+    const old = page.objects.flatMap(({ key, at }) => {
+      const projectId = projectOfKey(key);
+      return projectId === undefined || at > clock.now() - ORPHAN_AGE_MS ? [] : [{ key, projectId }];
+    });
+    const there = await projectsThere(gateway, [...new Set(old.map(({ projectId }) => projectId))]);
+    const orphans = old.filter(({ projectId }) => !there.has(projectId)).map(({ key }) => key);
+    if (orphans.length > 0) await objects.remove(orphans);
+    swept += orphans.length;
+    after = page.next;
+  }
+  return swept;
+}
+
+async function projectsThere(gateway: Gateway, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await gateway.read((db) => db.$queryRaw<{ id: string }[]>`SELECT id FROM project WHERE id = ANY (${ids}::uuid[])`);
+  return new Set(rows.map(({ id }) => id));
 }

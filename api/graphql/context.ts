@@ -38,6 +38,8 @@ export interface Outcome {
   /** `OK` or the first error code. */
   code: string;
   cost: number;
+  /** Whether its answer rests on nothing but rows of projects and runs. */
+  covered: boolean;
 }
 
 /** One request, as the resolvers see it. */

@@ -3,14 +3,13 @@ import type { DocumentNode, ExecutionArgs, GraphQLSchema, Source } from 'graphql
 import type { Plugin } from 'graphql-yoga';
 import type { Clock } from '../../platform/clock/index.ts';
 import { ApiError, RETRY_AFTER_S } from '../errors.ts';
+import { startDeadline } from '../http/deadline.ts';
 import type { ApiContext, Outcome } from './context.ts';
 import { MAX_COST, operationCost } from './cost.ts';
+import { isCovered } from './coverage.ts';
 import { firstCode, statusOf } from './public-errors.ts';
 import type { Mask } from './public-errors.ts';
 import { SHAPE_LIMITS, shapeProblem } from './shape.ts';
-
-/** An operation ends after so long; the subscription of a run does not, each of its reads does. */
-export const OPERATION_TIMEOUT_MS = 10_000;
 
 /** What the guard is set to. */
 export interface GuardOptions {
@@ -36,7 +35,8 @@ export function guard(options: GuardOptions): Plugin<ApiContext, ApiContext> {
     },
     onExecute: async ({ args }) => {
       charge(args, args.contextValue.outcome);
-      const { document }: { readonly document: DocumentNode } = args;
+      const { document, schema }: { readonly document: DocumentNode; readonly schema: GraphQLSchema } = args;
+      args.contextValue.outcome.covered = isCovered(schema, document);
       if (!options.introspection && introspects(document)) await demandSchema(args.contextValue);
       const deadline = startDeadline(options.clock, args.contextValue.gone);
       Object.assign(args, { signal: deadline.signal, hideSuggestions: !options.introspection });
@@ -124,19 +124,4 @@ function describe(schema: GraphQLSchema, document: DocumentNode, operationName: 
   const names = new Set(operation.selectionSet.selections.map((selection) => (selection.kind === Kind.FIELD ? selection.name.value : '')));
   const [name] = names;
   outcome.field = names.size === 1 && name !== undefined && Object.hasOwn(known, name) ? name : 'multiple';
-}
-
-function startDeadline(clock: Clock, gone: AbortSignal): { readonly signal: AbortSignal; clear(): void } {
-  const controller = new AbortController();
-  const leave = (): void => { controller.abort(new ApiError('BAD_REQUEST', 'the client went away')); };
-  if (gone.aborted) leave();
-  gone.addEventListener('abort', leave, { once: true });
-  const timer = clock.after(OPERATION_TIMEOUT_MS, () => { controller.abort(new ApiError('TIMEOUT', 'the operation took too long: ask for less, or try again')); });
-  return {
-    signal: controller.signal,
-    clear: () => {
-      timer.cancel();
-      gone.removeEventListener('abort', leave);
-    },
-  };
 }

@@ -7,12 +7,16 @@ import { runDetails } from '../graphql/context.ts';
 import type { ApiContext, Outcome, Services } from '../graphql/context.ts';
 import type { Mask } from '../graphql/public-errors.ts';
 import type { createGraphql } from '../graphql/yoga.ts';
-import type { ApiLog, ApiMetrics, ApiTracing, Authenticator, Principal } from '../ports.ts';
+import type { ApiLog, ApiMetrics, ApiTracing, Authenticator } from '../ports.ts';
 import { demandJson, readParams } from './body.ts';
+import type { Answers } from '../operations/answers.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { GONE } from './gone.ts';
 import { refuse } from './refuse.ts';
+import { executePlain, sendPlain, wantsJson } from './plain-answer.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
+import { beginExchange } from './report.ts';
+import type { Exchange } from './report.ts';
 import { authenticated, traceparentOf } from './request.ts';
 
 /** What the handler stands on. */
@@ -22,6 +26,8 @@ export interface HandlerParts {
   readonly limits: RateLimits;
   /** The one decision, with a memory of its own for every request. */
   readonly canOfRequest: () => Can;
+  /** Answers that were given before. */
+  readonly answers: Answers;
   readonly graphql: ReturnType<typeof createGraphql>;
   /** Documents that may be sent by their hash. */
   readonly documents: TrustedDocuments;
@@ -33,22 +39,12 @@ export interface HandlerParts {
   readonly tracing: ApiTracing;
 }
 
-interface Exchange {
-  readonly request: Request;
-  readonly response: Response;
-  readonly requestId: string;
-  readonly outcome: Outcome;
-  principal?: Principal;
-}
+type GraphqlExchange = Exchange & { readonly outcome: Outcome };
 
 /** Serves POST /graphql: who calls, then what the body is, then Yoga. One log line and one count per request. */
 export function graphqlHandler(parts: HandlerParts): (request: Request, response: Response) => Promise<void> {
   return async (request, response) => {
-    const exchange: Exchange = { request, response, requestId: parts.ids.uuid(), outcome: { field: 'none', type: 'none', code: 'OK', cost: 0 } };
-    const begun = parts.clock.monotonic();
-    response.once('close', () => { report(parts, exchange, parts.clock.monotonic() - begun); });
-    response.setHeader('x-request-id', exchange.requestId);
-    response.setHeader('cache-control', 'no-store');
+    const exchange = beginExchange(parts, request, response, { field: 'none', type: 'none', code: 'OK', cost: 0, covered: false });
     try {
       await serve(parts, exchange);
     } catch (error) {
@@ -59,29 +55,36 @@ export function graphqlHandler(parts: HandlerParts): (request: Request, response
   };
 }
 
-async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
+async function serve(parts: HandlerParts, exchange: GraphqlExchange): Promise<void> {
   const { request, response, requestId } = exchange;
   const { token, principal } = await authenticated(parts, request);
   exchange.principal = principal;
   parts.limits.principal(principal.name);
   demandJson(request);
-  request.body = await readParams(request, parts.documents);
+  const params = await readParams(request, parts.documents);
+  const plain = wantsJson(request);
+  const look = await parts.answers.look(principal, plain ? ['graphql', params.query, params.operationName, params.variables] : undefined, parts.canOfRequest(), parts.services.runs);
+  if (look.answer !== undefined) {
+    Object.assign(exchange.outcome, { type: 'query', field: look.answer.field, cost: look.answer.cost });
+    sendPlain(response, { status: 200, headers: {}, body: look.answer.body });
+    return;
+  }
   const gone = new AbortController();
   response.once('close', () => { gone.abort(GONE); });
   await parts.tracing.span('graphql', traceparentOf(request), async (traceparent) => {
     const context: ApiContext = {
-      services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
-      details: runDetails(parts.services.runs),
+      services: { ...parts.services, can: look.can, runs: look.runs }, principal, requestId, gone: gone.signal, traceparent, outcome: exchange.outcome,
+      details: runDetails(look.runs),
       stillValid: async () => await parts.authenticator.authenticate(token) !== undefined,
     };
-    await parts.graphql(request, response, context);
+    if (!plain) {
+      request.body = params;
+      await parts.graphql(request, response, context);
+      return;
+    }
+    const answer = await executePlain(parts.graphql, params, context);
+    const { covered, field, cost } = exchange.outcome;
+    if (covered && answer.whole) look.keep({ body: answer.body, field, cost });
+    sendPlain(response, answer);
   });
-}
-
-function report(parts: HandlerParts, { request, response, requestId, outcome, principal }: Exchange, ms: number): void {
-  const { field, type, code, cost } = outcome;
-  if (type === 'none') parts.metrics.refused(code);
-  else parts.metrics.operation(field, type, code, ms / 1_000);
-  const gone = !response.writableFinished;
-  parts.log.info({ requestId, method: request.method, op: field, type, code, status: response.statusCode, ms: Math.round(ms), cost, principal: principal?.name, ...(gone ? { gone } : {}) }, 'request');
 }

@@ -261,6 +261,16 @@ describe('deadline', () => {
     expect((await answer).status).toBe(504);
     world.beforeRead = () => Promise.resolve();
   });
+
+  test('over REST too', async () => {
+    world.beforeRead = () => new Promise(() => undefined);
+    const answer = fetch(new URL(`/api/v1/runs/${RUN}`, api.url), { headers: { authorization: 'Bearer alice' } });
+    while (world.reads.length === 0) await new Promise((resolve) => { setImmediate(resolve); });
+    world.clock.advance(10_000);
+    const { status, headers } = await answer;
+    expect([status, headers.get('content-type'), await (await answer).json()]).toEqual([504, 'application/problem+json; charset=utf-8', expect.objectContaining({ code: 'TIMEOUT' })]);
+    world.beforeRead = () => Promise.resolve();
+  });
 });
 
 test('with introspection on, the schema can be read and errors help', async () => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from '../../crds/canonical.ts';
-import type { GatewayDb } from '../../prisma/gateway/index.ts';
+import type { Clock } from '../../platform/clock/index.ts';
+import type { Gateway, GatewayDb } from '../../prisma/gateway/index.ts';
 import { Prisma } from '../../prisma/gateway/index.ts';
 import { ApiError } from '../errors.ts';
 import { invalidField } from './problems.ts';
@@ -51,4 +52,19 @@ export async function takeKey(tx: GatewayDb, request: Keyed, now: number): Promi
 /** Keeps the answer under the key that this transaction took. */
 export async function keepAnswer(tx: GatewayDb, { principal, key }: Keyed, answer: object): Promise<void> {
   await tx.apiIdempotency.update({ where: { principal_key: { principal, key } }, data: { answer: jsonIn(answer) }, select: { key: true } });
+}
+
+/** Rows of one statement. */
+const SWEPT_AT_ONCE = 1_000;
+
+/** Takes away answers whose time is over: returns how many went. */
+export async function sweepAnswers({ gateway, clock }: { readonly gateway: Gateway; readonly clock: Pick<Clock, 'now'> }, signal?: AbortSignal): Promise<number> {
+  const now = new Date(clock.now());
+  let swept = 0;
+  for (let last = SWEPT_AT_ONCE; last === SWEPT_AT_ONCE && signal?.aborted !== true;) {
+    last = await gateway.transaction((tx) => tx.$executeRaw`
+      DELETE FROM api_idempotency WHERE (principal, key) IN (SELECT principal, key FROM api_idempotency WHERE expires_at <= ${now} ORDER BY expires_at LIMIT ${SWEPT_AT_ONCE}::int FOR UPDATE SKIP LOCKED)`);
+    swept += last;
+  }
+  return swept;
 }

@@ -63,6 +63,8 @@ interface Common<I extends z.ZodObject, O extends Output, Row> {
   readonly reach?: (context: OperationContext, input: z.output<I>) => Promise<Reached<Row> | undefined>;
   /** Bytes of its body over REST at most, where that is more than others may send. */
   readonly bodyLimit?: number;
+  /** A read that rests on nothing but rows of its project, and runs: its answer may be given again while they have not changed. */
+  readonly covered?: true;
   /** A read that the state of its row may refuse, with CONFLICT; every mutation may be. */
   readonly conflicts?: true;
   /** False: GraphQL has a field of its own for it already. */

@@ -1,8 +1,12 @@
+import { Buffer } from 'node:buffer';
 import type { Express, Request, Response } from 'express';
 import { ApiError, asApiError } from '../errors.ts';
 import { readBody } from '../http/body.ts';
+import { withinDeadline } from '../http/deadline.ts';
 import { GONE } from '../http/gone.ts';
 import type { HandlerParts } from '../http/graphql-handler.ts';
+import { beginExchange } from '../http/report.ts';
+import type { Exchange } from '../http/report.ts';
 import { authenticated, traceparentOf } from '../http/request.ts';
 import type { Principal } from '../ports.ts';
 import type { PageValue } from './entity.ts';
@@ -44,20 +48,13 @@ function lower(method: Operation['rest']['method']): 'get' | 'post' | 'patch' | 
   return names[method];
 }
 
-interface Exchange { readonly requestId: string; principal?: Principal; code: string }
-
 async function handle(parts: HandlerParts, operation: Operation, request: Request, response: Response): Promise<void> {
-  const exchange: Exchange = { requestId: parts.ids.uuid(), code: 'OK' };
-  const begun = parts.clock.monotonic();
-  response.once('close', () => { report(parts, operation, exchange, request, response, parts.clock.monotonic() - begun); });
-  response.setHeader('x-request-id', exchange.requestId);
-  response.setHeader('cache-control', 'no-store');
+  const exchange = beginExchange(parts, request, response, { field: operation.name, type: operation.kind, code: 'OK', covered: operation.covered === true });
   try {
-    const executed = await serve(parts, operation, exchange, request, response);
-    send(operation, executed, response);
+    await serve(parts, operation, exchange);
   } catch (error) {
     const shown = asApiError(error) ?? new ApiError('INTERNAL', parts.mask(error).message);
-    exchange.code = shown.publicCode;
+    exchange.outcome.code = shown.publicCode;
     sendProblem(request, response, shown, exchange.requestId);
   }
 }
@@ -71,7 +68,8 @@ async function callerOf(parts: HandlerParts, request: Request): Promise<Principa
   return principal;
 }
 
-async function serve(parts: HandlerParts, operation: Operation, exchange: Exchange, request: Request, response: Response): Promise<Executed> {
+async function serve(parts: HandlerParts, operation: Operation, exchange: Exchange): Promise<void> {
+  const { request, response, requestId } = exchange;
   if (operation.right.on === 'public') parts.limits.address(request);
   const principal = operation.right.on === 'public' ? ANONYMOUS : await callerOf(parts, request);
   exchange.principal = principal;
@@ -80,20 +78,32 @@ async function serve(parts: HandlerParts, operation: Operation, exchange: Exchan
   if (more.length > 0) throw new ApiError('BAD_REQUEST', 'there are two headers Idempotency-Key: send one');
   if (key !== undefined && operation.kind === 'query') throw new ApiError('BAD_REQUEST', 'a read takes no Idempotency-Key: leave it out');
   const input = restInput(operation, request.params, new URL(request.url, 'http://localhost').searchParams, hasBody(operation) ? body ?? {} : body);
+  const look = await parts.answers.look(principal, operation.covered === true ? ['rest', operation.name, input] : undefined, parts.canOfRequest(), parts.services.runs);
+  if (look.answer !== undefined) {
+    sendJson(response, 200, look.answer.body);
+    return;
+  }
   const gone = new AbortController();
   response.once('close', () => { gone.abort(GONE); });
-  return parts.tracing.span(`rest.${operation.name}`, traceparentOf(request), async (traceparent) => {
-    const context: OperationContext = { services: { ...parts.services, can: parts.canOfRequest() }, principal, requestId: exchange.requestId, gone: gone.signal, traceparent };
+  const executed = await withinDeadline(parts.clock, gone.signal, (signal) => parts.tracing.span(`rest.${operation.name}`, traceparentOf(request), async (traceparent) => {
+    const context: OperationContext = { services: { ...parts.services, can: look.can, runs: look.runs }, principal, requestId, gone: signal, traceparent };
     return execute(operation, context, input, key);
-  });
+  }));
+  const answer = Buffer.from(JSON.stringify(shown(executed)));
+  if (operation.covered === true) look.keep({ body: answer, field: operation.name, cost: 0 });
+  if (executed.repeated && !response.destroyed) response.setHeader('idempotency-replayed', 'true');
+  sendJson(response, operation.rest.status ?? 200, answer);
 }
 
-function send(operation: Operation, { value, repeated }: Executed, response: Response): void {
+function sendJson(response: Response, status: number, body: Buffer): void {
   if (response.destroyed) return;
-  response.statusCode = operation.rest.status ?? 200;
+  response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');
-  if (repeated) response.setHeader('idempotency-replayed', 'true');
-  response.end(JSON.stringify(isPage(value) ? { items: value.items, nextCursor: nextCursor(value) } : value));
+  response.end(body);
+}
+
+function shown({ value }: Executed): object {
+  return isPage(value) ? { items: value.items, nextCursor: nextCursor(value) } : value;
 }
 
 function isPage(value: object): value is PageValue<unknown> {
@@ -103,10 +113,4 @@ function isPage(value: object): value is PageValue<unknown> {
 /** The place of the last entry where there are more. */
 export function nextCursor({ items, hasMore, cursorOf }: PageValue<unknown>): string | null {
   return hasMore && items.length > 0 ? cursorOf(items.at(-1)) : null;
-}
-
-function report(parts: HandlerParts, operation: Operation, { requestId, principal, code }: Exchange, request: Request, response: Response, ms: number): void {
-  parts.metrics.operation(operation.name, operation.kind, code, ms / 1_000);
-  const gone = !response.writableFinished;
-  parts.log.info({ requestId, method: request.method, op: operation.name, type: operation.kind, code, status: response.statusCode, ms: Math.round(ms), principal: principal?.name, ...(gone ? { gone } : {}) }, 'request');
 }

@@ -113,7 +113,7 @@ export function commonOperations<T extends ChildTable, E extends Entity>(kind: C
   };
   return [
     defineQuery({
-      name: low, summary: `One ${low}.`, rest: { method: 'GET', path: `/${plural}/{id}` }, input: byId, output: entity, right: { verb: 'get', resource, on: 'project' },
+      name: low, summary: `One ${low}.`, rest: { method: 'GET', path: `/${plural}/{id}` }, input: byId, output: entity, right: { verb: 'get', resource, on: 'project' }, covered: true,
       reach: there, run: async (_, _input, row) => toEntity(row),
     }),
     defineMutation({
@@ -141,7 +141,7 @@ export function ownOperations<T extends ChildTable, E extends Entity, F extends 
     defineList({
       name: plural, summary: `${name}s of a project, the newest first where nothing else is said.`, rest: { method: 'GET', path: `/projects/{projectId}/${plural}` },
       input: z.strictObject({ ...project, ...fields.filters, orderBy: listOrder.optional(), direction: direction.optional(), ...pageFields }),
-      output: page(entity), right: { verb: 'list', resource, on: 'project' },
+      output: page(entity), right: { verb: 'list', resource, on: 'project' }, covered: true,
       run: (context, input) => {
         const { by, parent, filters } = fields.by(asFields(input), projectIdOf(input));
         demandOrder(asList(input), filters);

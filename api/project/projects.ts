@@ -164,7 +164,7 @@ const bindProjectNamespace = defineMutation({
 export const ownProjectOperations: readonly Operation[] = [
   projects,
   defineQuery({
-    name: 'project', summary: 'One project.', rest: { method: 'GET', path: '/projects/{id}' }, input: byId, output: Project, right: { verb: 'get', resource: 'projects', on: 'project' },
+    name: 'project', summary: 'One project.', rest: { method: 'GET', path: '/projects/{id}' }, input: byId, output: Project, right: { verb: 'get', resource: 'projects', on: 'project' }, covered: true,
     reach: reachProject, run: async (_, _input, row) => projectOf(row),
   }),
   createProject, updateProject, transferProject, bindProjectNamespace,

@@ -76,9 +76,7 @@ builder.objectField(entityRef(Task), 'runs', (t) => t.field({
   type: RunConnection, description: 'Runs started for it, the newest first. Those that are not yours to see are left out.', extensions: { cost: CONNECTION_COST },
   args: { first: t.arg.int({ description: firstAfter.first }), after: t.arg.string({ description: firstAfter.after }) },
   resolve: async ({ id }, args, context) => {
-    const runs = await taskRunPage(context, id, args);
-    const { edges, pageInfo } = asConnection(runs);
-    return { pageInfo, edges: edges.map(({ node, cursor }) => ({ cursor, node: node.run })) };
+    return asConnection(await taskRunPage(context, id, args));
   },
 }));
 

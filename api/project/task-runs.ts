@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { listTaskRuns } from '../../prisma/store/index.ts';
-import type { ProjectRow, RunRecord, TaskRow, TaskRunRow } from '../../prisma/store/index.ts';
+import type { Page, ProjectRow, TaskRow, TaskRunRow } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { batched } from '../graphql/context.ts';
 import type { Batch } from '../graphql/context.ts';
@@ -21,39 +20,25 @@ import { taskKind } from './tasks.ts';
 const ORDER = 'task-run';
 const which = id('Which task.');
 
-/** A run of a task, and when it was started for it. */
-interface LinkedRun { readonly run: RunRecord; readonly link: TaskRunRow }
-
 /**
  * Runs of a task that the caller may see: each is looked at in its own namespace, which may not be the project's any more. Runs that
  * retention has taken are left out.
  */
-export async function taskRunPage(context: OperationContext, taskId: string, input: PageInput): Promise<PageValue<LinkedRun>> {
+export async function taskRunPage(context: OperationContext, taskId: string, input: PageInput): Promise<PageValue<TaskRunRow>> {
   const { first, after } = pageInput(ORDER, input);
-  const batch: Batch<string, RunsOfTask> = {
-    name: `task-runs-${first}-${after?.id ?? ''}`, read: async (of, ids) => withRuns(of, await listTaskRuns(of.services.db, ids, after, first)),
+  const batch: Batch<string, Page<TaskRunRow>> = {
+    name: `task-runs-${first}-${after?.id ?? ''}`, read: async (of, ids) => seen(of, await of.services.runs.ofTasks(ids, after, first)),
   };
-  const { items, hasMore } = await batched(context, batch, taskId);
-  return pageValue(ORDER, { items, hasMore }, after !== undefined, ({ link }) => [link.createdAt, link.runId]);
+  const { rows, hasMore } = await batched(context, batch, taskId);
+  return pageValue(ORDER, { items: rows, hasMore }, after !== undefined, ({ linkedAt, id: runId }) => [linkedAt, runId]);
 }
 
-interface RunsOfTask { readonly items: readonly LinkedRun[]; readonly hasMore: boolean }
-
-/** The rows behind the links of many tasks, read together; the right is asked for once per namespace. */
-async function withRuns({ services, principal }: OperationContext, pages: readonly { readonly rows: readonly TaskRunRow[]; readonly hasMore: boolean }[]): Promise<readonly RunsOfTask[]> {
-  const ids = [...new Set(pages.flatMap(({ rows }) => rows.map(({ runId }) => runId)))];
-  const runs = new Map((await Promise.all(ids.map((each) => services.runs.run(each)))).flatMap((run): [string, RunRecord][] => (run === undefined ? [] : [[run.id, run]])));
-  const seen = new Set<string>();
-  for (const namespace of new Set([...runs.values()].map((run) => run.namespace))) {
-    if (await services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace })) seen.add(namespace);
-  }
-  return pages.map(({ rows, hasMore }) => ({
-    hasMore,
-    items: rows.flatMap((link) => {
-      const run = runs.get(link.runId);
-      return run === undefined || !seen.has(run.namespace) ? [] : [{ link, run }];
-    }),
-  }));
+/** What of many pages the caller may see: the right is asked for once per namespace. */
+async function seen({ services, principal }: OperationContext, pages: readonly Page<TaskRunRow>[]): Promise<readonly Page<TaskRunRow>[]> {
+  const namespaces = [...new Set(pages.flatMap(({ rows }) => rows.map(({ namespace }) => namespace)))];
+  const rights = await Promise.all(namespaces.map((namespace) => services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace })));
+  const open = new Set(namespaces.filter((_, index) => rights[index] === true));
+  return pages.map(({ rows, hasMore }) => ({ hasMore, rows: rows.filter(({ namespace }) => open.has(namespace)) }));
 }
 
 interface TaskPlace { readonly task: TaskRow; readonly project: ProjectRow }
@@ -75,11 +60,11 @@ async function reachNamespace(context: OperationContext, input: { id: string }):
 export const taskRunOperations: readonly Operation[] = [
   defineList({
     name: 'taskRuns', graphql: false, summary: 'Runs that were started for a task, the newest first.', rest: { method: 'GET', path: '/tasks/{id}/runs' }, input: z.strictObject({ id: which, ...pageFields }), output: page(Run),
-    right: { verb: 'get', resource: 'tasks', on: 'project' }, reach: reachChild(taskKind),
+    right: { verb: 'get', resource: 'tasks', on: 'project' }, covered: true, reach: reachChild(taskKind),
     run: async (context, input) => {
-      const runs = await taskRunPage(context, input.id, input);
-      const places = new Map(runs.items.map((item) => [item.run.id, item]));
-      return { ...runs, items: runs.items.map(({ run }) => runOf(run)), cursorOf: (item) => { const place = places.get(item.id); return place === undefined ? '' : runs.cursorOf(place); } };
+      const { items, cursorOf, ...rest } = await taskRunPage(context, input.id, input);
+      const places = new Map(items.map((row) => [row.id, cursorOf(row)]));
+      return { ...rest, items: items.map((row) => runOf(row)), cursorOf: ({ id: runId }) => places.get(runId) ?? '' };
     },
   }),
   defineMutation({

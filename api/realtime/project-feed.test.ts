@@ -110,3 +110,11 @@ test('closing ends a pending wait', async () => {
   expect(project.wakes.size).toBe(0);
   expect(project.clock.pending).toBe(0);
 });
+
+test('who begins before what is kept is told so, and goes on from where it is kept', async () => {
+  const project = new Project();
+  for (let i = 0; i < 9; i++) project.change();
+  project.changes.splice(0, 5);
+  await expect(project.feed(3).next()).rejects.toMatchObject({ publicCode: 'CONFLICT', message: expect.stringContaining('changes 4 to 5') as string });
+  expect(await seqs(project.feed(5), 4)).toEqual([6, 7, 8, 9]);
+});

@@ -59,6 +59,9 @@ export class ProjectFeed extends WatchedFeed<ProjectEventRow> {
   async #read(after: number): Promise<void> {
     this.looking();
     const rows = await this.#parts.changes(this.#id, after, AT_ONCE);
+    const [oldest] = rows;
+    // Numbers have no gaps: where some are missing, the sweep of the history has been there.
+    if (oldest !== undefined && oldest.seq > after + 1) throw new ApiError('CONFLICT', `changes ${after + 1} to ${oldest.seq - 1} of project ${this.#id} are not kept any more: read it anew, and subscribe after its seq`);
     this.#ready.push(...rows);
     // A full page: there may be more, and nobody will say so again.
     if (rows.length === AT_ONCE) this.wake();

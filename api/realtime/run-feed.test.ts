@@ -175,7 +175,7 @@ test('a database that is away ends the stream with its error, and leaves nothing
 
 describe('Streams', () => {
   const open: number[] = [];
-  const metrics = { operation: () => undefined, refused: () => undefined, review: () => undefined, signIn: () => undefined, streams: (n: number) => { open.push(n); } };
+  const metrics = { operation: () => undefined, refused: () => undefined, answer: () => undefined, swept: () => undefined, review: () => undefined, signIn: () => undefined, streams: (n: number) => { open.push(n); } };
   const stream = (onClose: () => void) => {
     const self = { closed: 0, close: () => {
       self.closed += 1;

@@ -114,6 +114,8 @@ export class World {
           }
           return Promise.resolve(page(all.filter((run) => after === undefined || run.id < after.id), query.first));
         },
+        ofTasks: (ids) => Promise.resolve(ids.map(() => ({ rows: [], hasMore: false }))),
+        versions: (ids) => Promise.resolve(new Map(ids.flatMap((id) => { const run = this.runs.get(id); return run === undefined ? [] : [[id, run.version]]; }))),
         nodes: (_, after, first) => Promise.resolve(page(this.nodes.filter((row) => after === undefined || row.node > after.node), first)),
         attempts: (_, after, first) => Promise.resolve(page(this.attempts.filter((row) => after === undefined || row.node >= after.node), first)),
         events: (_, afterSeq, first) => Promise.resolve(page(this.events.filter((row) => row.seq > afterSeq), first)),
@@ -149,6 +151,7 @@ export class World {
       operation: (field, type, code) => { this.counted.push(`${type} ${field} ${code}`); },
       refused: (code) => { this.counted.push(`refused ${code}`); },
       review: () => undefined,
+      answer: (result) => { this.counted.push(`answer ${result}`); }, swept: () => undefined,
       signIn: (kind, result) => { this.counted.push(`signIn ${kind} ${result}`); },
       streams: () => undefined,
     };

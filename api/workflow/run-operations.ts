@@ -83,7 +83,7 @@ export const runOperations: readonly Operation[] = [
     },
   }),
   defineQuery({
-    name: 'run', graphql: false, summary: 'One run.', rest: { method: 'GET', path: '/runs/{id}' }, input: byId, output: Run, right: { verb: 'get', resource: 'workflowruns', on: 'namespace' },
+    name: 'run', graphql: false, summary: 'One run.', rest: { method: 'GET', path: '/runs/{id}' }, input: byId, output: Run, right: { verb: 'get', resource: 'workflowruns', on: 'namespace' }, covered: true,
     reach: reachRun, run: async (_, _input, row) => wholeRunOf(row),
   }),
   defineMutation({

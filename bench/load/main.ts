@@ -27,6 +27,8 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
+  // What a request costs that asks for nothing: the others are to be read against it, because machines and their neighbours differ.
+  { name: 'nothing', what: 'GraphQL: `{ __typename }`', target: {}, connections: 20, path: '/graphql', body: { query: '{ __typename }' } },
   {
     name: 'task', what: 'GraphQL: one task by its id', target: { perSecond: 3_000, p99Ms: 30 }, connections: 20, path: '/graphql',
     body: { query: 'query($id: ID!) { task(id: $id) { id title status version } }', variables: { id: TASK } },
@@ -43,12 +45,19 @@ const CASES: readonly Case[] = [
   { name: 'tasks-status', what: 'the same, of one status', target: { p99Ms: 20 }, connections: 4, path: `/api/v1/projects/${BIG}/tasks?first=20&status=DONE` },
 ];
 
-interface Figure { readonly name: string; readonly what: string; readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly errors: number; readonly apiCpuMs: number; readonly postgresCpuMs: number; readonly target: Case['target'] }
+interface Figure { readonly name: string; readonly what: string; readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly errors: number; readonly hits: number; readonly apiCpuMs: number; readonly postgresCpuMs: number; readonly target: Case['target'] }
 
 /** CPU that the API and Postgres have used, milliseconds. */
 function cpu(t: TestStack): { readonly api: number; readonly postgres: number } {
   const used = usage(new Set(t.stack.pids()));
   return { api: used.get('api')?.cpuMs ?? 0, postgres: used.get('postgres')?.cpuMs ?? 0 };
+}
+
+/** Reads whose answer was at hand, and all of them. */
+async function reads(t: TestStack): Promise<{ readonly hits: number; readonly all: number }> {
+  const text = await (await fetch(`${t.stack.apiHealthUrl()}/metrics`)).text();
+  const of = (result: string): number => Number(new RegExp(`^rambo_api_answers_total\\{[^}]*result="${result}"[^}]*\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  return { hits: of('hit'), all: of('hit') + of('miss') + of('stale') };
 }
 
 async function measure(t: TestStack, token: string, one: Case, seconds: number): Promise<Figure> {
@@ -61,12 +70,12 @@ async function measure(t: TestStack, token: string, one: Case, seconds: number):
   const text = await first.text();
   if (first.status !== 200 || text.includes('"errors"')) throw new Error(`${one.name}: ${first.status} ${text.slice(0, 300)}`);
   await autocannon({ ...options, duration: 3 });
-  const before = cpu(t);
+  const [before, readsBefore] = [cpu(t), await reads(t)];
   const result = await autocannon({ ...options, duration: seconds });
-  const after = cpu(t);
+  const [after, readsAfter] = [cpu(t), await reads(t)];
   const requests = Math.max(1, result.requests.total);
   return {
-    apiCpuMs: (after.api - before.api) / requests, postgresCpuMs: (after.postgres - before.postgres) / requests,
+    hits: (readsAfter.hits - readsBefore.hits) / Math.max(1, readsAfter.all - readsBefore.all), apiCpuMs: (after.api - before.api) / requests, postgresCpuMs: (after.postgres - before.postgres) / requests,
     name: one.name, what: one.what, perSecond: Math.round(result.requests.average), p50Ms: result.latency.p50, p99Ms: result.latency.p99, errors: result.errors + result.non2xx, target: one.target,
   };
 }
@@ -93,8 +102,8 @@ async function main(): Promise<void> {
       figures.push(await measure(t, token, one, Number(seconds)));
     }
     writeFileSync(path.join(ROOT, 'bench/out/load.json'), `${JSON.stringify({ at: new Date().toISOString(), load: loadavg(), figures }, null, 2)}\n`);
-    for (const { name, what, perSecond, p50Ms, p99Ms, errors, apiCpuMs, postgresCpuMs, target } of figures) {
-      stdout.write(`${name.padEnd(14)} ${String(perSecond).padStart(6)} req/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}  CPU per request: API ${apiCpuMs.toFixed(2)} ms, Postgres ${postgresCpuMs.toFixed(2)} ms  (target ${JSON.stringify(target)})  ${what}\n`);
+    for (const { name, what, perSecond, p50Ms, p99Ms, errors, hits, apiCpuMs, postgresCpuMs, target } of figures) {
+      stdout.write(`${name.padEnd(14)} ${String(perSecond).padStart(6)} req/s  p50 ${p50Ms} ms  p99 ${p99Ms} ms  errors ${errors}  at hand ${Math.round(100 * hits)} %  CPU per request: API ${apiCpuMs.toFixed(2)} ms, Postgres ${postgresCpuMs.toFixed(2)} ms  (target ${JSON.stringify(target)})  ${what}\n`);
     }
     stdout.write(`load average of the machine ${loadavg().map((value) => value.toFixed(1)).join(' ')}\n`);
   } finally {

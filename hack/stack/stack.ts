@@ -47,6 +47,8 @@ interface Ports {
  * reached 390 MiB while 10,000 runs drained, so 264.
  */
 const CONTROLLER_FLAGS = ['--disallow-code-generation-from-strings', '--min-semi-space-size=10', '--max-semi-space-size=10', '--heap-growing-percent=120'];
+/** As in the chart. Without them the API takes 30 MiB more at rest. */
+const API_FLAGS = ['--disallow-code-generation-from-strings', '--max-semi-space-size=4', '--heap-growing-percent=120'];
 /** Programs that others need until they have ended. */
 const SERVERS: readonly string[] = ['cluster', 'nats', 'objects'];
 const NODE = path.join(ROOT, 'node_modules/.bin/node');
@@ -188,10 +190,10 @@ export class Stack {
 
   #startApi(): void {
     const addresses = this.addresses();
-    this.#run('api', NODE, ['--disallow-code-generation-from-strings', this.#bundle('api')], {
+    this.#run('api', NODE, [...API_FLAGS, this.#bundle('api')], {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
-      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_RATE_LIMIT_PRINCIPAL: '0', ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+      RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_RATE_LIMIT_PRINCIPAL: '0', ...(process.env['RAMBO_ANSWER_MAX_AGE_MS'] === undefined ? {} : { RAMBO_ANSWER_MAX_AGE_MS: process.env['RAMBO_ANSWER_MAX_AGE_MS'] }), ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     });
   }
 

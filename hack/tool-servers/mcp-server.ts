@@ -34,7 +34,8 @@ function server(world: World, breakConnection: () => void): Server {
 export function modernEndpoint(world: World): Handle {
   return (request, response) => {
     const handler = createMcpHandler(() => server(world, () => { response.socket?.destroy(); }), { keepAliveMs: 0 });
-    return toNodeHandler(handler)(request, response);
+    // Their type of a request does not know fields that are there and undefined.
+    return toNodeHandler(handler)(request as Parameters<ReturnType<typeof toNodeHandler>>[0], response);
   };
 }
 

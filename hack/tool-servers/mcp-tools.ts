@@ -16,7 +16,7 @@ interface Served {
   run(world: World, call: Call): CallToolResult | Promise<CallToolResult>;
 }
 
-const object = (properties: Record<string, object> = {}, required: readonly string[] = []): Tool['inputSchema'] =>
+const object = (properties: Record<string, Record<string, string | number>> = {}, required: readonly string[] = []): Tool['inputSchema'] =>
   ({ type: 'object', properties, required: [...required], additionalProperties: false });
 const text = (value: string, isError = false): CallToolResult => ({ content: [{ type: 'text', text: value }], ...(isError ? { isError } : {}) });
 const number = (value: unknown): number => z.number().parse(value);

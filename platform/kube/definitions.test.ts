@@ -24,7 +24,7 @@ test.each([SCHEMA_VERSION, SCHEMA_VERSION + 1])('version %d is new enough', asyn
 
 test.each([['older', SCHEMA_VERSION - 1], ['without a version', undefined], ['with a version that is no number', 'x']])('a definition %s is named with what to do', async (_name, version) => {
   await expect(check((name) => (name === NAMES[1] ? version : SCHEMA_VERSION))).rejects.toMatchObject({
-    code: 'DefinitionOld', message: expect.stringMatching(/^the definition runnerpools\.rambo\.dev has schema version 0, this release needs \d+: .*kubectl apply --server-side/),
+    code: 'DefinitionOld', message: expect.stringMatching(/^the definition runnerpools\.rambo\.dev has schema version \d+, this release needs \d+: .*kubectl apply --server-side/),
   });
 });
 

@@ -52,7 +52,7 @@ export const FIELDS = {
   lost: 'number of shards that another replica has now',
   owned: 'number of shards this replica has now',
   replicas: 'number of controllers that live',
-  removed: 'number of rows',
+  removed: 'number of rows or objects',
   import: 'id of an import of the prototype',
   position: 'of a record: its place in the import',
   ended: 'of an import: DONE, or FAILED where its owner may not import any more',

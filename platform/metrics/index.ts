@@ -139,6 +139,8 @@ export function apiMetrics(registry: MetricRegistry, { fields, codes }: ApiLabel
     reviews: registry.counter({ name: 'rambo_api_reviews_total', help: 'Token and access reviews by the API server.', where: 'when one is answered, from memory (cached) or by the API server', labels: { kind: ['token', 'access'], result: ['allowed', 'denied', 'cached', 'unavailable'] } }),
     signIns: registry.counter({ name: 'rambo_api_sign_ins_total', help: 'Tokens looked at, by who made them.', where: 'when one is looked at, not from memory; refused ones are forged, run out, revoked, or of somebody shut out', labels: { kind: ['kubernetes', 'firebase', 'accessToken'], result: ['accepted', 'refused', 'unavailable'] } }),
     seconds: registry.histogram({ name: 'rambo_api_request_seconds', help: 'Duration of GraphQL operations.', where: 'when the answer is complete; subscriptions are left out', labels: { type: ['query', 'mutation'] }, buckets: LATENCY }),
+    answers: registry.counter({ name: 'rambo_api_answers_total', help: 'Reads by whether an earlier answer was given again.', where: 'when the memory of answers is asked: hit, miss (made), stale (what it rested on had changed)', labels: { result: ['hit', 'miss', 'stale'] } }),
+    swept: registry.counter({ name: 'rambo_api_swept_total', help: 'Rows and objects removed because nobody can want them any more.', where: 'when a sweep has removed some', labels: { what: ['files', 'projectEvents', 'idempotentAnswers', 'objects'] } }),
     subscriptions: registry.gauge({ name: 'rambo_api_subscriptions', help: 'Open subscriptions.', where: 'whenever one opens or ends' }),
   };
 }

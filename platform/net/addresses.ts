@@ -31,6 +31,11 @@ export function isPublic(address: string): boolean {
   return parsed.range() === PUBLIC && !CLOUD_INTERNAL.has(parsed.toString());
 }
 
+/** Whether an address is of the link itself: there the cloud answers with credentials of the machine. */
+export function isLinkLocal(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'linkLocal';
+}
+
 /** Public by its number, yet answered by the cloud's host: Azure's wire server. */
 const CLOUD_INTERNAL = new Set(['168.63.129.16']);
 
@@ -72,12 +77,12 @@ export class AddressRefused extends Error {}
  * Resolves the host once and picks the address to dial. What was checked is what is dialled, so a name that answers
  * differently the next time (rebinding) gains nothing. One refused address refuses the host. Throws AddressRefused.
  */
-export async function chooseTarget(host: string, allow: readonly string[], resolve: Resolve): Promise<Target> {
+export async function chooseTarget(host: string, allow: readonly string[], resolve: Resolve, named = 'the list of private addresses that may be reached'): Promise<Target> {
   const bare = host.replace(/^\[|\]$/g, '');
   const found = ipaddr.isValid(bare) ? [{ address: bare, family: bare.includes(':') ? 6 : 4 }] : await resolve(bare);
   for (const { address } of found) {
     if (!isPublic(address) && !isAllowed(bare, address, allow)) {
-      throw new AddressRefused(`${host} is the private address ${address}; the pool's spec.http.allow does not name it`);
+      throw new AddressRefused(`${host} is the private address ${address}; ${named} does not name it`);
     }
   }
   const first = found[0];

@@ -9,6 +9,8 @@ export interface PlaceRow {
   readonly ownerId: string;
   readonly namespace: string | null;
   readonly deletedAt: number | null;
+  /** Number of its last change. */
+  readonly seq: number;
   /** Role of the user asked for as a member. */
   readonly memberRole: string | null;
   /** Role of the user in the installation; null when gone or disabled. */
@@ -36,7 +38,7 @@ export interface AccessTokenRow extends AccountRow {
   readonly revokedAt: number | null;
 }
 
-const PLACE = `p.id, p.owner_id AS "ownerId", p.namespace, p.deleted_at AS "deletedAt", m.role AS "memberRole",
+const PLACE = `p.id, p.owner_id AS "ownerId", p.namespace, p.deleted_at AS "deletedAt", p.seq, m.role AS "memberRole",
   CASE WHEN u.disabled_at IS NULL THEN u.role END AS "userRole"`;
 const CALLER = `LEFT JOIN project_member m ON m.project_id = p.id AND m.user_id = $2::uuid LEFT JOIN app_user u ON u.id = $2::uuid`;
 const BY_ID: Statement = { name: 'places', text: `SELECT ${PLACE} FROM project p ${CALLER} WHERE p.id = ANY ($1::uuid[])` };

@@ -18,7 +18,7 @@ export {
   type MirrorKey, type ObjectCursor,
 } from './mirrors.ts';
 export {
-  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, type AttemptCursor, type NodeCursor,
+  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, runVersions, type AttemptCursor, type NodeCursor,
 } from './reads.ts';
 export {
   accessTokenByHash, accessTokenById, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,
@@ -34,6 +34,22 @@ export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentR
 export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
+export {
+  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls,
+  type AgentCallRow, type CallChange, type CallRef, type OpenChild,
+} from './agent-calls.ts';
+export {
+  addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals, voidApprovals,
+  type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
+} from './agent-approvals.ts';
+export {
+  approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
+  type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
+} from './agent-decisions.ts';
+export {
+  abandonedAgentRuns, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  type BudgetLimitRow, type ConversationRow,
+} from './agent-gateway-reads.ts';
 export {
   agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
   modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,

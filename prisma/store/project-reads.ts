@@ -1,7 +1,8 @@
 import { uuids } from './binary.ts';
+import { RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
 import { clamp, cut, MOST_ROWS } from './pages.ts';
-import type { Page } from './types.ts';
+import type { Page, RunSummary } from './types.ts';
 
 /*
  * Projects and what lies in them, as the API reads them at nearly every request. One prepared statement per table and
@@ -89,11 +90,11 @@ export interface MemberRow {
   readonly createdAt: Moment;
 }
 
-/** A run of a task. */
-export interface TaskRunRow {
+/** A run of a task, without payloads. */
+export interface TaskRunRow extends RunSummary {
   readonly taskId: string;
-  readonly runId: string;
-  readonly createdAt: number;
+  /** When it was started for the task; `createdAt` is when it was accepted. */
+  readonly linkedAt: number;
 }
 
 /** Rows of each table that has a list of its own. */
@@ -252,12 +253,12 @@ export async function listMembers(db: Executor, projectIds: readonly string[], a
 const TASK_RUNS: Statement = {
   name: 'task-runs',
   text: `SELECT parent.up::int4 AS up, page.* FROM unnest($1::uuid[]) WITH ORDINALITY AS parent(id, up) CROSS JOIN LATERAL (
-    SELECT r.task_id AS "taskId", r.run_id AS "runId", r.created_at AS "createdAt" FROM task_run r
-    WHERE r.task_id = parent.id AND (r.created_at, r.run_id) < ($3::timestamptz, $4::uuid) ORDER BY r.created_at DESC, r.run_id DESC LIMIT $2::int4) page`,
+    SELECT l.task_id AS "taskId", l.created_at AS "linkedAt", ${RUN_SUMMARY} FROM task_run l JOIN run r ON r.id = l.run_id
+    WHERE l.task_id = parent.id AND (l.created_at, l.run_id) < ($3::timestamptz, $4::uuid) ORDER BY l.created_at DESC, l.run_id DESC LIMIT $2::int4) page`,
 };
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
-/** Runs of each task, the newest first. */
+/** Runs of each task, the newest first; those that are gone are left out. */
 export async function listTaskRuns(db: Executor, taskIds: readonly string[], after: ListCursor | undefined, first: number): Promise<readonly Page<TaskRunRow>[]> {
   const limit = clamp(first);
   const rows = await db.query<TaskRunRow & { readonly up: number }>(TASK_RUNS, [

@@ -1,4 +1,4 @@
-import { texts } from './binary.ts';
+import { texts, uuids } from './binary.ts';
 import { ATTEMPT, EVENT, NODE_RUN, RUN_RECORD, RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
 import { clamp, cut, MOST_ROWS } from './pages.ts';
@@ -41,6 +41,13 @@ export async function getRun(db: Executor, id: string): Promise<RunRecord | unde
 /** Runs by their ids, in no order; absent ones are left out. At most 500. */
 export async function getRuns(db: Executor, ids: readonly string[]): Promise<readonly RunRecord[]> {
   return db.query<RunRecord>(GET_MANY, [ids.slice(0, MOST_ROWS)]);
+}
+
+const VERSIONS: Statement = { name: 'run-versions', text: 'SELECT r.id, r.version FROM run r WHERE r.id = ANY ($1::uuid[])' };
+
+/** Versions of runs by their ids, in no order; absent ones are left out. At most 500. */
+export async function runVersions(db: Executor, ids: readonly string[]): Promise<readonly { readonly id: string; readonly version: number }[]> {
+  return ids.length === 0 ? [] : db.query<{ id: string; version: number }>(VERSIONS, [uuids(ids.slice(0, MOST_ROWS), (id) => id)]);
 }
 
 /** The newest run of that name. */

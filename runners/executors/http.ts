@@ -105,7 +105,7 @@ function checkedUrl(text: string, base?: URL): URL {
 async function followRedirects(first: Hop, execution: Execution, resolve: Resolve, signal: AbortSignal): Promise<Answer> {
   let hop = first;
   for (let redirects = 0; ; redirects++) {
-    const target = await unlessAborted(chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve), signal);
+    const target = await unlessAborted(chooseTarget(hop.url.hostname, execution.dispatch.httpAllow ?? [], resolve, "the pool's spec.http.allow"), signal);
     const answer = await send(hop, target, signal);
     const location = answer.headers['location'];
     if (!REDIRECTS.has(answer.status) || location === undefined) return answer;

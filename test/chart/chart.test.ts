@@ -205,7 +205,7 @@ describe('order', () => {
   });
   test('definitions are of this release, and none is deleted with it', () => {
     const crds = render(TRIAL, ['--include-crds']).filter(({ kind }) => kind === 'CustomResourceDefinition');
-    expect(crds.map(({ metadata }) => metadata.name)).toEqual(['runnerpools.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev']);
+    expect(crds.map(({ metadata }) => metadata.name)).toEqual(['agents.rambo.dev', 'models.rambo.dev', 'runnerpools.rambo.dev', 'toolservers.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev']);
     // Helm does not own what lies in crds/: it is not among the objects of the release.
     expect(kinds(render(TRIAL)).has('CustomResourceDefinition')).toBe(false);
   });

@@ -7,10 +7,21 @@ let site: Site;
 let owner: Person;
 const runs = new Map<string, RunRecord>();
 beforeAll(async () => {
-  site = await Site.start((ports) => ({ runs: { ...ports.runs, run: async (id) => {
-    site.statements.push('run');
-    return runs.get(id);
-  } } }));
+  site = await Site.start((ports) => ({ runs: {
+    ...ports.runs,
+    run: async (id) => {
+      site.statements.push('run');
+      return runs.get(id);
+    },
+    // The links are rows; the runs behind them are those of this test.
+    ofTasks: async (taskIds) => {
+      const links = await site.gateway.read((db) => db.taskRun.findMany({ where: { taskId: { in: [...taskIds] } }, orderBy: { createdAt: 'desc' } }));
+      site.statements.push('task-runs');
+      return taskIds.map((taskId) => ({
+        rows: links.flatMap(({ taskId: of, runId, createdAt }) => { const run = runs.get(runId); return of !== taskId || run === undefined ? [] : [{ ...run, taskId, linkedAt: createdAt.getTime() }]; }), hasMore: false,
+      }));
+    },
+  } }));
   owner = await site.person();
 });
 afterAll(async () => { await site.stop(); });

@@ -3,7 +3,7 @@ import { systemIds } from '../../../platform/ids/index.ts';
 import { type Gateway, openGateway } from '../../../prisma/gateway/index.ts';
 import { type Db, openStore } from '../../../prisma/store/index.ts';
 import type { Ports, UserPrincipal, UserRole } from '../../../api/ports.ts';
-import { type ApiServer, startApi } from '../../../api/server.ts';
+import { type ApiParts, type ApiServer, startApi } from '../../../api/server.ts';
 import { events, until, World } from '../../../api/testing/world.ts';
 import type { RateSettings } from '../../../api/http/rate-limit.ts';
 import { storePlaces, storeRuns } from '../../../api/wiring.ts';
@@ -46,7 +46,7 @@ export class Site {
     this.url = `http://127.0.0.1:${parts.api.port}`;
   }
 
-  static async start(over: (ports: Ports, world: World) => Partial<Ports> | Promise<Partial<Ports>> = () => ({}), settings: { readonly rate?: RateSettings } = {}): Promise<Site> {
+  static async start(over: (ports: Ports, world: World) => Partial<Ports> | Promise<Partial<Ports>> = () => ({}), settings: { readonly rate?: RateSettings; readonly answers?: NonNullable<ApiParts['settings']['answers']> } = {}): Promise<Site> {
     const server = await testPostgres();
     const databaseUrl = await server.createDatabase();
     const gateway = openGateway(databaseUrl);

@@ -1,0 +1,133 @@
+import type { Executor, Statement } from './db.ts';
+import { clamp, cut } from './pages.ts';
+import type { Bytes, Page } from './types.ts';
+
+/** States of an approval; only `Pending` is ever left. */
+export const APPROVAL_STATES = ['Pending', 'Approved', 'Rejected', 'Expired', 'Voided'] as const;
+/** One of the states. */
+export type ApprovalState = (typeof APPROVAL_STATES)[number];
+
+/** An approval as it is asked for. */
+export interface ApprovalCreate {
+  readonly id: string;
+  readonly agentRun: string;
+  readonly callId: string;
+  readonly namespace: string;
+  /** Display name of the tool. */
+  readonly tool: string;
+  readonly hash: string;
+  /** JSON of ApprovalPreview. */
+  readonly preview: Bytes;
+  /** Users and groups who may decide; empty: whoever has the right. */
+  readonly approvers: readonly string[];
+  readonly expiresAt: number;
+  readonly createdAt: number;
+}
+
+/** An approval. */
+export interface ApprovalRow extends ApprovalCreate {
+  readonly state: ApprovalState;
+  readonly decidedBy: string | null;
+  readonly decidedAt: number | null;
+  readonly reason: string | null;
+}
+
+/** What a person is shown, and what the hash is made of beside the revision. */
+export interface ApprovalPreview {
+  readonly tool: string;
+  readonly schemaHash: string;
+  readonly arguments: unknown;
+  /** Why it is asked for. */
+  readonly reason: string;
+}
+
+const APPROVAL = `p.id, p.agent_run AS "agentRun", p.call_id AS "callId", p.namespace, p.tool, p.hash, p.preview, p.approvers, p.state, p.expires_at AS "expiresAt",
+  p.decided_by AS "decidedBy", p.decided_at AS "decidedAt", p.reason, p.created_at AS "createdAt"`;
+
+const ADD: Statement = {
+  name: 'approval-add',
+  text: `INSERT INTO agent_approval (id, agent_run, call_id, namespace, tool, hash, preview, approvers, state, expires_at, created_at)
+  VALUES ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::bytea, $8::text[], 'Pending', $9::timestamptz, $10::timestamptz)`,
+};
+const GET: Statement = { name: 'approval-get', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.id = $1::uuid` };
+const LAST: Statement = { name: 'approval-of-call', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.agent_run = $1::uuid AND p.call_id = $2::text ORDER BY p.created_at DESC, p.id DESC LIMIT 1` };
+const DECIDE: Statement = {
+  name: 'approval-decide',
+  text: `UPDATE agent_approval SET state = $2::text, decided_by = $3::text, decided_at = $4::timestamptz, reason = $5::text, hash = $6::text, preview = $7::bytea
+  WHERE id = $1::uuid AND state = 'Pending' RETURNING id`,
+};
+const EXPIRING: Statement = { name: 'approvals-expiring', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.state = 'Pending' AND p.expires_at <= $1::timestamptz ORDER BY p.expires_at LIMIT $2::int4` };
+const VOID: Statement = {
+  name: 'approvals-void',
+  text: `UPDATE agent_approval p SET state = 'Voided', decided_at = $1::timestamptz, decided_by = 'rambo', reason = 'the agent run has ended' FROM agent_run a
+  WHERE p.state = 'Pending' AND p.expires_at > '-infinity' AND a.id = p.agent_run AND a.finished_at IS NOT NULL`,
+};
+const LIST: Statement = {
+  name: 'approvals-list',
+  text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.namespace = ANY ($1::text[]) AND ($2::text IS NULL OR p.state = $2::text) AND ($3::uuid IS NULL OR p.agent_run = $3::uuid)
+    AND (p.created_at, p.id) < ($4::timestamptz, $5::uuid) ORDER BY p.created_at DESC, p.id DESC LIMIT $6::int4`,
+};
+
+/** Asks for an approval. Hold the agent run's row; at most one of a call is open. */
+export async function addApproval(tx: Executor, row: ApprovalCreate): Promise<void> {
+  await tx.query(ADD, [row.id, row.agentRun, row.callId, row.namespace, row.tool, row.hash, row.preview, [...row.approvers], iso(row.expiresAt), iso(row.createdAt)]);
+}
+
+/** One approval of a namespace; undefined where it is another's. */
+export async function getApproval(db: Executor, namespace: string, id: string): Promise<ApprovalRow | undefined> {
+  const [row] = await db.query<ApprovalRow>(GET, [id]);
+  return row?.namespace === namespace ? row : undefined;
+}
+
+/** The newest approval of a call. */
+export async function approvalOfCall(db: Executor, agentRun: string, callId: string): Promise<ApprovalRow | undefined> {
+  return (await db.query<ApprovalRow>(LAST, [agentRun, callId]))[0];
+}
+
+/** What a decision writes. `hash` and `preview` are new where arguments were edited. */
+export interface ApprovalDecision {
+  readonly state: Exclude<ApprovalState, 'Pending'>;
+  readonly by: string;
+  readonly at: number;
+  readonly reason: string | null;
+  readonly hash: string;
+  readonly preview: Bytes;
+}
+
+/** Decides an approval once: false where it was decided before. */
+export async function closeApproval(tx: Executor, id: string, { state, by, at, reason, hash, preview }: ApprovalDecision): Promise<boolean> {
+  return (await tx.query(DECIDE, [id, state, by, iso(at), reason, hash, preview])).length > 0;
+}
+
+/** Approvals nobody decided in time. */
+export async function expiredApprovals(db: Executor, at: number, limit: number): Promise<readonly ApprovalRow[]> {
+  return db.query<ApprovalRow>(EXPIRING, [iso(at), limit]);
+}
+
+/** Closes approvals whose agent run has ended. */
+export async function voidApprovals(db: Executor, at: number): Promise<void> {
+  await db.query(VOID, [iso(at)]);
+}
+
+/** Window on approvals, newest first. */
+export interface ApprovalQuery {
+  readonly namespaces: readonly string[];
+  readonly state?: ApprovalState;
+  readonly agentRun?: string;
+  readonly after?: { readonly createdAt: number; readonly id: string };
+  /** 1 to 500; clamped. */
+  readonly first: number;
+}
+
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+/** Approvals of namespaces. */
+export async function listApprovals(db: Executor, { namespaces, state, agentRun, after, first }: ApprovalQuery): Promise<Page<ApprovalRow>> {
+  const limit = clamp(first);
+  const from = after === undefined ? 'infinity' : iso(after.createdAt);
+  return cut(await db.query<ApprovalRow>(LIST, [[...namespaces], state ?? null, agentRun ?? null, from, after?.id ?? LAST_ID, limit + 1]), limit);
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,118 @@
+import { parseAgentEvent, type AgentEvent, type AgentEventKind } from '../../crds/agent-run.ts';
+import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
+import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
+import { texts } from './binary.ts';
+import type { Executor, Statement } from './db.ts';
+
+/* What the model gateway reads: limits of budgets, conversations, and agent runs that need a hand. */
+
+const LIMITS: Statement = {
+  name: 'gateway-limits',
+  text: `SELECT level, name, tokens, nano FROM budget_limit WHERE namespace = $1::text AND name = ANY ($2::text[])`,
+};
+const CONVERSATION: Statement = {
+  name: 'gateway-conversation',
+  text: 'SELECT id, namespace, agent, principal, title, turns, revision FROM agent_conversation WHERE id = $1::uuid',
+};
+const MAKE_CONVERSATION: Statement = {
+  name: 'gateway-conversation-make',
+  text: `INSERT INTO agent_conversation (id, namespace, agent, principal, title, turns, revision, created_at, updated_at)
+  VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, 0, NULL, $6::timestamptz, $6::timestamptz) ON CONFLICT (id) DO NOTHING`,
+};
+const TURN: Statement = {
+  name: 'gateway-conversation-turn',
+  text: 'UPDATE agent_conversation SET turns = GREATEST(turns, $2::int4), revision = COALESCE(revision, $3::text), updated_at = $4::timestamptz WHERE id = $1::uuid',
+};
+const TURNS: Statement = {
+  name: 'gateway-conversation-turns',
+  text: `SELECT a.id, a.turn FROM agent_run a WHERE a.conversation_id = $1::uuid AND a.phase = 'Succeeded' AND a.turn < $2::int4 ORDER BY a.turn DESC LIMIT $3::int4`,
+};
+const KINDS_OF: Statement = {
+  name: 'gateway-events-of-kinds',
+  text: 'SELECT agent_run AS "agentRun", seq, at, kind, payload FROM agent_event WHERE agent_run = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) ORDER BY agent_run, seq DESC LIMIT $3::int4',
+};
+const ABANDONED: Statement = {
+  name: 'gateway-abandoned',
+  text: `SELECT a.id, r.phase AS "runPhase" FROM agent_run a LEFT JOIN run r ON r.id = a.run_id
+  LEFT JOIN node_run n ON n.run_id = a.run_id AND n.node = a.node AND n.item = a.item
+  WHERE a.finished_at IS NULL AND (r.id IS NULL OR r.finished_at < $1::timestamptz OR n.finished_at < $1::timestamptz) LIMIT $2::int4`,
+};
+const OVERDUE: Statement = { name: 'gateway-overdue', text: 'SELECT a.id FROM agent_run a WHERE a.finished_at IS NULL AND a.deadline < $1::timestamptz LIMIT $2::int4' };
+const OPEN_OF_RUN: Statement = { name: 'gateway-open-of-run', text: `SELECT ${AGENT_RUN} FROM agent_run a WHERE a.run_id = $1::uuid AND a.finished_at IS NULL` };
+const UNHEARD: Statement = {
+  name: 'gateway-unheard',
+  text: `SELECT ${AGENT_RUN} FROM agent_run a JOIN node_run n ON n.run_id = a.run_id AND n.node = a.node AND n.item = a.item
+  WHERE a.finished_at > $1::timestamptz AND n.status = 'Waiting' AND n.due_at IS NULL LIMIT $2::int4`,
+};
+
+/** A limit that somebody set instead of the installation's. `name` is the agent's, empty for all of the namespace. */
+export interface BudgetLimitRow {
+  readonly level: BudgetLevel;
+  readonly name: string;
+  readonly limit: Limit;
+}
+
+/** Limits set for a namespace as a whole and for one agent of it. */
+export async function budgetLimits(db: Executor, namespace: string, agent: string | null): Promise<readonly BudgetLimitRow[]> {
+  const rows = await db.query<{ level: BudgetLevel; name: string; tokens: string | null; nano: string | null }>(LIMITS, [namespace, texts(agent === null ? [''] : ['', agent], (name) => name)]);
+  return rows.map(({ level, name, tokens, nano }) => ({ level, name, limit: { tokens: tokens === null ? null : Number(tokens), nano: nano === null ? null : BigInt(nano) } }));
+}
+
+/** A conversation. */
+export interface ConversationRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly agent: string;
+  readonly principal: string;
+  readonly title: string;
+  readonly turns: number;
+  /** The revision it began with, and stays with. */
+  readonly revision: string | null;
+}
+
+/** A conversation; made where it is not there yet. */
+export async function openConversation(db: Executor, make: Omit<ConversationRow, 'turns' | 'revision'>, at: number): Promise<ConversationRow> {
+  await db.query(MAKE_CONVERSATION, [make.id, make.namespace, make.agent, make.principal, make.title, iso(at)]);
+  const [row] = await db.query<ConversationRow>(CONVERSATION, [make.id]);
+  return row ?? { ...make, turns: 0, revision: null };
+}
+
+/** Says that a turn began, and with which revision. */
+export async function beginTurn(db: Executor, id: string, turn: number, revision: string, at: number): Promise<void> {
+  await db.query(TURN, [id, turn, revision, iso(at)]);
+}
+
+/** Ids of the turns of a conversation that succeeded, before `turn`, newest first. */
+export async function earlierTurns(db: Executor, id: string, turn: number, limit: number): Promise<readonly string[]> {
+  return (await db.query<{ id: string }>(TURNS, [id, turn, limit])).map((row) => row.id);
+}
+
+/** Events of these kinds of some agent runs, newest first within each. */
+export async function eventsOfKinds(db: Executor, agentRuns: readonly string[], kinds: readonly AgentEventKind[], limit: number): Promise<readonly { readonly agentRun: string; readonly event: AgentEvent }[]> {
+  const rows = await db.query<{ agentRun: string; seq: number; at: number; kind: string; payload: Uint8Array }>(KINDS_OF, [[...agentRuns], texts(kinds, (kind) => kind), limit]);
+  return rows.map(({ agentRun, seq, at, kind, payload }) => ({ agentRun, event: parseAgentEvent(seq, at, kind, JSON.parse(new TextDecoder().decode(payload))) }));
+}
+
+/** Open agent runs whose workflow run is gone or ended, or whose node ended, before a time. */
+export async function abandonedAgentRuns(db: Executor, before: number, limit: number): Promise<readonly { readonly id: string; readonly runPhase: string | null }[]> {
+  return db.query(ABANDONED, [iso(before), limit]);
+}
+
+/** Open agent runs past their deadline. */
+export async function overdueAgentRuns(db: Executor, now: number, limit: number): Promise<readonly string[]> {
+  return (await db.query<{ id: string }>(OVERDUE, [iso(now), limit])).map(({ id }) => id);
+}
+
+/** Open agent runs of a workflow run. */
+export async function openAgentRunsOf(db: Executor, runId: string): Promise<readonly AgentRunRow[]> {
+  return (await db.query<StoredAgentRun>(OPEN_OF_RUN, [runId])).map(agentRunOf);
+}
+
+/** Agent runs that ended after `since` and whose node still waits for it. */
+export async function unheardAgentRuns(db: Executor, since: number, limit: number): Promise<readonly AgentRunRow[]> {
+  return (await db.query<StoredAgentRun>(UNHEARD, [iso(since), limit])).map(agentRunOf);
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}
