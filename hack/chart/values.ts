@@ -177,8 +177,8 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     budgets: group('Budgets where nobody set others, in tokens and USD; 0 for any amount.', {
       runTokens: count(2_000_000, 0, 1_000_000_000_000, 'Tokens of one workflow run.'),
       runUsd: z.number().min(0).max(1_000_000).default(0).describe('USD of one workflow run.'),
-      namespaceDayTokens: count(0, 0, 1_000_000_000_000, 'Tokens of a namespace in a day (UTC).'),
-      namespaceDayUsd: z.number().min(0).max(1_000_000).default(0).describe('USD of a namespace in a day (UTC).'),
+      dayTokens: count(0, 0, 1_000_000_000_000, 'Tokens of a namespace in a day (UTC).'),
+      dayUsd: z.number().min(0).max(1_000_000).default(0).describe('USD of a namespace in a day (UTC).'),
     }),
     serviceAccount,
     ...pods({ resources: resources('100m', '192Mi', '768Mi') }),
