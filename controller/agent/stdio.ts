@@ -22,7 +22,7 @@ export function templateHash(object: ToolServerObject, settings: StdioSettings):
 }
 
 /**
- * Deployment and Service of a server over stdio. Its image runs with the program the spec names below our bridge, which speaks
+ * Deployment, Service and NetworkPolicy of a server over stdio. Its image runs with the program the spec names below our bridge, which speaks
  * HTTP on its behalf: an init container brings Node and the bridge along, so the image needs neither.
  */
 export function stdioManifests(object: ToolServerObject, stdio: Stdio, settings: StdioSettings): readonly Manifest[] {
@@ -44,6 +44,14 @@ export function stdioManifests(object: ToolServerObject, stdio: Stdio, settings:
     {
       apiVersion: 'v1', kind: 'Service', metadata,
       spec: { selector, ports: [{ name: 'mcp', port: STDIO_PORT, targetPort: 'mcp', protocol: 'TCP' }] },
+    },
+    {
+      // The server asks nobody who calls: only the model gateway may, wherever it is installed.
+      apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata,
+      spec: {
+        podSelector: { matchLabels: selector }, policyTypes: ['Ingress'],
+        ingress: [{ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/component': 'modelgateway' } } }], ports: [{ port: STDIO_PORT, protocol: 'TCP' }] }],
+      },
     },
   ];
 }

@@ -56,11 +56,11 @@ export async function readConfigMap(client: KubeClient, namespace: string, name:
   return data !== undefined && data !== null && Object.hasOwn(data, key) ? data[key] : undefined;
 }
 
-const RESOURCES: Readonly<Record<string, string>> = { Deployment: 'deployments', Service: 'services' };
+const RESOURCES: Readonly<Record<string, string>> = { Deployment: 'deployments', Service: 'services', NetworkPolicy: 'networkpolicies' };
+const GROUPS: Readonly<Record<string, string>> = { Deployment: '/apis/apps/v1', NetworkPolicy: '/apis/networking.k8s.io/v1' };
 
 function manifestPath(kind: string, namespace: string, name: string): string {
-  const plural = RESOURCES[kind] ?? '';
-  return kind === 'Deployment' ? corePath(plural, namespace, name).replace('/api/v1', '/apis/apps/v1') : corePath(plural, namespace, name);
+  return corePath(RESOURCES[kind] ?? '', namespace, name).replace('/api/v1', GROUPS[kind] ?? '/api/v1');
 }
 
 const deploymentSchema = z.looseObject({
@@ -126,7 +126,7 @@ export class StdioDeployments {
   async #takeAway(object: ToolServerObject, key: string): Promise<undefined> {
     // A spec that never changed was never over stdio.
     if (object.generation < 2 || this.#applied.get(key)?.hash === '') return;
-    for (const kind of ['Deployment', 'Service']) {
+    for (const kind of ['Deployment', 'Service', 'NetworkPolicy']) {
       const path = manifestPath(kind, object.namespace, stdioName(object.name));
       const resource = RESOURCES[kind] ?? '';
       const found = await this.#client.json({ verb: 'get', resource, path }).catch((error: unknown) => {
