@@ -13,8 +13,6 @@ export interface GatewayCounters {
   exceeded(action: 'Stop' | 'Pause' | 'Degrade'): void;
   /** A call was asked for; tells when it is over. */
   inFlight(): () => void;
-  /** From the request's arrival until the provider is asked, and after its last byte until the caller is told: what the platform adds. */
-  overhead(seconds: number): void;
   /** An agent run ended here. */
   ended(phase: string): void;
 }

@@ -6,7 +6,7 @@ import { readMigrations } from '../../prisma/backup/known.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ENTRIES = {
-  controller: 'controller/main.ts', api: 'api/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
+  controller: 'controller/main.ts', api: 'api/main.ts', modelgateway: 'modelgateway/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
 };
 // What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
 const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry', 'api/http/swagger-assets.ts': 'swagger', 'runners/executors/agent-loop.ts': 'agent' };

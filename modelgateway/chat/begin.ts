@@ -78,8 +78,8 @@ async function decide(run: AgentRunRow, tx: Executor, asked: Asked, candidates: 
   return joined(before, await payFor(tx, { ...run, ...before.set }, asked, candidates, holding));
 }
 
-const NONE: Written = { events: [], set: {} };
-interface Written { readonly events: readonly NewAgentEvent[]; readonly set: Partial<AgentRunProgress> }
+const NONE: Written = { events: [] };
+interface Written { readonly events: readonly NewAgentEvent[]; readonly set?: Partial<AgentRunProgress> }
 
 function nothing(result: Begun): Appending<Begun> {
   return { events: [], result };

@@ -164,7 +164,8 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
     if (settled !== undefined) tellAppended(parts.bus, settled);
     live.restart();
     if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
-    return void await nextTry(parts, candidate, failure, course, live);
+    await nextTry(parts, candidate, failure, course, live);
+    return undefined;
   } finally {
     live.requestId = undefined;
     done();

@@ -59,8 +59,7 @@ export function promptOf(messages: readonly AgentMessage[]): LanguageModelV4Prom
 }
 
 function messageOf(message: Exclude<AgentMessage, { role: 'tool' }>): LanguageModelV4Message {
-  if (message.role === 'system') return { role: 'system', content: message.text };
-  if (message.role === 'user') return { role: 'user', content: [{ type: 'text', text: message.text }] };
+  if (message.role !== 'assistant') return message.role === 'system' ? { role: 'system', content: message.text } : { role: 'user', content: [{ type: 'text', text: message.text }] };
   return {
     role: 'assistant',
     content: [

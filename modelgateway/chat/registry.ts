@@ -73,7 +73,7 @@ export class CallRegistry {
       if (held.length > 0) {
         const kept = new Set(await renewReservations(this.#parts.db, held.map(({ id }) => id), this.#parts.holder, this.#parts.clock.now() + LEASE_MS));
         // One that was settled while we asked is no loss.
-        for (const { live, id } of held) if (!kept.has(id) && live.requestId === id) live.stop(new Error('another gateway took this call over'));
+        for (const { live } of held.filter(({ id, live: { requestId } }) => !kept.has(id) && requestId === id)) live.stop(new Error('another gateway took this call over'));
       }
     } catch (error) {
       this.#parts.log.warn({ err: error }, 'leases of model calls could not be renewed');

@@ -72,8 +72,9 @@ export function runnerSpec(spec: RevisionSpec, run: AgentRunRow): AgentRunnerSpe
   };
 }
 
-/** Asks guardrails of the input that have not decided yet. Gives how the run ended where they refuse it. */
+/** Asks guardrails of the input, unless a model has seen it already. Gives how the run ended where they refuse it. */
 async function guardInput(parts: OpenParts, run: AgentRunRow, spec: RevisionSpec, events: readonly AgentEvent[]): Promise<ReturnType<typeof endedOf>> {
+  if (events.some((event) => event.kind === 'ModelRequested' && event.payload.purpose === 'step')) return undefined;
   const decided = new Set(events.map((event) => (event.kind === 'GuardrailDecided' && event.payload.stage === 'Input' ? event.payload.guardrail : '')));
   const open = ofStage(spec.guardrails, 'Input').filter(({ name }) => !decided.has(name));
   if (open.length === 0) return undefined;
@@ -98,27 +99,41 @@ async function creation(parts: OpenParts, caller: Caller, given: With): Promise<
   const call = await callByChild(db, caller.run);
   const parent = call === undefined ? undefined : await getAgentRun(db, call.agentRun);
   const agent = given.agentRef?.name ?? null;
-  const conversation = given.conversation === undefined || given.conversation === '' ? undefined : await conversationOf(db, caller, agent, run.principal, given, at);
+  const conversation = await conversationOf(db, caller, agent, run.principal, given, at);
   const pinned = await pin(parts, caller, given, conversation);
-  const { spec } = pinned;
   await checkDepth(parts, parent);
   const input = given.input ?? null;
-  if (spec.inputSchema !== undefined) {
-    const problems = await schemaProblems(spec.inputSchema, input, 'input');
-    if (problems.length > 0) throw new Refusal('Invalid', problems.join('; '), { why: 'InputInvalid' });
-  }
-  const rootRun = parent?.rootRun ?? caller.run;
-  const { keys, make } = accountsOf({ id: caller.agentRun, namespace: caller.ns, agent, rootRun, parent, at }, spec, await budgetLimits(db, caller.ns, agent), parts.defaults);
-  const turn = conversation === undefined ? 0 : conversation.turns + 1;
-  const history = conversation === undefined ? [] : await historyOf(db, conversation.id, turn);
-  if (conversation !== undefined) await beginTurn(db, conversation.id, turn, pinned.hash, at);
-  const deadline = at + spec.limits.timeoutMs;
+  await checkInput(pinned.spec, input);
+  const { rootRun, depth, deadline } = placeBelow(parent, caller.run, at + pinned.spec.limits.timeoutMs);
+  const { keys, make } = accountsOf({ id: caller.agentRun, namespace: caller.ns, agent, rootRun, parent, at }, pinned.spec, await budgetLimits(db, caller.ns, agent), parts.defaults);
+  const talk = await turnOf(db, conversation, pinned.hash, at);
   const facts: AgentRunFacts = {
     id: caller.agentRun, runId: caller.run, node: caller.node, item: caller.item, namespace: caller.ns, agent, revision: pinned.hash, rootRun, parent: parent?.id ?? null,
-    depth: parent === undefined ? 0 : parent.depth + 1, conversationId: conversation?.id ?? null, turn, principal: run.principal, accounts: keys,
-    deadline: parent?.deadline == null ? deadline : Math.min(deadline, parent.deadline), createdAt: at,
+    depth, conversationId: talk.id, turn: talk.turn, principal: run.principal, accounts: keys, deadline, createdAt: at,
   };
-  return { facts, revisionSpec: pinned.bytes, accounts: make, events: [{ kind: 'RunStarted', payload: { revision: pinned.hash, input, instructions: spec.instructions, history } }] };
+  const started = { revision: pinned.hash, input, instructions: pinned.spec.instructions, history: talk.history };
+  return { facts, revisionSpec: pinned.bytes, accounts: make, events: [{ kind: 'RunStarted', payload: started }] };
+}
+
+/** Where in a tree of nested agents it is, and until when: a child never outlives its parent. */
+function placeBelow(parent: AgentRunRow | undefined, run: string, deadline: number): Pick<AgentRunFacts, 'rootRun' | 'depth' | 'deadline'> {
+  if (parent === undefined) return { rootRun: run, depth: 0, deadline };
+  return { rootRun: parent.rootRun, depth: parent.depth + 1, deadline: parent.deadline === null ? deadline : Math.min(deadline, parent.deadline) };
+}
+
+async function checkInput({ inputSchema }: RevisionSpec, input: unknown): Promise<void> {
+  if (inputSchema === undefined) return;
+  const problems = await schemaProblems(inputSchema, input, 'input');
+  if (problems.length > 0) throw new Refusal('Invalid', problems.join('; '), { why: 'InputInvalid' });
+}
+
+/** Begins the next turn of a conversation, and gives what was said before. */
+async function turnOf(db: Db, conversation: ConversationRow | undefined, revision: string, at: number): Promise<{ readonly id: string | null; readonly turn: number; readonly history: readonly Said[] }> {
+  if (conversation === undefined) return { id: null, turn: 0, history: [] };
+  const turn = conversation.turns + 1;
+  const history = await historyOf(db, conversation.id, turn);
+  await beginTurn(db, conversation.id, turn, revision, at);
+  return { id: conversation.id, turn, history };
 }
 
 function pin({ revisions }: OpenParts, caller: Caller, given: With, conversation: ConversationRow | undefined): Promise<Pinned> {
@@ -142,7 +157,8 @@ async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | un
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The conversation a run goes on with: by its id, or by a name of its own within namespace, agent and principal. Nobody reads somebody else's. */
-async function conversationOf(db: Db, caller: Caller, agent: string | null, principal: string, { conversation = '', input }: With, at: number): Promise<ConversationRow> {
+async function conversationOf(db: Db, caller: Caller, agent: string | null, principal: string, { conversation = '', input }: With, at: number): Promise<ConversationRow | undefined> {
+  if (conversation === '') return undefined;
   if (agent === null) throw new Refusal('Invalid', 'a conversation needs an Agent (agentRef): an inline agent has none to go on with', { why: 'ConversationInvalid' });
   const id = UUID.test(conversation) ? conversation : nameId([caller.ns, agent, principal, conversation]);
   const title = (typeof input === 'string' ? input : conversation).slice(0, 120);

@@ -45,7 +45,7 @@ export class GatewayMetrics implements GatewayCounters {
 
   /** A request to the door ended. */
   request(route: string, status: number, seconds: number): void {
-    this.#m.requests.inc({ route, status: `${Math.floor(status / 100)}xx` });
+    this.#m.requests.inc({ route, status: status < 400 ? '2xx' : status < 500 ? '4xx' : '5xx' });
     this.#m.requestSeconds.observe({ route }, seconds);
   }
 
@@ -57,7 +57,7 @@ export class GatewayMetrics implements GatewayCounters {
 
   /** The page while the process waits for what it needs. */
   waitingPage(misses: (name: string) => boolean): Promise<MetricsPage> {
-    publishWaiting(this.#m, misses);
+    publishWaiting(this.#m, misses, this.#kube.answered);
     return this.#registry.page();
   }
 
