@@ -61,7 +61,7 @@ export class McpPool {
 
   /** What a server lists, page by page, until there are more than `most`. Throws RamboError. */
   async list(endpoint: Endpoint, most: number, maxBytes: number, signal: AbortSignal): Promise<{ readonly tools: readonly DiscoveredTool[]; readonly protocol: string }> {
-    const client = await this.#connect({ ...endpoint, fetch: bounded(endpoint.fetch, maxBytes * 4) }, CONNECT_MS);
+    const client = await this.#connect({ ...endpoint, fetch: bounded(endpoint.fetch, maxBytes * 4) });
     try {
       const tools: Tool[] = [];
       let cursor: string | undefined;
@@ -69,8 +69,9 @@ export class McpPool {
       do {
         // The first page too: without a cursor the library would walk through all of them.
         const page = await client.request({ method: 'tools/list', params: cursor === undefined ? {} : { cursor } }, { signal, timeout: CONNECT_MS });
-        tools.push(...page.tools);
-        bytes += JSON.stringify(page.tools).length;
+        const text = JSON.stringify(page.tools);
+        bytes += text.length;
+        tools.push(...plainJson<Tool[]>(text));
         if (tools.length > most) throw new RamboError('TooManyTools', `the server offers more than ${most} tools`);
         if (bytes > maxBytes) throw new RamboError('AnswerTooLarge', `what the server says of its tools is over ${maxBytes} bytes`);
         cursor = page.nextCursor;
@@ -92,7 +93,7 @@ export class McpPool {
     const key = keyOf(endpoint);
     let client: Client;
     try {
-      client = await this.#connection(key, endpoint, Math.min(CONNECT_MS, call.timeoutMs));
+      client = await this.#connection(key, endpoint);
     } catch (error) {
       return connectFailed(error);
     }
@@ -111,12 +112,12 @@ export class McpPool {
     }
   }
 
-  #connection(key: string, endpoint: Endpoint, timeoutMs: number): Promise<Client> {
+  #connection(key: string, endpoint: Endpoint): Promise<Client> {
     const now = this.#clock.monotonic();
     const known = this.#connections.get(key);
     if (known !== undefined && known.until > now) return known.client;
     if (known !== undefined || this.#connections.size >= MOST) this.#drop(known === undefined ? this.#connections.keys().next().value ?? key : key);
-    const client = this.#connect({ ...endpoint, fetch: bounded(endpoint.fetch, WIRE_BYTES) }, timeoutMs);
+    const client = this.#connect({ ...endpoint, fetch: bounded(endpoint.fetch, WIRE_BYTES) });
     this.#connections.set(key, { client, until: now + MAX_AGE_MS });
     client.catch(() => { this.#connections.delete(key); });
     return client;
@@ -127,16 +128,16 @@ export class McpPool {
     this.#connections.delete(key);
   }
 
-  async #connect({ url, protocol, headers, fetch }: Endpoint, timeoutMs: number): Promise<Client> {
+  async #connect({ url, protocol, headers, fetch }: Endpoint): Promise<Client> {
     const client = new Client({ name: 'rambo', version: '1' }, {
       capabilities: {}, inputRequired: { autoFulfill: false }, jsonSchemaValidator: { getValidator: () => unchecked },
-      versionNegotiation: { mode: protocol === 'auto' ? 'auto' : protocol === 'legacy' ? 'legacy' : { pin: MODERN }, probe: { timeoutMs } },
+      versionNegotiation: { mode: protocol === 'auto' ? 'auto' : protocol === 'legacy' ? 'legacy' : { pin: MODERN }, probe: { timeoutMs: CONNECT_MS } },
     });
     const transport = new StreamableHTTPClientTransport(new URL(url), {
       fetch, requestInit: { headers: { ...headers }, redirect: 'manual' },
       reconnectionOptions: { initialReconnectionDelay: 1_000, maxReconnectionDelay: 1_000, reconnectionDelayGrowFactor: 1, maxRetries: 0 },
     });
-    await client.connect(transport, { timeout: timeoutMs });
+    await client.connect(transport, { timeout: CONNECT_MS });
     return client;
   }
 }
@@ -191,12 +192,18 @@ function causeOf<T extends Error>(error: unknown, kind: abstract new (...args: n
   return undefined;
 }
 
+/** Plain data of ours, whatever the library made of what it read. */
+function plainJson<T>(text: string): T {
+  return JSON.parse(text);
+}
+
 function answered(result: CallToolResult): Outcome {
   const { structuredContent, isError } = result;
   const text = (result.content ?? []).map(blockText).join('\n');
+  const structured = structuredContent === undefined ? undefined : JSON.stringify(structuredContent);
   return {
-    kind: 'answered', isError: isError === true, text: text === '' && structuredContent !== undefined ? JSON.stringify(structuredContent) : text,
-    ...(structuredContent === undefined ? {} : { structured: structuredContent }),
+    kind: 'answered', isError: isError === true, text: text === '' && structured !== undefined ? structured : text,
+    ...(structured === undefined ? {} : { structured: plainJson<unknown>(structured) }),
   };
 }
 
