@@ -57,7 +57,7 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   if (readState() !== undefined) throw new Error('a stack of this checkout runs already: `make status`, `make down`');
   rmSync(STATE, { force: true });
   const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
-  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, signIn: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, modelgateway: true, signIn: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
   const stop = async (code: number): Promise<void> => {
     say('stopping');
     rmSync(STATE, { force: true });
@@ -90,7 +90,7 @@ function writeEnv(a: StackAddresses, health: Readonly<Record<string, string>>): 
   const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
   const lines = {
     KUBECONFIG: a.kubeconfig, RAMBO_API_URL: a.apiUrl, RAMBO_TOKEN: a.token, DATABASE_URL: a.databaseUrl, NATS_URL: a.natsUrl, NATS_CREDS: a.natsCreds,
-    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_AUTH_EMULATOR: a.authEmulator, RAMBO_MAILS: a.mails, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
+    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_MODELGATEWAY: a.modelgateway, RAMBO_AUTH_EMULATOR: a.authEmulator, RAMBO_MAILS: a.mails, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
   };
   const text = [`export PATH=${quote(path.join(DIR, 'bin'))}:"$PATH"`, ...Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`), ''].join('\n');
   writeFileSync(path.join(DIR, 'env'), text, { mode: 0o600 });
@@ -154,7 +154,7 @@ async function down(): Promise<void> {
 
 function status(): void {
   const state = readState();
-  process.stdout.write(state === undefined ? 'down\n' : `up\n  API         ${state.apiUrl}/graphql\n  metrics     ${state.controllerMetrics}\n  kubeconfig  ${state.kubeconfig}\n`);
+  process.stdout.write(state === undefined ? 'down\n' : `up\n  API         ${state.apiUrl}/graphql\n  metrics     ${state.controllerMetrics}\n  kubeconfig  ${state.kubeconfig}\n${state.modelgateway === '' ? '' : `  gateway     ${state.modelgateway}\n`}`);
 }
 
 async function main(): Promise<void> {
