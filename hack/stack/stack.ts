@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { KINDS } from '../../crds/kinds.ts';
+import { GROUP } from '../../crds/names.ts';
 import { createNatsIdentity, serverConfig, signUser, type NatsIdentity } from '../../platform/nats/identity.ts';
 import { apiPermissions, gatewayPermissions } from '../../platform/messages/subjects.ts';
 import { migrate } from '../../prisma/migrate.ts';
@@ -393,7 +395,7 @@ export class Stack {
     this.#o.log('applying the custom resource definitions, the admission policies and the accounts');
     writeFileSync(this.#file('rbac.yaml'), accountsYaml());
     await Promise.all([kubectl.apply(path.join(ROOT, 'crds/generated')), kubectl.apply(this.#file('rbac.yaml')), kubectl.apply(path.join(ROOT, 'hack/stack/demo-user.yaml'))]);
-    await kubectl.established('workflows.rambo.dev', 'workflowruns.rambo.dev', 'runnerpools.rambo.dev');
+    await kubectl.established(...KINDS.map(({ plural }) => `${plural}.${GROUP}`));
     await Promise.all([
       kubectl.kubeconfigFor('rambo-system', 'rambo-controller', this.#file('secrets/controller.kubeconfig')),
       kubectl.kubeconfigFor('rambo-system', 'rambo-api', this.#file('secrets/api.kubeconfig')),

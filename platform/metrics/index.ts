@@ -16,7 +16,7 @@ export const DEPENDENCIES = ['postgres', 'nats', 'kube'] as const;
 /** Answers of the API server, by class where the code itself says nothing more; `none`: there was no answer. */
 export const KUBE_CODES = ['2xx', '404', '409', '410', '429', '4xx', '5xx', 'none'] as const;
 /** Work queues of the controller. */
-export const QUEUES = ['runs', 'workflows', 'pools'] as const;
+export const QUEUES = ['runs', 'workflows', 'pools', 'models', 'toolservers', 'agents'] as const;
 /** Why a commit, or a run's part of it, was not written. */
 export const COMMIT_FAILURES = ['unavailable', 'fenced', 'conflict', 'poison'] as const;
 /** Kinds of message, by the second token of their subject. */

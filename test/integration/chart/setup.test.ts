@@ -52,7 +52,7 @@ const versionOf = async (name: string): Promise<string | undefined> => {
 test('makes what is missing once, and leaves it alone the second time', async () => {
   const first = setup();
   expect({ status: first.status, results: first.results }).toEqual({ status: 0, results: {
-    'workflows.rambo.dev': 'Applied', 'workflowruns.rambo.dev': 'Applied', 'runnerpools.rambo.dev': 'Applied', 'rambo-nats': 'Created', 'rambo-postgres': 'Created',
+    'workflows.rambo.dev': 'Applied', 'workflowruns.rambo.dev': 'Applied', 'runnerpools.rambo.dev': 'Applied', 'models.rambo.dev': 'Applied', 'toolservers.rambo.dev': 'Applied', 'agents.rambo.dev': 'Applied', 'rambo-nats': 'Created', 'rambo-postgres': 'Created',
   } });
   const made = [await secret('rambo-nats'), await secret('rambo-postgres')];
   expect(Object.keys(made[0] ?? {}).sort()).toEqual(['account.seed', 'api.creds', 'controller.creds', 'nats.conf']);
