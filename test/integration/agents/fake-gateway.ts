@@ -26,7 +26,7 @@ export class FakeGateway {
 
   /** What it answers about an object from now on; `ok` without tools for what was never told. */
   says(name: string, answer: Omit<Extract<AgentAnswer, { ok: true }>, 'v'> | Omit<Extract<AgentAnswer, { ok: false }>, 'v'>): void {
-    this.#says.set(name, { v: 1, ...answer } as AgentAnswer);
+    this.#says.set(name, { v: 1, ...answer });
   }
 
   /** How often it was asked about an object. */
