@@ -1,6 +1,8 @@
+import { Buffer } from 'node:buffer';
 import { AGENT_EVENTS } from '../../crds/agent-run.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
 import { around, pass, strike } from '../../platform/failpoint/index.ts';
+import type { GuardedFetch } from '../../platform/net/fetch.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
 import type { Db, Executor } from '../../prisma/store/index.ts';
 
@@ -38,7 +40,7 @@ export function chaosDb(db: Db): Db {
     },
     transaction: async (work) => {
       const wrote = new Set<string>();
-      const result = await db.transaction((tx) => work({ ...tx, query: watched(tx, wrote) as Executor['query'] }));
+      const result = await db.transaction((tx) => work({ query: watched(tx, wrote) }));
       await committed(wrote);
       return result;
     },
@@ -51,14 +53,15 @@ function bound(db: Db): Db {
 }
 
 /** Kinds of events among the values of a statement: texts, or arrays of texts in Postgres's binary form. */
-function kindsIn(values: readonly unknown[] = []): readonly string[] {
-  const found = new Set<string>();
-  for (const value of values) {
-    if (typeof value === 'string' && KINDS.has(value)) found.add(value);
-    // Payloads are long and hold anything; lists of kinds are short and hold nothing but names and lengths.
-    if (value instanceof Uint8Array && value.byteLength < 1_024) for (const [word] of Buffer.from(value).toString('latin1').matchAll(/[A-Za-z]{4,}/g)) if (KINDS.has(word)) found.add(word);
-  }
-  return [...found];
+function kindsIn(values: readonly unknown[]): readonly string[] {
+  return [...new Set(values.flatMap(wordsOf))].filter((word) => KINDS.has(word));
+}
+
+/** Payloads are long and hold anything; lists of kinds are short and hold nothing but names and lengths. */
+function wordsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value];
+  if (!(value instanceof Uint8Array) || value.byteLength >= 1_024) return [];
+  return Buffer.from(value).toString('latin1').match(/[A-Za-z]{4,}/g) ?? [];
 }
 
 /** Messages out. */
@@ -76,8 +79,9 @@ export function chaosBus(bus: Bus): Bus {
 }
 
 /** Requests to models and tools. */
-export function chaosFetch(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
-  return (input, init) => around('outside.fetch', () => fetch(input, init), away('the network'));
+export function chaosFetch(fetch: GuardedFetch): GuardedFetch {
+  const passing = (input: string | URL | Request, init?: RequestInit): Promise<Response> => around('outside.fetch', () => fetch(input, init), away('the network'));
+  return Object.assign(passing, { close: () => { fetch.close(); } });
 }
 
 function verbOf(subject: string): string {
