@@ -27,13 +27,17 @@ export async function driveCall(tools: Tools, caller: Pick<Caller, 'agentRun' | 
     const refusal = standing(run, caller.attempt);
     if (refusal !== undefined) throw refusal;
     const call = await getAgentCall(tools.parts.db, run.id, callId);
-    const answer = call === undefined ? await request(tools, run, caller.attempt, step, callId) : await advance(tools, run, caller.attempt, step, call);
+    if (call === undefined) {
+      await request(tools, run, caller.attempt, step, callId);
+      continue;
+    }
+    const answer = await advance(tools, run, caller.attempt, step, call);
     if (answer !== undefined) return answer;
   }
 }
 
 /** The name and the arguments of a call come from the journal, never from the runner. */
-async function request(tools: Tools, run: AgentRunRow, attempt: number, step: number, callId: string): Promise<undefined> {
+async function request(tools: Tools, run: AgentRunRow, attempt: number, step: number, callId: string): Promise<void> {
   const answer = await answerOfStep(tools.parts.db, run.id, step);
   const call = answer?.payload.toolCalls.find((entry) => entry.callId === callId);
   if (call === undefined) throw new Refusal('Invalid', `the answer of step ${step} has no tool call ${callId}`);
@@ -49,7 +53,10 @@ async function advance(tools: Tools, run: AgentRunRow, attempt: number, step: nu
     case 'Child': return child(tools, run, call);
     case 'Requested': case 'Dispatched': break;
   }
-  if (call.state === 'Dispatched' && call.held) return void await sleep(tools.parts.clock, LOOK_MS);
+  if (call.state === 'Dispatched' && call.held) {
+    await sleep(tools.parts.clock, LOOK_MS);
+    return undefined;
+  }
   const spec = await tools.book.revision(run.revision);
   const sending = { run, spec, tool: spec.tools.find(({ name }) => name === call.tool), call, attempt };
   await (call.state === 'Requested' ? dispatchCall(tools, sending) : recoverCall(tools, sending));

@@ -23,8 +23,12 @@ export type CallArguments = Readonly<Record<string, unknown>>;
 
 /** The arguments stored with a call; they were checked when they were stored. */
 export function storedArguments(call: Pick<AgentCallRow, 'arguments'>): CallArguments {
-  const parsed: unknown = JSON.parse(new TextDecoder().decode(call.arguments));
-  return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? { ...parsed } : {};
+  return objectOf(JSON.parse(new TextDecoder().decode(call.arguments)));
+}
+
+/** An object as it is; anything else is no arguments. */
+export function objectOf(value: unknown): CallArguments {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
 /** What expressions may know of a run. */

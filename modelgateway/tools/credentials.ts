@@ -62,6 +62,8 @@ export class Credentials {
     if (this.#tokens.size >= MOST) this.#tokens.clear();
     const asked = askToken(auth, secret, fetch);
     const token = asked.then(({ access_token: text }) => text);
+    // Whoever waits for it hears of a failure; that nobody else does must not end the process.
+    token.catch(() => undefined);
     this.#tokens.set(key, { until: this.#clock.monotonic() + TOKEN_MS, token });
     try {
       const { expires_in: seconds } = await asked;

@@ -8,7 +8,7 @@ import { appendToAgentRun, approvedExactly, changeAgentCall, getAgentCall, lastA
 import { standing } from '../run/standing.ts';
 import { startChild } from './children.ts';
 import { completeCall, type OpenCall } from './complete.ts';
-import { runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
+import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
 import { LEASE_MS } from './leases.ts';
 import type { Outcome } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
@@ -166,8 +166,7 @@ async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: 
   if (looked === undefined) return doubt(tools, sending, `${why}; its probe ${tool.reconcile?.tool ?? ''} is not a ReadOnly tool of ${server.name}`, 'mine');
   let args: CallArguments;
   try {
-    const rendered = probeArguments(parseProbe(tool.reconcile?.arguments), { arguments: storedArguments(call) as never, key: call.key, run: runFacts(run) });
-    args = typeof rendered === 'object' && rendered !== null && !Array.isArray(rendered) ? { ...rendered } : {};
+    args = objectOf(probeArguments(parseProbe(tool.reconcile?.arguments), { arguments: storedArguments(call) as never, key: call.key, run: runFacts(run) }));
   } catch (error) {
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
@@ -190,7 +189,7 @@ function probeOf(server: KnownServer, tool: RevisionTool): Callable | undefined 
   const operation = server.spec.http?.operations.find((entry) => entry.name === name);
   return {
     kind: tool.kind, tool: name, inputSchema: known.inputSchema, timeoutMs: tool.timeoutMs,
-    ...(operation === undefined ? {} : { http: { method: operation.method, path: operation.path, query: [...operation.query ?? []] } }),
+    ...(operation === undefined ? {} : { http: { method: operation.method, path: operation.path, query: operation.query ?? [] } }),
   };
 }
 

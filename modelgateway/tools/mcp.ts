@@ -194,7 +194,8 @@ function causeOf<T extends Error>(error: unknown, kind: abstract new (...args: n
 
 /** Plain data of ours, whatever the library made of what it read. */
 function plainJson<T>(text: string): T {
-  return JSON.parse(text);
+  const value: T = JSON.parse(text);
+  return value;
 }
 
 function answered(result: CallToolResult): Outcome {

@@ -24,19 +24,31 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
     const refused = error instanceof RamboError ? error : new RamboError('AuthFailed', 'the credentials cannot be read', { cause: error });
     return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
   }
-  const keyed = call.effect === 'KeyedIdempotent' ? call.key : undefined;
-  const named = tool.idempotency ?? {};
-  const sent = keyed !== undefined && named.argument !== undefined ? { ...args, [named.argument]: keyed } : args;
-  const plainHeader = tool.kind === 'http' && named.argument === undefined && named.meta === undefined ? HEADER_KEY : undefined;
-  const header = named.header?.toLowerCase() ?? plainHeader;
-  const withKey = keyed === undefined || header === undefined ? headers : { ...headers, [header]: keyed };
+  const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
+  const sent = { ...args, ...keyed.arguments };
   const { signal } = new AbortController();
   if (tool.kind === 'http') {
     if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
-    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: withKey, timeoutMs: tool.timeoutMs, signal, fetch });
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
-  const meta = { [META_KEY]: call.key, ...(keyed === undefined || named.meta === undefined ? {} : { [named.meta]: keyed }) };
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta, timeoutMs: tool.timeoutMs, signal, ...(keyed === undefined || header === undefined ? {} : { headers: { [header]: keyed } }) });
+    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers });
+}
+
+interface KeyPlaces {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly arguments: Readonly<Record<string, string>>;
+}
+
+const NOWHERE: KeyPlaces = { headers: {}, meta: {}, arguments: {} };
+
+/** Where the server wants the key: as the ToolServer says, else in the header that HTTP APIs look for, or in `_meta`. */
+function keyPlaces({ kind, idempotency }: Callable, key: string): KeyPlaces {
+  const { header, meta, argument } = idempotency ?? {};
+  if (argument !== undefined) return { ...NOWHERE, arguments: { [argument]: key } };
+  if (header !== undefined) return { ...NOWHERE, headers: { [header.toLowerCase()]: key } };
+  if (meta !== undefined) return { ...NOWHERE, meta: { [meta]: key } };
+  return kind === 'http' ? { ...NOWHERE, headers: { [HEADER_KEY]: key } } : NOWHERE;
 }

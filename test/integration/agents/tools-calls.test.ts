@@ -226,7 +226,7 @@ describe('effect classes where the gateway dies in the middle of a call', () => 
       db: { ...db, query: (statement, values) => (dead ? never() : db.query(statement, values)), transaction: (work) => (dead ? never() : db.transaction(work)) },
       fetchFor: () => async (input, init) => {
         const response = await fetch(input, { ...init, signal: null });
-        return String(init?.body).includes('tools/call') ? never<Response>() : response;
+        return typeof init?.body === 'string' && init.body.includes('tools/call') ? never<Response>() : response;
       },
     });
     void dying.ask(run, 's1c1').catch(() => undefined);

@@ -12,8 +12,10 @@ import type { Caller } from '../../../modelgateway/run/standing.ts';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { RamboError } from '../../../platform/errors/index.ts';
 import { systemIds } from '../../../platform/ids/index.ts';
+import { shardOf } from '../../../platform/messages/subjects.ts';
 import { guardedFetch } from '../../../platform/net/fetch.ts';
 import { agentJournal, createAgentRun, getAgentRun, upsertToolServer, type AgentRunFacts, type AgentRunRow } from '../../../prisma/store/index.ts';
+import { createWrite } from '../../harness/rows.ts';
 import { openFixture, type Fixture } from '../prisma/fixture.ts';
 
 /*
@@ -42,7 +44,7 @@ export interface Begun {
 export interface ToolsWorld {
   readonly fixture: Fixture;
   readonly servers: ToolServers;
-  gateway(over?: Partial<ToolParts>, reply?: (command: Record<string, unknown>) => object | undefined): Gateway;
+  gateway(over?: Partial<ToolParts>, reply?: (command: Record<string, unknown>) => object | undefined | Promise<object | undefined>): Gateway;
   /** Writes the mirror of a ToolServer as the controller does: what the server lists, taken in. */
   mirror(name: string, spec: object, accept?: string): Promise<readonly { readonly name: string; readonly refused?: unknown }[]>;
   begin(agent: object, calls: readonly (readonly [tool: string, args: unknown])[], over?: Partial<AgentRunFacts>): Promise<Begun>;
@@ -70,7 +72,13 @@ export async function toolsWorld(): Promise<ToolsWorld> {
   const specs = new Map<string, { readonly spec: ReturnType<typeof toolServerSpecSchema.parse>; readonly tools: ReturnType<typeof takeIn>['tools'] }>();
   let generation = 0;
 
-  const gateway: ToolsWorld['gateway'] = (over = {}, reply = () => ({ v: 1, ok: true })) => {
+  /** A controller that starts runs, and nothing more. */
+  const start = async (command: Record<string, unknown>): Promise<object> => {
+    const id = String(command['runId']);
+    if (command['verb'] === 'start') await fixture.commit([createWrite(id, shardOf(id), undefined, { namespace: NAMESPACE })]);
+    return { v: 1, ok: true };
+  };
+  const gateway: ToolsWorld['gateway'] = (over = {}, reply = start) => {
     const commands: Record<string, unknown>[] = [];
     const notices: AgentRunRow[] = [];
     let door: ((caller: Caller, body: unknown, signal: AbortSignal) => Promise<DoorAnswer>) | undefined;
@@ -81,7 +89,7 @@ export async function toolsWorld(): Promise<ToolsWorld> {
         request: async (_subject, payload) => {
           const command = JSON.parse(Buffer.from(payload).toString());
           commands.push(command);
-          const said = reply(command);
+          const said = await reply(command);
           if (said === undefined) throw new RamboError('Unavailable', 'nobody');
           return Buffer.from(JSON.stringify(said));
         },

@@ -70,6 +70,20 @@ async function published(): Promise<void> {
   await rest(`/project-workflows/${id}/unpublish`);
 }
 
+/** An agent with instructions from a ConfigMap, and a tool server over stdio that moves. */
+async function agents(): Promise<void> {
+  const put = (kind: string, spec: object): Promise<void> => t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind, metadata: { name: 'helper', namespace: 'default' }, spec });
+  const services = async (): Promise<boolean> => (await t.stack.kubectl.run('get', 'service', '-o', 'name')).includes('rambo-tools-helper');
+  await put('Model', { model: 'm', baseUrl: 'http://models.example.com/v1' });
+  await put('ToolServer', { mcp: { stdio: { image: 'example.com/tools', args: ['serve'] } } });
+  await put('Agent', { modelRef: { name: 'helper' }, instructions: { configMapKeyRef: { name: 'helper', key: 'text' } } });
+  await t.until('its service', services);
+  await put('ToolServer', { mcp: { url: 'http://tools.example.com/mcp' } });
+  await t.until('its service to go', async () => !await services());
+  await t.stack.kubectl.run('wait', '--for=condition=ResolvedRefs=false', 'agent/helper', '--timeout=30s');
+  await t.until('its policy to go', async () => !(await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-tools-helper'));
+}
+
 /** Everything that makes a process ask the API server for something. */
 async function everything(): Promise<void> {
   const { kube } = network.of('controller-0');
@@ -91,6 +105,7 @@ async function everything(): Promise<void> {
   await t.apply(pool({}));
   await t.until('its policy to go', async () => !(await t.stack.kubectl.run('get', 'networkpolicy', '-o', 'name')).includes('rambo-pool-locked'));
   await published();
+  await agents();
   // Both begin anew while NATS is away: they look at the definitions and tell of their waiting.
   for (const name of ['controller-0', 'api']) {
     network.of(name).nats.refuse(true);
