@@ -43,10 +43,14 @@ export interface Attempt {
   readonly run: string;
   readonly node: string;
   readonly attempt: number;
+  /** What its node was given. */
+  readonly given: object;
   open(): Promise<Reply>;
   ask(step: number, more?: { readonly stream?: boolean; readonly purpose?: string; readonly body?: object; readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal }): Promise<Reply>;
   /** The raw response of a streamed step. */
   stream(step: number, signal?: AbortSignal): Promise<Response>;
+  /** Asks until the answer is not `Unavailable`, as a runner does. */
+  insist(step: number): Promise<Reply>;
   finish(text: string): Promise<Reply>;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply>;
   /** The next attempt of the same node. */
@@ -102,7 +106,7 @@ export class AgentSite {
 
   /** A gateway. `over` replaces parts of it. */
   async gateway(over: Partial<GatewayParts> = {}): Promise<RunningGateway> {
-    const db = openStore({ url: this.#url, max: 8 });
+    const db = openStore({ url: this.#url, max: 12, connectTimeoutMs: 5_000 });
     const fetch = guardedFetch({ allow: ['127.0.0.1'] });
     const counted = (name: string) => (...args: readonly unknown[]): void => { this.counted.push([name, ...args.filter((arg) => typeof arg === 'string')].join(' ')); };
     const counters: GatewayCounters = {
@@ -123,7 +127,6 @@ export class AgentSite {
       } },
       patience: { firstMs: 1_500, idleMs: 1_000 }, outageMs: 600_000,
       defaults: { run: { tokens: null, nano: null }, namespaceDay: { tokens: null, nano: null } },
-      guard: async (_stage, _guardrails, text) => ({ ok: true, text, decisions: [] }),
       ...over,
       door: { host: '127.0.0.1', port: 0, mostBytes: 1_048_576, answered: () => undefined, ...over.door },
     });
@@ -133,6 +136,7 @@ export class AgentSite {
       if (over2) return;
       over2 = true;
       server.calls.close();
+      await server.tools.close();
       await server.door.close();
       fetch.close();
       await db.close();
@@ -174,10 +178,18 @@ export class AgentSite {
       const text = await response.text();
       return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
     };
+    const ask: Attempt['ask'] = (step, { stream = false, purpose = 'step', body = {}, headers = {}, signal } = {}) =>
+      post('/v1/chat/completions', { stream, ...body }, { [GATEWAY_HEADERS.step]: String(step), [GATEWAY_HEADERS.purpose]: purpose, ...headers }, signal);
     return {
-      agentRun: agentRunId(run, node, -1), run, node, attempt, post,
+      agentRun: agentRunId(run, node, -1), run, node, attempt, given, post,
       open: () => post('/v1/agent/open', { with: given, runner: `pod-${attempt}` }),
-      ask: (step, { stream = false, purpose = 'step', body = {}, headers = {}, signal } = {}) => post('/v1/chat/completions', { stream, ...body }, { [GATEWAY_HEADERS.step]: String(step), [GATEWAY_HEADERS.purpose]: purpose, ...headers }, signal),
+      ask,
+      insist: async (step) => {
+        for (;;) {
+          const reply = await ask(step);
+          if (reply.status !== 503) return reply;
+        }
+      },
       stream: (step, signal) => send('/v1/chat/completions', { stream: true }, { [GATEWAY_HEADERS.step]: String(step) }, signal),
       finish: (text) => post('/v1/agent/finish', { text }),
       next: () => this.attempt(gateway, given, { node, namespace, run, attempt: attempt + 1 }),
