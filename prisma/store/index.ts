@@ -57,3 +57,4 @@ export {
   agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
   modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
 } from './agent-mirrors.ts';
+export { dropExpiredMemories, MOST_MEMORIES, saveMemory, searchMemories, type MemoryRow } from './agent-memory.ts';
