@@ -158,8 +158,8 @@ export interface RunReader {
   runs(query: RunQuery): Promise<Page<RunSummary>>;
   /** Runs of each task, the newest first, from below a place; those that are gone are left out. */
   ofTasks(taskIds: readonly string[], after: ListCursor | undefined, first: number): Promise<readonly Page<TaskRunRow>[]>;
-  /** Versions of runs now, by id; absent ones are left out. */
-  versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Whether all of these runs, versions by id, are there and still have that version. */
+  stand(versions: ReadonlyMap<string, number>): Promise<boolean>;
   nodes(runId: string, after: NodeCursor | undefined, first: number): Promise<Page<NodeRunRow>>;
   attempts(runId: string, after: AttemptCursor | undefined, first: number): Promise<Page<AttemptRow>>;
   events(runId: string, afterSeq: number, first: number): Promise<Page<EventRow>>;

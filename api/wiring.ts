@@ -9,7 +9,7 @@ import { commandReplySchema, logsReplySchema } from '../platform/messages/payloa
 import { changedSubject, commandSubject, logsSubject, projectChangedSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
 import {
-  getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listTaskRuns, listWorkflows, placeOfNamespace, placesOfProjects, runVersions,
+  getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listTaskRuns, listWorkflows, placeOfNamespace, placesOfProjects, runsStand,
 } from '../prisma/store/index.ts';
 import type { Executor, PlaceRow, RunRecord } from '../prisma/store/index.ts';
 import { asMemberRole, asUserRole } from './auth/accounts.ts';
@@ -42,7 +42,7 @@ export function storeRuns(db: Executor): RunReader {
     runByName: (namespace, name) => getRunByName(db, namespace, name),
     runs: (query) => listRuns(db, query),
     ofTasks: (taskIds, after, first) => listTaskRuns(db, taskIds, after, first),
-    versions: async (ids) => new Map((await runVersions(db, ids)).map(({ id, version }) => [id, version])),
+    stand: (versions) => runsStand(db, versions),
     nodes: (runId, after, first) => listNodes(db, runId, after, first),
     attempts: (runId, after, first) => listAttempts(db, runId, after, first),
     events: (runId, afterSeq, first) => listEvents(db, runId, afterSeq, first),

@@ -142,14 +142,13 @@ function unkept(can: Can, runs: RunReader): Look {
 }
 
 async function stands({ asked, seqs, runs: versions }: Entry, principal: Principal, can: Can, runs: RunReader): Promise<boolean> {
-  const [decisions, now] = await Promise.all([
+  const [decisions, unchanged] = await Promise.all([
     Promise.all(asked.map(({ verb, target }) => can.decide(principal, verb, target))),
-    versions.size === 0 ? versions : runs.versions([...versions.keys()]),
+    versions.size === 0 || runs.stand(versions),
   ]);
-  if (decisions.some((decision) => decision !== 'yes')) return false;
+  if (!unchanged || decisions.some((decision) => decision !== 'yes')) return false;
   const seen = can.seen();
   for (const [id, seq] of seqs) if (seen.get(id) !== seq) return false;
-  for (const [id, version] of versions) if (now.get(id) !== version) return false;
   return true;
 }
 

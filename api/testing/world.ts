@@ -115,7 +115,7 @@ export class World {
           return Promise.resolve(page(all.filter((run) => after === undefined || run.id < after.id), query.first));
         },
         ofTasks: (ids) => Promise.resolve(ids.map(() => ({ rows: [], hasMore: false }))),
-        versions: (ids) => Promise.resolve(new Map(ids.flatMap((id) => { const run = this.runs.get(id); return run === undefined ? [] : [[id, run.version]]; }))),
+        stand: (versions) => Promise.resolve([...versions].every(([id, version]) => this.runs.get(id)?.version === version)),
         nodes: (_, after, first) => Promise.resolve(page(this.nodes.filter((row) => after === undefined || row.node > after.node), first)),
         attempts: (_, after, first) => Promise.resolve(page(this.attempts.filter((row) => after === undefined || row.node >= after.node), first)),
         events: (_, afterSeq, first) => Promise.resolve(page(this.events.filter((row) => row.seq > afterSeq), first)),

@@ -35,8 +35,8 @@ export function failureOf(error: unknown, started: boolean, key: string | undefi
   if (code === 'AddressRefused') return { code: 'Refused', message, passing: false, spent: 'nothing' };
   // A status of 200 with something that is no answer.
   if (status !== undefined || hasName(error, /TypeValidation|JSONParse|InvalidResponse|EmptyResponse|NoContent/)) return { code: 'Malformed', message: `the provider's answer cannot be read: ${message}`, passing: true, spent };
-  if (started) return { code: 'Cut', message: `the answer broke off: ${message}`, passing: true, spent: 'partial' };
-  return { code: 'Unreachable', message: `the provider cannot be reached: ${message}`, passing: true, spent: 'nothing' };
+  if (code === 'Unreachable') return { code: 'Unreachable', message: `the provider cannot be reached: ${message}`, passing: true, spent: 'nothing' };
+  return { code: 'Cut', message: `the ${started ? 'answer' : 'connection'} broke off: ${message}`, passing: true, spent };
 }
 
 function answered(status: number, error: unknown, message: string): Failure {

@@ -18,7 +18,7 @@ export {
   type MirrorKey, type ObjectCursor,
 } from './mirrors.ts';
 export {
-  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, runVersions, type AttemptCursor, type NodeCursor,
+  getRun, getRuns, getRunByName, getRunDefinition, listAttempts, listEvents, listNodes, listRuns, runsStand, type AttemptCursor, type NodeCursor,
 } from './reads.ts';
 export {
   accessTokenByHash, accessTokenById, accountByFirebase, accountById, placeOfNamespace, placesOfProjects, touchAccessToken, type AccessTokenRow, type AccountRow, type PlaceRow,

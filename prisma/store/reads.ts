@@ -1,4 +1,4 @@
-import { texts, uuids } from './binary.ts';
+import { int4s, texts, uuids } from './binary.ts';
 import { ATTEMPT, EVENT, NODE_RUN, RUN_RECORD, RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
 import { clamp, cut, MOST_ROWS } from './pages.ts';
@@ -43,11 +43,18 @@ export async function getRuns(db: Executor, ids: readonly string[]): Promise<rea
   return db.query<RunRecord>(GET_MANY, [ids.slice(0, MOST_ROWS)]);
 }
 
-const VERSIONS: Statement = { name: 'run-versions', text: 'SELECT r.id, r.version FROM run r WHERE r.id = ANY ($1::uuid[])' };
+const STANDING: Statement = {
+  name: 'runs-standing',
+  text: 'SELECT count(*)::int4 AS count FROM unnest($1::uuid[], $2::int4[]) AS known(id, version) JOIN run r ON r.id = known.id AND r.version = known.version',
+};
 
-/** Versions of runs by their ids, in no order; absent ones are left out. At most 500. */
-export async function runVersions(db: Executor, ids: readonly string[]): Promise<readonly { readonly id: string; readonly version: number }[]> {
-  return ids.length === 0 ? [] : db.query<{ id: string; version: number }>(VERSIONS, [uuids(ids.slice(0, MOST_ROWS), (id) => id)]);
+/** Whether all of these runs (at most 500, versions by id) are there and still have that version. */
+export async function runsStand(db: Executor, versions: ReadonlyMap<string, number>): Promise<boolean> {
+  const known = [...versions];
+  if (known.length === 0) return true;
+  if (known.length > MOST_ROWS) return false;
+  const [row] = await db.query<{ count: number }>(STANDING, [uuids(known, ([id]) => id), int4s(known, ([, version]) => version)]);
+  return row?.count === known.length;
 }
 
 /** The newest run of that name. */

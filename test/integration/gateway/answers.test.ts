@@ -18,7 +18,7 @@ beforeAll(async () => {
   let ports: Ports | undefined;
   site = await Site.start((base) => {
     // Runs of this test are of its world: what they rest on is asked of the same.
-    ports = { ...base, runs: { ...base.runs, run: (id) => Promise.resolve(site.world.runs.get(id)), versions: (ids) => Promise.resolve(new Map(ids.flatMap((id) => { const run = site.world.runs.get(id); return run === undefined ? [] : [[id, run.version]]; }))) } };
+    ports = { ...base, runs: { ...base.runs, run: (id) => Promise.resolve(site.world.runs.get(id)), stand: (versions) => Promise.resolve([...versions].every(([id, version]) => site.world.runs.get(id)?.version === version)) } };
     return ports;
   }, { answers: { maxAgeMs: 3_600_000, maxBytes: 1_048_576 } });
   if (ports === undefined) throw new Error('no ports');

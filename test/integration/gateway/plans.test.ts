@@ -1,6 +1,6 @@
 import pg from 'pg';
 import {
-  childrenByIds, type Db, type Executor, listChildren, listMembers, listProjectEvents, listProjects, listRuns, listTaskRuns, openStore, projectsByIds, type Statement,
+  childrenByIds, type Db, type Executor, listChildren, listMembers, listProjectEvents, listProjects, listRuns, listTaskRuns, openStore, projectsByIds, runsStand, type Statement,
 } from '../../../prisma/store/index.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
 
@@ -102,6 +102,7 @@ const LISTS: readonly (readonly [string, (db: Executor) => Promise<unknown>])[] 
   ['all projects of a status', (on) => listProjects(on, { status: 'ACTIVE', first: 100 })],
   ['the project of a namespace', (on) => listProjects(on, { namespace: 'ns-77', first: 1 })],
   ['members', (on) => listMembers(on, parents, undefined, 100)],
+  ['whether runs stand', (on) => runsStand(on, new Map([[id(4, 1), 1], [id(4, 2), 1]]))],
   ['runs of tasks', (on) => listTaskRuns(on, [id(3, 1), id(3, 2), id(3, 3)], undefined, 20)],
   ['changes', (on) => listProjectEvents(on, BIG, 10_000, 100)],
   ['projects by ids', (on) => projectsByIds(on, [id(1, 1), id(1, 20_000)])],
