@@ -9,7 +9,7 @@ import type { Amount } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { attemptModel, type Attempted } from '../models/attempt.ts';
 import type { Candidate, ModelCatalog } from '../models/catalog.ts';
-import { estimatedUsage, promptBound, type CountTokens } from '../models/estimate.ts';
+import { estimatedUsage, lostUsage, promptBound, type CountTokens } from '../models/estimate.ts';
 import { failureOf, type Failure } from '../models/failure.ts';
 import type { Limiter } from '../models/limiter.ts';
 import { costOf } from '../models/price.ts';
@@ -160,7 +160,10 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
     const { failure } = attempted;
     parts.counters.failed(candidate.spec.provider, failure.code);
     parts.log.warn({ agentRun: call.agentRun, step: call.step, model: candidate.name, code: failure.code, err: failure.message }, 'a model did not answer');
-    const settled = await failCall(parts.db, asking.asked, reservation, failure, await spentBy(parts, asking, candidate, attempted), parts.clock.now());
+    const spent = spentBy(asking, candidate, attempted);
+    // From here on the reservation is gone for a good reason: whoever renews must not take that for a loss.
+    live.requestId = undefined;
+    const settled = await failCall(parts.db, asking.asked, reservation, failure, spent, parts.clock.now());
     if (settled !== undefined) tellAppended(parts.bus, settled);
     live.restart();
     if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
@@ -232,6 +235,7 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
     step: call.step, purpose: call.purpose, requestId, model: candidate.name, text: got.text, ...(got.reasoning === '' ? {} : { reasoning: got.reasoning }), toolCalls: got.toolCalls, finish: got.finish,
     usage, nano: String(nano), estimated: got.usage === undefined, ...(version === undefined ? {} : { priceVersion: version }), ms: Math.round(got.ms), ...(got.firstMs === undefined ? {} : { firstMs: Math.round(got.firstMs) }),
   };
+  live.requestId = undefined;
   const appended = await completeCall(parts.db, asking.asked, reservation, completed, parts.clock.now(), call.compacted);
   parts.counters.answered(candidate.spec.provider, usage, nano, got.ms / 1_000, got.firstMs === undefined ? undefined : got.firstMs / 1_000, got.usage === undefined);
   if (appended === undefined || appended.result === 'Lost') {
@@ -245,11 +249,10 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
 }
 
 /** What a call without an answer is charged. */
-async function spentBy(parts: CallParts, { json }: Asking, candidate: Candidate, { failure, text, reasoning }: Extract<Attempted, { ok: false }>): Promise<Amount> {
+function spentBy({ json }: Asking, candidate: Candidate, { failure, text, reasoning }: Extract<Attempted, { ok: false }>): Amount {
   if (failure.spent === 'nothing') return { tokens: 0, nano: 0n };
-  const usage = await estimatedUsage(parts.countTokens, json, text, reasoning);
-  const charged = failure.spent === 'prompt' ? { ...usage, output: 0, reasoning: 0 } : usage;
-  return { tokens: charged.input + charged.output, nano: costOf(candidate.price, charged) };
+  const usage = lostUsage(json, failure.spent === 'prompt' ? '' : text + reasoning);
+  return { tokens: usage.input + usage.output, nano: costOf(candidate.price, usage) };
 }
 
 /** No model is left to ask. Those that refused for good end the agent run; an outage does so when it has lasted long enough. */

@@ -23,7 +23,7 @@ export async function completeCall(db: Db, asked: Asked, reservation: Reservatio
     if (!(await settle(tx, reservation.requestId, spent))) return { events: [], result: 'Lost' };
     const used = usedBy(run, usage, spent.nano, completed.estimated);
     if (run.finishedAt !== null) return late(run, completed, spent, used);
-    const events: NewAgentEvent[] = [{ kind: 'ModelCompleted', payload: completed }, ...await warnings(tx, reservation)];
+    const events: NewAgentEvent[] = [{ kind: 'ModelCompleted', payload: completed }, ...await warnings(tx, reservation, spent)];
     if (completed.purpose === 'compaction' && compacted !== undefined) events.push({ kind: 'ContextCompacted', payload: { step: completed.step, messages: compacted, summary: completed.text } });
     const set = { ...used, ...(completed.purpose === 'step' ? { step: completed.step } : {}) };
     const repeated = await repeats(tx, run, completed, asked.spec);
@@ -69,8 +69,8 @@ function isNear({ limit, spent, reserved }: BudgetAccountRow, more: Amount): boo
 }
 
 /** Events for accounts that have just come near their limit, once each. Only those that could have are looked at again. */
-async function warnings(tx: Executor, { accounts, amount }: Reservation): Promise<readonly NewAgentEvent[]> {
-  const near = accounts.filter((account) => !account.warned && isNear(account, amount)).map(({ key }) => key);
+async function warnings(tx: Executor, { accounts, amount }: Reservation, spent: Amount): Promise<readonly NewAgentEvent[]> {
+  const near = accounts.filter((account) => !account.warned && (isNear(account, amount) || isNear(account, spent))).map(({ key }) => key);
   if (near.length === 0) return [];
   const now = (await lockAccounts(tx, near)).filter((account) => !account.warned && isNear({ ...account, reserved: { tokens: 0, nano: 0n } }, { tokens: 0, nano: 0n }));
   const warned = new Set(now.length === 0 ? [] : await warnAccounts(tx, now.map(({ key }) => key)));

@@ -14,19 +14,23 @@ import type { Parts } from '../parts.ts';
 export interface SweepParts extends Parts {
   /** Ends what is under way here for an agent run that ended. */
   readonly stop: (agentRun: string) => void;
+  /** The tools' own sweep. */
+  readonly sweepTools: () => Promise<void>;
 }
 
-/** How often it is looked for what was left behind. Idle it costs four small statements. */
-const SWEEP_MS = 3_000;
+/** How often it is looked for what was left behind. Idle it costs a handful of small statements. */
+const SWEEP_MS = 2_000;
 /** A workflow run or node that ended so long ago has no attempt that still says how its agent run ended. */
 const SETTLED_MS = 5_000;
 /** For so long a node is told again that its agent run has ended. */
 const UNHEARD_MS = 3_600_000;
+/** A node whose agent run may go on, and that nobody opened for so long, is woken again: a wake may come too often, never too seldom. */
+const PATIENCE_MS = 4_000;
 const MOST = 50;
 
 /**
  * Finds what nobody works on any more, whatever messages were lost: calls whose gateway is gone are charged, agent runs whose workflow run
- * or deadline is over end, nodes that wait for an agent run that has ended are woken.
+ * or deadline is over end, nodes that wait although their agent run has ended or may go on are woken.
  */
 export class Sweeper {
   readonly #parts: SweepParts;
@@ -53,7 +57,8 @@ export class Sweeper {
     for (const orphan of await orphanedReservations(db, now, MOST)) await this.#charge(orphan);
     for (const { id, runPhase } of await abandonedAgentRuns(db, now - SETTLED_MS, MOST)) await this.#abandon(id, runPhase);
     for (const id of await overdueAgentRuns(db, now, MOST)) await this.#end(id, overdue());
-    for (const run of await unheardAgentRuns(db, now - UNHEARD_MS, MOST)) await wake(this.#parts.bus, run);
+    for (const run of await unheardAgentRuns(db, now - UNHEARD_MS, now - PATIENCE_MS, MOST)) await wake(this.#parts.bus, run);
+    await this.#parts.sweepTools();
   }
 
   /** A workflow run has ended: its agent runs end with it, and what is under way for them is given up. */

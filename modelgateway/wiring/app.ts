@@ -1,6 +1,11 @@
 import { systemClock } from '../../platform/clock/index.ts';
 import { systemIds } from '../../platform/ids/index.ts';
 import type { Log } from '../../platform/log/index.ts';
+import { agentAskSchema, type AgentAnswer } from '../../platform/messages/agent-ask.ts';
+import { AGENT_ASK_QUEUE, AGENT_ASK_SUBJECT } from '../../platform/messages/subjects.ts';
+import { openObjects } from '../../platform/objects/index.ts';
+import { readObjectsConfig } from '../../platform/config/index.ts';
+import { probeModel, type ProbeParts } from '../models/probe.ts';
 import { changedSchema } from '../../platform/messages/payloads.ts';
 import { FINAL_PHASES, type RunPhase } from '../../crds/workflow-run.ts';
 import type { Bus } from '../../platform/nats/bus.ts';
@@ -30,17 +35,18 @@ export interface GatewayApp {
 export async function startGateway(config: GatewayConfig, log: Log, metrics: GatewayMetrics, signal: AbortSignal): Promise<GatewayApp> {
   const { db, bus, kube, health } = await connectOutside(config, log, metrics, signal);
   const outgoing = new Outgoing(config.RAMBO_MODELGATEWAY_ALLOW);
+  const stored = readObjectsConfig(config);
+  const secrets = kubeSecrets(kube, systemClock);
   const limiter = new Limiter(systemClock, config.RAMBO_MODELGATEWAY_REPLICAS);
   const server = wireGateway({
     db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder: `${config.RAMBO_REPLICA ?? 'modelgateway'}-${systemIds.secret().slice(0, 8)}`,
-    catalog: new ModelCatalog(db, systemClock), secrets: kubeSecrets(kube, systemClock), limiter, makeModel, countTokens,
+    catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
     fetchFor: (namespace, tls) => outgoing.for(namespace, tls),
     patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
-    defaults: defaultLimits(config),
-    guard: async (_stage, _guardrails, text) => ({ ok: true, text, decisions: [] }),
+    defaults: defaultLimits(config), objects: stored === undefined ? undefined : openObjects(stored),
     door: { host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT, mostBytes: config.RAMBO_MODELGATEWAY_BODY_BYTES, answered: (route, status, seconds) => { metrics.request(route, status, seconds); } },
   });
-  const changed = followRuns(bus, server, log);
+  const heard = [followRuns(bus, server, log), answerControllers(bus, server, { db, secrets, fetchFor: (namespace, tls) => outgoing.for(namespace, tls) })];
   const port = await server.door.listen();
   server.sweeper.start();
   const state = { stopping: false };
@@ -51,7 +57,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
   const stop = async (): Promise<void> => {
     state.stopping = true;
     server.door.drain();
-    changed.stop();
+    for (const one of heard) one.stop();
     await server.sweeper.stop();
     await server.calls.drain(config.RAMBO_MODELGATEWAY_DRAIN);
     await close({ server, outgoing, bus, db });
@@ -63,6 +69,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
 
 async function close({ server, outgoing, bus, db }: { readonly server: GatewayServer; readonly outgoing: Outgoing; readonly bus: Bus; readonly db: Db }): Promise<void> {
   server.calls.close();
+  await server.tools.close();
   await server.door.close();
   outgoing.close();
   await bus.close();
@@ -70,14 +77,27 @@ async function close({ server, outgoing, bus, db }: { readonly server: GatewaySe
 }
 
 /** Hears of workflow runs that end: their agent runs end at once, and with them what is under way. */
-function followRuns(bus: Bus, { sweeper, seen }: GatewayServer, log: Log): { stop(): void } {
+function followRuns(bus: Bus, { sweeper, seen, tools }: GatewayServer, log: Log): { stop(): void } {
   return bus.listen('rambo.changed.>', (_subject, payload) => {
     const notice = changedSchema.safeParse(JSON.parse(new TextDecoder().decode(payload)));
     if (!notice.success || !isFinal(notice.data.phase)) return;
     const { run, phase } = notice.data;
+    const told = (error: unknown): void => { log.warn({ run, err: error }, 'what waits for a run that ended could not be looked at; the sweep does it'); };
+    tools.changed(run).catch(told);
     if (!seen.take(run)) return;
-    sweeper.runEnded(run, phase).catch((error: unknown) => { log.warn({ run, err: error }, 'agent runs of a run that ended could not be ended; the sweep does it'); });
+    sweeper.runEnded(run, phase).catch(told);
   });
+}
+
+/** Answers what controllers ask: which tools a server has, whether a model answers. One of the gateways does. */
+function answerControllers(bus: Bus, { tools }: GatewayServer, probing: ProbeParts): { stop(): void } {
+  return bus.respond(AGENT_ASK_SUBJECT, async (_subject, payload) => {
+    const ask = agentAskSchema.safeParse(JSON.parse(new TextDecoder().decode(payload)));
+    const answer: AgentAnswer = ask.success
+      ? await (ask.data.verb === 'discover' ? tools.answerDiscover(ask.data) : probeModel(probing, ask.data))
+      : { v: 1, ok: false, error: { code: 'ProtocolError', message: 'this gateway does not know the question' } };
+    return Buffer.from(JSON.stringify(answer));
+  }, AGENT_ASK_QUEUE);
 }
 
 function isFinal(phase: string): boolean {
