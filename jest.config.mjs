@@ -13,7 +13,7 @@ const common = {
   },
 };
 
-const rooms = 'crds,engine,platform,prisma,controller,runners,api,install,cli,hack,bench,test/chaos,test/chart';
+const rooms = 'crds,engine,platform,prisma,controller,runners,api,modelgateway,install,cli,hack,bench,test/chaos,test/chart';
 
 export default {
   maxWorkers: 2,

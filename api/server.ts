@@ -27,6 +27,7 @@ import { graphqlHandler } from './http/graphql-handler.ts';
 import type { HandlerParts } from './http/graphql-handler.ts';
 import { RateLimits } from './http/rate-limit.ts';
 import type { RateSettings } from './http/rate-limit.ts';
+import { addGraphiql } from './http/graphiql.ts';
 import { refuse } from './http/refuse.ts';
 import { NO_DOCUMENTS } from './http/trusted-documents.ts';
 import type { TrustedDocuments } from './http/trusted-documents.ts';
@@ -114,6 +115,7 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   app.all('/graphql', (request: Request, response: Response) => {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
+  addGraphiql(app, parts.settings.introspection);
   addDocs(app, () => openapi(operations, API_VERSION));
   addAgentStream(app, made);
   addRoutes(app, made, operations);

@@ -70,6 +70,7 @@ export function inputText(input: unknown): string {
 function apply(state: Building, event: AgentEvent): void {
   switch (event.kind) {
     case 'RunStarted': return begin(state, event.payload);
+    case 'GuardrailDecided': return guard(state, event.payload);
     case 'ModelCompleted': return answer(state, event.payload);
     case 'ToolRequested': return moveCall(state, event.payload.callId, event.payload.decision === 'RequireApproval' ? 'WaitingApproval' : 'Requested');
     case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
@@ -100,6 +101,12 @@ function begin(state: Building, { instructions, history, input }: AgentEventPayl
   if (instructions !== '') state.messages.push({ role: 'system', text: instructions });
   for (const { role, text } of history) state.messages.push(role === 'user' ? { role, text } : { role, text, toolCalls: [] });
   state.messages.push({ role: 'user', text: inputText(input) });
+}
+
+/** A guardrail of the input may give another text in its place. */
+function guard(state: Building, { stage, replacement }: AgentEventPayload<'GuardrailDecided'>): void {
+  const last = state.messages.at(-1);
+  if (stage === 'Input' && replacement !== undefined && last?.role === 'user') state.messages[state.messages.length - 1] = { role: 'user', text: replacement };
 }
 
 function answer(state: Building, { purpose, step, text, toolCalls, usage }: AgentEventPayload<'ModelCompleted'>): void {

@@ -132,6 +132,8 @@ export const knownToolsSchema = z.object({
   tools: z.array(knownToolSchema),
   /** Schema hash by name of every tool that was ever accepted, also of those the server no longer offers. */
   accepted: z.record(text, text),
+  /** Where they were found, as a hash: a server that its owner moves is another one, whose tools are accepted anew. */
+  place: text.optional(),
   /** What the server speaks, as discovery found it. */
   protocol: text.optional(),
 });

@@ -99,7 +99,7 @@ export const agentSpecSchema = withRules(z.object({
     .describe('Where the loop runs when the agent is started by itself; a node of a workflow says it in its own runner.'),
 }), [trustRule]);
 
-/** Totals of an agent's runs, written at most once a minute. */
+/** Totals of the runs an agent began this month (UTC), written at most once a minute. */
 export const agentUsageSchema = z.object({
   runs: z.int().min(0), input: z.int().min(0), output: z.int().min(0), modelCalls: z.int().min(0), toolCalls: z.int().min(0),
   costUsd: z.string().max(40).regex(/^\d+(\.\d+)?$/),
@@ -112,7 +112,7 @@ export const agentStatusSchema = z.object({
   desiredRevision: z.string().max(64).optional().describe('What the spec and its references resolve to; absent while they do not.'),
   stableRevision: z.string().max(64).optional().describe('What runs get: the last one that resolved.'),
   tools: z.int().min(0).optional().describe('Tools its model sees.'),
-  usage: agentUsageSchema.optional(),
+  usage: agentUsageSchema.optional().describe('Of the runs begun this month (UTC).'),
   usageAt: timeSchema.optional(),
 });
 

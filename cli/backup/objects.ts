@@ -9,7 +9,7 @@ import { linesOf, type Backup } from './read.ts';
  * Kinds that are created anew. Not WorkflowRuns: a run is bound to the uid of its object, a new object would be a new run
  * and would do everything again.
  */
-const RECREATED: readonly Plural[] = ['workflows', 'runnerpools'];
+const RECREATED: readonly Plural[] = ['workflows', 'runnerpools', 'models', 'toolservers', 'agents'];
 
 /** Creates the definitions of a backup that the API server lacks. What is there already stays as it is; what is refused is named, and the rest goes on. */
 export async function recreate(io: Io, cluster: KubeClient, backup: Backup): Promise<void> {

@@ -4,11 +4,11 @@ import type { KubeClient } from '../../platform/kube/client.ts';
 import { isNotFound } from '../../platform/kube/errors.ts';
 
 /** Kinds of ours that the API server holds, by their plural. */
-export const KINDS = { workflows: 'Workflow', workflowruns: 'WorkflowRun', runnerpools: 'RunnerPool' } as const;
+export const KINDS = { workflows: 'Workflow', workflowruns: 'WorkflowRun', runnerpools: 'RunnerPool', models: 'Model', toolservers: 'ToolServer', agents: 'Agent' } as const;
 /** Plural of a kind of ours. */
 export type Plural = keyof typeof KINDS;
 /** Every plural. */
-export const PLURALS: readonly Plural[] = ['workflows', 'runnerpools', 'workflowruns'];
+export const PLURALS: readonly Plural[] = ['workflows', 'runnerpools', 'models', 'toolservers', 'agents', 'workflowruns'];
 
 /** Any object of the API server. */
 export const objectSchema = z.looseObject({

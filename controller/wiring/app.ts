@@ -27,6 +27,7 @@ import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflec
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
 import { watch, type Watched } from '../runtime/watched.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
+import { AgentRoom } from './agents.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
 import { agentAccess } from './agent-access.ts';
 import type { ControllerConfig } from './config.ts';
@@ -75,6 +76,7 @@ export class ControllerApp {
   readonly #mirrors: WorkflowMirrors;
   readonly #pools: Pools;
   readonly #shared: SharedPools;
+  readonly #agentRoom: AgentRoom;
   readonly #orphans: Orphans;
   readonly #queues: { runs: WorkQueue; workflows: WorkQueue; pools: WorkQueue };
   readonly #reflectors: Reflectors;
@@ -122,6 +124,7 @@ export class ControllerApp {
       cached: (cr) => this.#reflectors.runs.get(`${cr.namespace}/${cr.name}`)?.metadata.uid, actual: async (cr) => (await statuses.read(cr, true))?.uid,
     });
     this.#intake = this.#makeIntake();
+    this.#agentRoom = this.#makeAgents();
     this.#mirrors = new WorkflowMirrors({
       clock: this.#clock, store: mirrorStore(this.#db, this.#clock), owns: () => this.#room.shards.owns(SINGLETON_SHARD),
       cached: (key) => toWorkflow(this.#reflectors.workflows.get(key)),
@@ -150,7 +153,7 @@ export class ControllerApp {
     await Promise.race([caches, sleep(this.#clock, CACHES_MS)]);
     this.#shared.start();
     await this.#room.start();
-    await caches;
+    await Promise.all([caches, this.#agentRoom.start()]);
     this.#started = true;
     this.#tick();
     return { port: this.#health.port };
@@ -164,6 +167,7 @@ export class ControllerApp {
     const { runs, workflows, pools, runners, pods, policies } = this.#reflectors;
     await Promise.all([runs, workflows, pools, runners, pods, policies].map((reflector) => reflector.stop()));
     this.#shared.stop();
+    await this.#agentRoom.stop();
     // Shards first: the others go on with the runs while what we were looking at ends.
     await this.#room.stop();
     await Promise.all([...Object.values(this.#queues), this.#orphans].map((queue) => queue.stop()));
@@ -211,15 +215,13 @@ export class ControllerApp {
         deleted: (object) => {
           this.#mirrors.deleted(keyOf(object), object.metadata.uid);
           workflows.add(keyOf(object));
+          this.#agentRoom.workflowChanged(object.metadata.namespace ?? '', object.metadata.name);
         },
         synced: () => { this.#synced.add('workflows'); this.#removeOrphanMirrors('workflows'); },
       }),
       pools: this.#watch('runnerpools', crPath, {
         changed: (object) => { pools.add(keyOf(object)); },
-        deleted: (object) => {
-          this.#pools.deleted(keyOf(object), object.metadata.uid);
-          pools.add(keyOf(object));
-        },
+        deleted: (object) => { this.#pools.deleted(keyOf(object), object.metadata.uid); pools.add(keyOf(object)); },
         synced: () => { this.#synced.add('runnerpools'); this.#removeOrphanMirrors('runnerpools'); },
       }),
       runners: this.#watch('pods', corePath, { changed: poolOf, deleted: (object) => { poolOf(object); this.#runnerGone(object); }, synced: nothing }, LABELS.pool),
@@ -235,6 +237,7 @@ export class ControllerApp {
   #workflowChanged(object: KubeObject, before: KubeObject | undefined): void {
     const key = keyOf(object);
     this.#queues.workflows.add(key);
+    this.#agentRoom.workflowChanged(object.metadata.namespace ?? '', object.metadata.name);
     if (before !== undefined) return;
     for (const run of this.#intake.workflowAppeared(object.metadata.namespace ?? '', object.metadata.name)) this.#queues.runs.add(run);
   }
@@ -264,6 +267,7 @@ export class ControllerApp {
     if (this.#synced.has('runs')) this.#orphans.check();
     this.#shared.changed();
     if (!shards.has(SINGLETON_SHARD)) return;
+    this.#agentRoom.gained();
     for (const object of workflows.values()) this.#queues.workflows.add(keyOf(object));
     for (const object of pools.values()) this.#queues.pools.add(keyOf(object));
     for (const kind of ['workflows', 'runnerpools'] as const) if (this.#synced.has(kind)) this.#removeOrphanMirrors(kind);
@@ -275,7 +279,7 @@ export class ControllerApp {
     this.#metrics.shardsMoved('lost', shards.size);
     this.#intake.forget(shards);
     for (const live of this.#finishedStates.values()) if (shards.has(live.shard)) this.#finishedStates.delete(live.id);
-    if (shards.has(SINGLETON_SHARD)) this.#pools.forget();
+    if (shards.has(SINGLETON_SHARD)) { this.#pools.forget(); this.#agentRoom.lost(); }
     this.#shared.changed();
   }
 
@@ -286,6 +290,13 @@ export class ControllerApp {
     removeOrphanMirrors(this.#db, kind, uids).then((removed) => {
       if (removed > 0) this.#log.info({ kind, removed }, 'removed mirrors of objects that are gone');
     }, (error: unknown) => { this.#log.warn({ kind, err: errorMessage(error) }, 'could not compare the mirrors; the next list does it again'); });
+  }
+
+  #makeAgents(): AgentRoom {
+    return new AgentRoom({
+      clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, log: this.#log, bridgeImage: this.#config.RAMBO_RUNNER_IMAGE, workflows: this.#reflectors.workflows,
+      owns: () => this.#room.shards.owns(SINGLETON_SHARD), watch: (plural, handler) => this.#watch(plural, crPath, handler), queue: (name, concurrency, worker) => this.#queue(name, concurrency, worker),
+    });
   }
 
   #makePools(seed: string): Pools {

@@ -23,7 +23,8 @@ import type { KubeObject } from '../runtime/reflector.ts';
 const parsedRuns = new WeakMap<KubeObject, RunCr | undefined>();
 const parsedPools = new WeakMap<KubeObject, PoolObject | undefined>();
 
-function problemText(problems: readonly FieldProblem[]): string {
+/** What is wrong with an object, in one line. */
+export function problemText(problems: readonly FieldProblem[]): string {
   return problems.slice(0, 5).map((p) => `${p.node === undefined ? '' : `node ${p.node}: `}${p.path}: ${p.message}`).join('; ');
 }
 

@@ -1,15 +1,17 @@
+import type { Reason } from '../../crds/conditions.ts';
 import { ValueError, firstLine } from '../errors.ts';
 
 /** Something wrong with an agent: in its own spec, or in what the spec names. */
-export interface AgentProblem {
-  /** `spec`: only a new spec helps. `reference`: what it names is missing or unusable, and may come. */
-  readonly kind: 'spec' | 'reference';
+export type AgentProblem = {
   /** Path below the spec: `tools[1].toolServerRef`. */
   readonly field: string;
-  /** CamelCase and stable: ModelNotFound, ToolNotFound, AgentCycle, ... */
-  readonly reason: string;
   readonly message: string;
-}
+} & (
+  /** Only a new spec helps. */
+  | { readonly kind: 'spec'; readonly reason: string }
+  /** What it names is missing or unusable, and may come: ModelNotFound, ToolNotFound, AgentCycle, ... */
+  | { readonly kind: 'reference'; readonly reason: Reason }
+);
 
 /** Collects all that is wrong with an agent, so that a person sees it at once. */
 export class AgentProblems {
@@ -21,7 +23,7 @@ export class AgentProblems {
   }
 
   /** A problem of something the spec names. */
-  reference(field: string, reason: string, message: string): void {
+  reference(field: string, reason: Reason, message: string): void {
     this.found.push({ kind: 'reference', field, reason, message: `${field}: ${message}` });
   }
 

@@ -2,7 +2,8 @@ import type { AgentEventPayload, ToolCall, Usage } from '../../crds/agent-run.ts
 
 /** A piece of an answer while it comes; put together they are the answer that is journaled. */
 export type Piece =
-  | { readonly type: 'text' | 'reasoning'; readonly text: string }
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'reasoning'; readonly text: string }
   | { readonly type: 'toolCall'; readonly index: number; readonly call: ToolCall };
 
 /** An answer of a model. Times in milliseconds since the request left. */
@@ -58,8 +59,15 @@ export function chatCompletion(completed: Completed): object {
 
 /** A piece as the data of a streamed chunk. */
 export function chunkOf(id: string, model: string, piece: Piece): object {
-  const delta = piece.type === 'text' ? { content: piece.text } : piece.type === 'reasoning' ? { reasoning_content: piece.text } : { tool_calls: [{ index: piece.index, ...openAiCall(piece.call) }] };
-  return chunk(id, model, [{ index: 0, delta, finish_reason: null }]);
+  return chunk(id, model, [{ index: 0, delta: deltaOf(piece), finish_reason: null }]);
+}
+
+function deltaOf(piece: Piece): object {
+  switch (piece.type) {
+    case 'text': return { content: piece.text };
+    case 'reasoning': return { reasoning_content: piece.text };
+    case 'toolCall': return { tool_calls: [{ index: piece.index, ...openAiCall(piece.call) }] };
+  }
 }
 
 /** The chunks after the last piece. They are sent once the answer is in the journal. */

@@ -33,10 +33,12 @@ export function failureOf(error: unknown, started: boolean, key: string | undefi
   if (status !== undefined && status >= 300) return { code: 'Refused', message: `the provider answered ${status}: redirects are not followed`, passing: false, spent: 'nothing' };
   const code = codeOf(error);
   if (code === 'AddressRefused') return { code: 'Refused', message, passing: false, spent: 'nothing' };
+  // The library says of a stream that ends too soon that it is invalid; what came before was an answer.
+  if (started) return { code: 'Cut', message: `the answer broke off: ${message}`, passing: true, spent };
   // A status of 200 with something that is no answer.
   if (status !== undefined || hasName(error, /TypeValidation|JSONParse|InvalidResponse|EmptyResponse|NoContent/)) return { code: 'Malformed', message: `the provider's answer cannot be read: ${message}`, passing: true, spent };
-  if (started) return { code: 'Cut', message: `the answer broke off: ${message}`, passing: true, spent: 'partial' };
-  return { code: 'Unreachable', message: `the provider cannot be reached: ${message}`, passing: true, spent: 'nothing' };
+  if (code === 'Unreachable') return { code: 'Unreachable', message: `the provider cannot be reached: ${message}`, passing: true, spent: 'nothing' };
+  return { code: 'Cut', message: `the connection broke off: ${message}`, passing: true, spent };
 }
 
 function answered(status: number, error: unknown, message: string): Failure {

@@ -16,8 +16,12 @@ const WAKE_MS = 2_000;
 const DELTA_MS = 20;
 
 /** Tells that a journal grew. Call it after the commit; an append that wrote nothing is not told. */
-export function tellAppended(bus: Publisher, { run, events }: Pick<Appended<unknown>, 'run' | 'events'>): void {
-  if (events.length === 0) return;
+export function tellAppended(bus: Pick<Publisher, 'publish'>, { run, events }: Pick<Appended<unknown>, 'run' | 'events'>): void {
+  if (events.length > 0) tellRun(bus, run);
+}
+
+/** Tells how far a journal is. */
+export function tellRun(bus: Pick<Publisher, 'publish'>, run: AgentRunRow): void {
   const notice: AgentEventNotice = { v: 1, run: run.runId, agentRun: run.id, seq: run.seq, phase: run.phase };
   bus.publish(agentEventSubject(run.namespace, run.id), encode(notice));
 }

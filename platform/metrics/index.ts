@@ -16,7 +16,7 @@ export const DEPENDENCIES = ['postgres', 'nats', 'kube'] as const;
 /** Answers of the API server, by class where the code itself says nothing more; `none`: there was no answer. */
 export const KUBE_CODES = ['2xx', '404', '409', '410', '429', '4xx', '5xx', 'none'] as const;
 /** Work queues of the controller. */
-export const QUEUES = ['runs', 'workflows', 'pools'] as const;
+export const QUEUES = ['runs', 'workflows', 'pools', 'models', 'toolservers', 'agents'] as const;
 /** Why a commit, or a run's part of it, was not written. */
 export const COMMIT_FAILURES = ['unavailable', 'fenced', 'conflict', 'poison'] as const;
 /** Kinds of message, by the second token of their subject. */
@@ -145,6 +145,38 @@ export function apiMetrics(registry: MetricRegistry, { fields, codes }: ApiLabel
   };
 }
 
+/** Providers of Models. */
+export const PROVIDERS = ['openai-compatible', 'openai', 'anthropic'] as const;
+/** Why a call of a model brought no answer; Lost: the gateway that made it is gone. */
+export const MODEL_FAILURES = ['RateLimited', 'ProviderError', 'Unreachable', 'Timeout', 'Cut', 'Malformed', 'Refused', 'Credentials', 'Aborted', 'Lost'] as const;
+/** Paths of the model gateway. */
+export const GATEWAY_ROUTES = ['/v1/agent/open', '/v1/agent/tool', '/v1/agent/finish', '/v1/agent/parked', '/v1/chat/completions', 'other'] as const;
+/** Model calls take longer than requests of ours. */
+const MODEL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
+
+/** Metrics of the model gateway. Who spent what is in the budgets and in the agent runs, not in labels. */
+export function gatewayMetrics(registry: MetricRegistry) {
+  const provider = { provider: PROVIDERS };
+  const settled = 'after the commit that settles the call';
+  return {
+    tokens: registry.counter({ name: 'rambo_agent_tokens_total', help: 'Tokens of model calls (gen_ai.client.token.usage). input: not from a cache; output: without reasoning.', where: settled, labels: { kind: ['input', 'cached', 'output', 'reasoning'], ...provider } }),
+    cost: registry.counter({ name: 'rambo_agent_cost_usd_total', help: 'What model calls cost by the prices of their Models, in USD.', where: settled, labels: provider }),
+    estimated: registry.counter({ name: 'rambo_agent_usage_estimated_total', help: 'Answers without a count of tokens, charged at an estimate.', where: settled }),
+    calls: registry.counter({ name: 'rambo_model_calls_total', help: 'Model calls.', where: settled, labels: { ...provider, outcome: ['answered', 'failed'] } }),
+    failures: registry.counter({ name: 'rambo_model_failures_total', help: 'Model calls without an answer.', where: settled, labels: { code: MODEL_FAILURES } }),
+    again: registry.counter({ name: 'rambo_model_calls_again_total', help: 'Model calls that are asked again: of the same model, of the next, or of a cheaper one because of a budget.', where: 'when it is decided', labels: { how: ['retry', 'fallback', 'degraded'] } }),
+    callSeconds: registry.histogram({ name: 'rambo_model_call_seconds', help: 'Duration of model calls that were answered (gen_ai.client.operation.duration).', where: settled, labels: provider, buckets: MODEL_SECONDS }),
+    firstSeconds: registry.histogram({ name: 'rambo_model_first_piece_seconds', help: 'From a model call to the first piece of its answer.', where: settled, labels: provider, buckets: MODEL_SECONDS }),
+    inFlight: registry.gauge({ name: 'rambo_model_calls_in_flight', help: 'Model calls under way, those that wait for their turn included.', where: 'whenever one begins or ends' }),
+    waiting: registry.gauge({ name: 'rambo_model_calls_waiting', help: 'Model calls that wait because of the limits of their Model.', where: 'at each scrape' }),
+    budgetRefusals: registry.counter({ name: 'rambo_agent_budget_exceeded_total', help: 'Model calls that a budget did not pay for, by what followed.', where: 'after the commit that says so', labels: { action: ['Stop', 'Pause', 'Degrade'] } }),
+    ended: registry.counter({ name: 'rambo_agent_runs_finished_total', help: 'Agent runs that this gateway ended.', where: 'after the commit that ends one', labels: { phase: ['Succeeded', 'Failed', 'BudgetExhausted', 'Cancelled'] } }),
+    requests: registry.counter({ name: 'rambo_modelgateway_requests_total', help: 'Requests of runners.', where: 'when the answer is complete or its caller gone', labels: { route: GATEWAY_ROUTES, status: ['2xx', '4xx', '5xx'] } }),
+    requestSeconds: registry.histogram({ name: 'rambo_modelgateway_request_seconds', help: 'Duration of requests of runners, the model\'s and the tool\'s time included.', where: 'when the answer is complete or its caller gone', labels: { route: GATEWAY_ROUTES }, buckets: [0.005, 0.01, 0.025, ...MODEL_SECONDS] }),
+  };
+}
+
+export type GatewayMetricsSet = ReturnType<typeof gatewayMetrics>;
 export type ConnectionMetrics = ReturnType<typeof connectionMetrics>;
 export type RuntimeMetrics = ReturnType<typeof runtimeMetrics>;
 export type RunMetrics = ReturnType<typeof runMetrics>;

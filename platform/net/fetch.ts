@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
+import { rootCertificates } from 'node:tls';
 import { RamboError } from '../errors/index.ts';
 import { AddressRefused, chooseTarget, isLinkLocal, systemResolve, type Resolve, type Target } from './addresses.ts';
 
@@ -11,7 +12,13 @@ export interface GuardOptions {
   /** Services of this namespace may be reached: `x.<namespace>.svc` and `x.<namespace>.svc.cluster.local`. */
   readonly serviceNamespace?: string;
   readonly resolve?: Resolve;
+  /** Certificates (PEM) trusted besides the public ones, and the name the server's must have. */
+  readonly tls?: { readonly ca?: string | undefined; readonly serverName?: string | undefined };
+  /** How long a connection may take to be made, in milliseconds; 10 s. */
+  readonly connectMs?: number;
 }
+
+const CONNECT_MS = 10_000;
 
 /** A request that did not leave: the address is refused, or nobody answers there. Whoever sees it knows that nothing happened. */
 export class NotSentError extends RamboError {}
@@ -28,7 +35,12 @@ export interface GuardedFetch {
  * NotSentError as long as the request has not left, and with the error of the socket after that.
  */
 export function guardedFetch(options: GuardOptions): GuardedFetch {
-  const agents = { http: new HttpAgent({ keepAlive: true, maxSockets: 256 }), https: new HttpsAgent({ keepAlive: true, maxSockets: 256 }) };
+  const { ca, serverName } = options.tls ?? {};
+  const agents = {
+    http: new HttpAgent({ keepAlive: true, maxSockets: 256 }),
+    https: new HttpsAgent({ keepAlive: true, maxSockets: 256, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }), ...(serverName === undefined ? {} : { servername: serverName }) }),
+  };
+  const connectMs = options.connectMs ?? CONNECT_MS;
   const allow = [...options.allow, ...(options.serviceNamespace === undefined ? [] : [`*.${options.serviceNamespace}.svc`, `*.${options.serviceNamespace}.svc.cluster.local`])];
   const run = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const request = new Request(input, init);
@@ -37,7 +49,7 @@ export function guardedFetch(options: GuardOptions): GuardedFetch {
     const target = await chosen(url.hostname, allow, options.resolve ?? systemResolve);
     const body = request.body === null ? undefined : Buffer.from(await request.arrayBuffer());
     request.signal.throwIfAborted();
-    return send(request, url, target, body, agents);
+    return send(request, url, target, body, agents, connectMs);
   };
   return Object.assign(run, { close: () => { agents.http.destroy(); agents.https.destroy(); } });
 }
@@ -53,7 +65,7 @@ async function chosen(host: string, allow: readonly string[], resolve: Resolve):
   }
 }
 
-function send(request: Request, url: URL, target: Target, body: Buffer | undefined, agents: { readonly http: HttpAgent; readonly https: HttpsAgent }): Promise<Response> {
+function send(request: Request, url: URL, target: Target, body: Buffer | undefined, agents: { readonly http: HttpAgent; readonly https: HttpsAgent }, connectMs: number): Promise<Response> {
   const secure = url.protocol === 'https:';
   const headers = Object.fromEntries(request.headers);
   const options = {
@@ -68,6 +80,8 @@ function send(request: Request, url: URL, target: Target, body: Buffer | undefin
   return new Promise((resolve, reject) => {
     const outgoing = secure ? httpsRequest(url, options) : httpRequest(url, options);
     const left = departure(outgoing);
+    const slow = AbortSignal.timeout(connectMs);
+    slow.addEventListener('abort', () => { if (!left()) outgoing.destroy(new Error(`no connection within ${connectMs} ms`)); }, { once: true });
     outgoing.on('response', (incoming) => { resolve(responseOf(incoming)); });
     outgoing.on('error', (error) => { reject(left() ? error : unsent(url, error, request.signal)); });
     outgoing.end(body);

@@ -4,7 +4,7 @@ import type { AgentPhase, NewAgentEvent } from '../../crds/agent-run.ts';
 import { approvalOfCall, closeApproval, getApproval, type ApprovalPreview, type ApprovalRow, type ApprovalState } from './agent-approvals.ts';
 import { raiseAccount } from './agent-budget.ts';
 import { changeAgentCall, editAgentCall, getAgentCall } from './agent-calls.ts';
-import { appendToAgentRun, lockAgentRun, writeAppending, type Appending } from './agent-journal.ts';
+import { appendToAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
 import type { AgentRunRow, Limit } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
 import { clamp } from './pages.ts';
@@ -64,15 +64,16 @@ export async function decideApproval(db: Db, verdict: ApprovalVerdict): Promise<
   const found = await getApproval(db, verdict.namespace, verdict.approval);
   if (found === undefined) return refuse('NotFound', 'there is no such approval');
   const state = verdict.decision === 'Approve' ? 'Approved' : 'Rejected';
-  return decideUnderLock(db, found, verdict.at, (run, approval) => refusalOf(run, approval, verdict), { ...verdict, state });
+  const appended = await decideUnderLock(db, found, verdict.at, (run, approval) => refusalOf(run, approval, verdict), { ...verdict, state });
+  if (appended === undefined) return refuse('NotFound', 'there is no such approval');
+  return appended.result ?? { ok: true, wake: wakeOf(appended.run) };
 }
 
-/** Rejects an approval whose time is over. Undefined: somebody decided it, or the run ended. */
-export async function expireApproval(db: Db, approval: ApprovalRow, at: number): Promise<Wake | undefined> {
-  const outcome = await decideUnderLock(db, approval, at, (run, now) => (run.finishedAt !== null || now.state !== 'Pending' ? refuse('AlreadyDecided', 'decided') : undefined), {
-    state: 'Expired', by: 'rambo', reason: 'nobody decided in time',
-  });
-  return outcome.ok ? outcome.wake : undefined;
+/** Rejects an approval whose time is over; what it wrote. Undefined: somebody decided it, or the run ended. */
+export async function expireApproval(db: Db, approval: ApprovalRow, at: number): Promise<Appended<unknown> | undefined> {
+  const open = (run: AgentRunRow, now: ApprovalRow): Refusal | undefined => (run.finishedAt !== null || now.state !== 'Pending' ? refuse('AlreadyDecided', 'decided') : undefined);
+  const appended = await decideUnderLock(db, approval, at, open, { state: 'Expired', by: 'rambo', reason: 'nobody decided in time' });
+  return appended?.result === undefined ? appended : undefined;
 }
 
 interface Verdict {
@@ -82,15 +83,13 @@ interface Verdict {
   readonly arguments?: unknown;
 }
 
-async function decideUnderLock(db: Db, found: ApprovalRow, at: number, refused: (run: AgentRunRow, approval: ApprovalRow) => Refusal | undefined, verdict: Verdict): Promise<Decided> {
-  const appended = await appendToAgentRun<Refusal | undefined>(db, found.agentRun, at, async (run, tx) => {
+async function decideUnderLock(db: Db, found: ApprovalRow, at: number, refused: (run: AgentRunRow, approval: ApprovalRow) => Refusal | undefined, verdict: Verdict): Promise<Appended<Refusal | undefined> | undefined> {
+  return appendToAgentRun<Refusal | undefined>(db, found.agentRun, at, async (run, tx) => {
     const approval = await getApproval(tx, found.namespace, found.id);
     const refusal = approval === undefined ? refuse('NotFound', 'there is no such approval') : refused(run, approval);
     if (approval === undefined || refusal !== undefined) return { events: [], result: refusal };
     return { ...await writeDecision(tx, run, approval, verdict, at), result: undefined };
   });
-  if (appended === undefined) return refuse('NotFound', 'there is no such approval');
-  return appended.result ?? { ok: true, wake: wakeOf(appended.run) };
 }
 
 function refusalOf(run: AgentRunRow, approval: ApprovalRow, { hash, names, at, arguments: edited, decision }: ApprovalVerdict): Refusal | undefined {

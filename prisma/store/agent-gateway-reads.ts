@@ -39,10 +39,11 @@ const ABANDONED: Statement = {
 };
 const OVERDUE: Statement = { name: 'gateway-overdue', text: 'SELECT a.id FROM agent_run a WHERE a.finished_at IS NULL AND a.deadline < $1::timestamptz LIMIT $2::int4' };
 const OPEN_OF_RUN: Statement = { name: 'gateway-open-of-run', text: `SELECT ${AGENT_RUN} FROM agent_run a WHERE a.run_id = $1::uuid AND a.finished_at IS NULL` };
+const WAITING = `JOIN node_run n ON n.run_id = a.run_id AND n.node = a.node AND n.item = a.item WHERE n.status = 'Waiting' AND n.due_at IS NULL AND a.updated_at < $2::timestamptz`;
 const UNHEARD: Statement = {
   name: 'gateway-unheard',
-  text: `SELECT ${AGENT_RUN} FROM agent_run a JOIN node_run n ON n.run_id = a.run_id AND n.node = a.node AND n.item = a.item
-  WHERE a.finished_at > $1::timestamptz AND n.status = 'Waiting' AND n.due_at IS NULL LIMIT $2::int4`,
+  text: `(SELECT ${AGENT_RUN} FROM agent_run a ${WAITING} AND a.parked AND a.finished_at IS NOT NULL AND a.updated_at > $1::timestamptz LIMIT $3::int4)
+  UNION ALL (SELECT ${AGENT_RUN} FROM agent_run a ${WAITING} AND a.finished_at IS NULL AND a.awaited = 0 LIMIT $3::int4)`,
 };
 
 /** A limit that somebody set instead of the installation's. `name` is the agent's, empty for all of the namespace. */
@@ -108,9 +109,9 @@ export async function openAgentRunsOf(db: Executor, runId: string): Promise<read
   return (await db.query<StoredAgentRun>(OPEN_OF_RUN, [runId])).map(agentRunOf);
 }
 
-/** Agent runs that ended after `since` and whose node still waits for it. */
-export async function unheardAgentRuns(db: Executor, since: number, limit: number): Promise<readonly AgentRunRow[]> {
-  return (await db.query<StoredAgentRun>(UNHEARD, [iso(since), limit])).map(agentRunOf);
+/** Agent runs whose node waits although they ended (after `since`) or wait for nothing, and that nobody touched after `before`. */
+export async function unheardAgentRuns(db: Executor, since: number, before: number, limit: number): Promise<readonly AgentRunRow[]> {
+  return (await db.query<StoredAgentRun>(UNHEARD, [iso(since), iso(before), limit])).map(agentRunOf);
 }
 
 function iso(at: number): string {

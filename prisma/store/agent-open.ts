@@ -73,7 +73,8 @@ export async function continueAgentRun(db: Db, id: string, opening: Opening): Pr
 
 async function take(tx: Executor, run: AgentRunRow, { epoch, runner, at }: Opening): Promise<Opened> {
   if (run.epoch > epoch) return { status: 'Fenced', run };
-  if (run.finishedAt !== null) return { status: 'Continued', run };
+  // Whoever opens a run that has ended tells its node: nobody has to be woken any more.
+  if (run.finishedAt !== null) return { status: 'Continued', run: run.parked ? (await writeAppending(tx, run, at, { events: [], set: { parked: false }, result: undefined })).run : run };
   const events: readonly NewAgentEvent[] = run.parked ? [{ kind: 'Woken', payload: { why: run.phase } }] : [];
   const written = await writeAppending(tx, run, at, { events, set: { epoch, runner, parked: false, phase: 'Running' }, result: undefined });
   return { status: 'Continued', run: written.run };

@@ -155,7 +155,7 @@ describe('helm itself', () => {
   };
   const names = async (kind: string, namespace = 'rambo-system'): Promise<readonly string[]> =>
     (await t.stack.kubectl.run('get', kind, '-n', namespace, '-o', 'jsonpath={range .items[*]}{.metadata.name}{"\\n"}{end}')).split('\n').filter((name) => name !== '');
-  const crds = ['runnerpools.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev'];
+  const crds = ['agents.rambo.dev', 'models.rambo.dev', 'runnerpools.rambo.dev', 'toolservers.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev'];
 
   test('installs on a cluster without definitions, the pool among the objects, and takes over nothing of others', async () => {
     for (const name of ['ClusterRole/rambo-controller', 'ClusterRole/rambo-api', 'ClusterRoleBinding/rambo-controller', 'ClusterRoleBinding/rambo-api', ...crds.map((crd) => `crd/${crd}`)]) await t.stack.kubectl.run('delete', name);

@@ -1,0 +1,121 @@
+import { toolBodySchema } from '../../crds/agent-gateway.ts';
+import { errorMessage, RamboError } from '../../platform/errors/index.ts';
+import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts';
+import { callByChild, expireApproval, expiredApprovals, voidApprovals } from '../../prisma/store/index.ts';
+import { Refusal } from '../http/errors.ts';
+import { wake } from '../run/notices.ts';
+import type { Caller } from '../run/standing.ts';
+import { AnswerCache } from './cache.ts';
+import { driveCall, type ToolAnswer } from './call.ts';
+import { childOf, lookAtChild, sweepChildren } from './children.ts';
+import type { Tools } from './context.ts';
+import { Credentials } from './credentials.ts';
+import { discover } from './discover.ts';
+import { Leases } from './leases.ts';
+import { McpPool } from './mcp.ts';
+import type { ToolParts } from './parts.ts';
+import { ServerBook } from './servers.ts';
+
+/** An answer of the gateway. */
+export interface DoorAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
+/** Where doors are put. */
+export interface Doors {
+  post(path: string, handler: (caller: Caller, body: unknown, signal: AbortSignal) => Promise<DoorAnswer>): void;
+}
+
+/** The tools' half of the gateway, running. */
+export interface ToolsHalf {
+  /** Looks at children, expired approvals, ended runs; call it about once a second. Throws what the database does. */
+  sweep(): Promise<void>;
+  answerDiscover(ask: Extract<AgentAsk, { verb: 'discover' }>): Promise<AgentAnswer>;
+  /** A workflow run changed: a call may wait for its end. */
+  changed(runId: string): Promise<void>;
+  /** Number of calls being made now. */
+  busy(): number;
+  close(): Promise<void>;
+}
+
+/** Answers a slow call after so long with `running`; the runner asks again. */
+const POLL_MS = 25_000;
+const PAGE = 100;
+
+/** Puts `POST /v1/agent/tool` into the gateway and gives what else it has to be told. */
+export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
+  const tools: Tools = {
+    parts, book: new ServerBook(parts.db, parts.clock), credentials: new Credentials(parts.secrets, parts.clock), mcp: new McpPool(parts.clock),
+    leases: new Leases(parts.db, parts.clock, parts.holder, parts.log), cache: new AnswerCache(parts.clock),
+  };
+  const driven = new Map<string, Promise<ToolAnswer>>();
+  doors.post('/v1/agent/tool', (caller, body, signal) => answer(tools, driven, caller, body, signal));
+  return {
+    sweep: async () => {
+      await sweepChildren(tools);
+      await sweepApprovals(tools);
+    },
+    answerDiscover: (ask) => discover(tools, ask),
+    changed: async (runId) => {
+      const child = await childOf(tools, await callByChild(parts.db, runId));
+      if (child !== undefined) await lookAtChild(tools, child);
+    },
+    busy: () => tools.leases.size,
+    close: async () => {
+      tools.leases.close();
+      await tools.mcp.close();
+    },
+  };
+}
+
+async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, caller: Caller, body: unknown, signal: AbortSignal): Promise<DoorAnswer> {
+  const parsed = toolBodySchema.safeParse(body);
+  if (!parsed.success) return refused(new Refusal('Invalid', `the body is not {step, callId}: ${parsed.error.issues[0]?.message ?? ''}`));
+  const { step, callId } = parsed.data;
+  const key = `${caller.agentRun}/${caller.attempt}/${callId}`;
+  try {
+    const work = driven.get(key) ?? begin(tools, driven, key, caller, step, callId);
+    return { status: 200, body: await inTime(tools, work, signal) };
+  } catch (error) {
+    if (error instanceof Refusal) return refused(error);
+    if (error instanceof RamboError && error.code === 'Unavailable') return refused(new Refusal('Unavailable', error.message, { cause: error }));
+    throw error;
+  }
+}
+
+/** The work goes on when whoever asked has left: what it comes to is in the journal. */
+function begin(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, key: string, caller: Caller, step: number, callId: string): Promise<ToolAnswer> {
+  const work = driveCall(tools, caller, step, callId).finally(() => { driven.delete(key); });
+  work.catch((error: unknown) => {
+    if (!(error instanceof Refusal)) tools.parts.log.warn({ namespace: caller.ns, run: caller.run, node: caller.node, err: errorMessage(error) }, 'a tool call could not be driven on');
+  });
+  driven.set(key, work);
+  return work;
+}
+
+function inTime(tools: Tools, work: Promise<ToolAnswer>, signal: AbortSignal): Promise<ToolAnswer> {
+  return new Promise((resolve, reject) => {
+    const running = (): void => { resolve({ status: 'running' }); };
+    const timer = tools.parts.clock.after(POLL_MS, running);
+    signal.addEventListener('abort', running, { once: true });
+    work.then(resolve, reject).finally(() => {
+      timer.cancel();
+      signal.removeEventListener('abort', running);
+    });
+  });
+}
+
+function refused(refusal: Refusal): DoorAnswer {
+  return { status: refusal.status, body: refusal.body() };
+}
+
+async function sweepApprovals({ parts }: Tools): Promise<void> {
+  for (const approval of await expiredApprovals(parts.db, parts.clock.now(), PAGE)) {
+    const expired = await expireApproval(parts.db, approval, parts.clock.now());
+    if (expired === undefined) continue;
+    parts.notify(expired);
+    if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
+  }
+  await voidApprovals(parts.db, parts.clock.now());
+}

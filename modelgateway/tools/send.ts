@@ -1,0 +1,54 @@
+import type { RevisionTool } from '../../crds/agent-revision.ts';
+import { RamboError } from '../../platform/errors/index.ts';
+import type { AgentCallRow } from '../../prisma/store/index.ts';
+import type { CallArguments, Tools } from './context.ts';
+import { callHttp } from './http.ts';
+import type { Outcome } from './outcome.ts';
+import type { KnownServer } from './servers.ts';
+
+/** Where K travels in `_meta` of an MCP call, unless the ToolServer says otherwise. No server is known to look at it by itself. */
+export const META_KEY = 'rambo.dev/idempotency-key';
+/** Where K travels over HTTP, unless the ToolServer says otherwise. */
+const HEADER_KEY = 'idempotency-key';
+
+/** A tool as it is called at its server. */
+export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'http' | 'idempotency' | 'timeoutMs'>;
+
+/** Makes a call once, with the credentials of the server and the key where the server wants it. Never throws. */
+export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>): Promise<Outcome> {
+  const fetch = tools.parts.fetchFor(server.namespace);
+  let headers: Readonly<Record<string, string>>;
+  try {
+    headers = await tools.credentials.headers(server, fetch);
+  } catch (error) {
+    const refused = error instanceof RamboError ? error : new RamboError('AuthFailed', 'the credentials cannot be read', { cause: error });
+    return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
+  }
+  const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
+  const sent = { ...args, ...keyed.arguments };
+  const { signal } = new AbortController();
+  if (tool.kind === 'http') {
+    if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
+  }
+  // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
+  return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
+    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers });
+}
+
+interface KeyPlaces {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly arguments: Readonly<Record<string, string>>;
+}
+
+const NOWHERE: KeyPlaces = { headers: {}, meta: {}, arguments: {} };
+
+/** Where the server wants the key: as the ToolServer says, else in the header that HTTP APIs look for, or in `_meta`. */
+function keyPlaces({ kind, idempotency }: Callable, key: string): KeyPlaces {
+  const { header, meta, argument } = idempotency ?? {};
+  if (argument !== undefined) return { ...NOWHERE, arguments: { [argument]: key } };
+  if (header !== undefined) return { ...NOWHERE, headers: { [header.toLowerCase()]: key } };
+  if (meta !== undefined) return { ...NOWHERE, meta: { [meta]: key } };
+  return kind === 'http' ? { ...NOWHERE, headers: { [HEADER_KEY]: key } } : NOWHERE;
+}
