@@ -24,7 +24,7 @@ import { startApi } from './server.ts';
 import type { ApiServer } from './server.ts';
 import { apiTracing } from './tracing.ts';
 import { kubePublisher } from './workflow/publisher.ts';
-import { busCommands, busLogs, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
+import { busCommands, busLogs, BusAgentNotices, BusNotices, BusProjectNotices, kubeAuthenticator, kubeAuthorizer, storeDefinitions, storePlaces, storeRuns } from './wiring.ts';
 
 /** Operations under way get so long at shutdown: a little more than an operation may take. */
 const GRACE_MS = 12_000;
@@ -66,10 +66,12 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
   ]);
   const notices = new BusNotices(bus);
   const projectNotices = new BusProjectNotices(bus);
+  const agentNotices = new BusAgentNotices(bus);
   back.reconnected = () => {
     counters.reconnected();
     notices.reconnected();
     projectNotices.reconnected();
+    agentNotices.reconnected();
   };
   const store = readObjectsConfig(config);
   const objects = store === undefined ? undefined : openObjects(store);
@@ -79,7 +81,7 @@ export async function startApp(config: ApiConfig, log: Log, counters: ApiCounter
     clock: systemClock, ids: systemIds, log, metrics: counters.api, tracing: apiTracing(),
     ports: {
       authenticator: identity.authenticator, standing: identity.standing, identities: identity.identities, authorizer: kubeAuthorizer(kube, log), gateway, places: storePlaces(db),
-      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, db,
+      runs: storeRuns(db), definitions: storeDefinitions(db), commands: busCommands(bus), logs: busLogs(bus), notices, projectNotices, agentNotices, db,
       objects, publisher: kubePublisher(kube, log),
     },
     settings: {

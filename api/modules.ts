@@ -1,4 +1,9 @@
+import { budgetOperations } from './agent/budgets.ts';
+import { conversationOperations } from './agent/conversations.ts';
+import { decisionOperations } from './agent/decisions.ts';
+import { agentDefinitionOperations } from './agent/definitions.ts';
 import { agentOperations } from './agent/operations.ts';
+import { agentRunOperations } from './agent/run-operations.ts';
 import { fileOperations } from './file/operations.ts';
 import { authOperations } from './auth/operations/index.ts';
 import { registry } from './operations/registry.ts';
@@ -9,4 +14,5 @@ import { runOperations } from './workflow/run-operations.ts';
 import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
-export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations, agentOperations, workflowOperations, fileOperations, importOperations);
+export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations, agentOperations, workflowOperations, fileOperations, importOperations,
+  agentRunOperations, conversationOperations, decisionOperations, budgetOperations, agentDefinitionOperations);

@@ -1,9 +1,9 @@
-import type { CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
+import type { AgentDelta, CommandReply, LogsReply, LogsRequest, RunCommand } from '../platform/messages/payloads.ts';
 import type { ObjectStore } from '../platform/objects/index.ts';
 import type { WaitingAccount } from './auth/firebase/admin.ts';
 import type { Gateway } from '../prisma/gateway/index.ts';
 import type {
-  Executor, AttemptCursor, AttemptRow, EventRow, ListCursor, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, TaskRunRow, WorkflowRow,
+  AttemptCursor, AttemptRow, Db, EventRow, ListCursor, NodeCursor, NodeRunRow, ObjectCursor, Page, RunnerPoolRow, RunQuery, RunRecord, RunSummary, TaskRunRow, WorkflowRow,
 } from '../prisma/store/index.ts';
 import type { WorkflowPublisher } from './workflow/publisher.ts';
 
@@ -69,14 +69,14 @@ export type Principal = KubePrincipal | UserPrincipal;
 export const VERBS = ['get', 'list', 'watch', 'create', 'patch', 'delete'] as const;
 /** One verb. */
 export type Verb = (typeof VERBS)[number];
-/** Resources of Kubernetes: rights go by namespace. */
-export const NAMESPACE_RESOURCES = ['workflowruns', 'workflows', 'runnerpools'] as const;
+/** Resources of Kubernetes, and what their runs are about (`agentruns`, `agentapprovals`: no custom resources): rights go by namespace. */
+export const NAMESPACE_RESOURCES = ['workflowruns', 'workflows', 'runnerpools', 'agents', 'models', 'toolservers', 'agentruns', 'agentapprovals'] as const;
 /** Resources of a project: rows of the gateway. */
 export const PROJECT_RESOURCES = ['projects', 'tasks', 'members', 'sprints', 'tickets', 'requirements', 'workflows', 'agents', 'files', 'events'] as const;
 /** What a person has of their own. */
 export const USER_RESOURCES = ['users', 'accesstokens', 'imports', 'agents'] as const;
 /** What belongs to no project and no person. */
-export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit', 'schema'] as const;
+export const INSTALLATION_RESOURCES = ['projects', 'users', 'audit', 'schema', 'budgets'] as const;
 /** Any resource; Kubernetes principals are asked about under these names in the group `rambo.dev`. */
 export type Resource = (typeof NAMESPACE_RESOURCES)[number] | (typeof PROJECT_RESOURCES)[number] | (typeof USER_RESOURCES)[number] | (typeof INSTALLATION_RESOURCES)[number];
 
@@ -206,6 +206,16 @@ export const SWEPT_KINDS = ['files', 'projectEvents', 'idempotentAnswers', 'obje
 /** One of them. */
 export type SweptKind = (typeof SWEPT_KINDS)[number];
 
+/** What grows in the journal of an agent run, and the pieces of answers that are not in it yet. */
+export interface AgentNotices {
+  /** Calls `wake` as Notices.watch does. Throws UnavailableError. */
+  watch(agentRunId: string, wake: () => void): Promise<{ close(): void }>;
+  /** Calls `hear` with each piece of an answer while it comes; some may be lost. */
+  deltas(agentRunId: string, hear: (delta: AgentDelta) => void): { close(): void };
+  /** After the commit of a decision. A notice that gets lost costs time only. */
+  changed(grown: { readonly namespace: string; readonly runId: string; readonly agentRun: string; readonly seq: number; readonly phase: string }): void;
+}
+
 /** Counters of the API; label values come from closed sets only. */
 export interface ApiMetrics {
   /** One operation: `field` is a root field of the schema (or `multiple`, `none`), `code` a documented error code or `OK`. */
@@ -255,6 +265,7 @@ export interface Ports {
   /** Writes Workflow objects. */
   readonly publisher: WorkflowPublisher;
   readonly projectNotices: ProjectNotices;
+  readonly agentNotices: AgentNotices;
   /** Prepared statements, for what is read often. */
-  readonly db: Executor;
+  readonly db: Db;
 }

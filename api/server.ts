@@ -132,7 +132,7 @@ function handlerParts(parts: ApiParts, streams: Streams, canOfRequest: () => Can
   const mask = createMask(log, ids, settings.introspection);
   const services = {
     runs: ports.runs, definitions: ports.definitions, commands: ports.commands, logs: ports.logs, notices: ports.notices, gateway: ports.gateway, identities: ports.identities,
-    db: ports.db, projectNotices: ports.projectNotices, objects: ports.objects, publisher: ports.publisher, places: ports.places, imports: background.imports,
+    db: ports.db, projectNotices: ports.projectNotices, agentNotices: ports.agentNotices, objects: ports.objects, publisher: ports.publisher, places: ports.places, imports: background.imports,
     audit: new AuditQueue(ports.gateway, log),
     ids, clock, streams,
   };

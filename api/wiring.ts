@@ -5,8 +5,9 @@ import { GROUP } from '../crds/names.ts';
 import { sleep, systemClock, type Clock } from '../platform/clock/index.ts';
 import { RamboError, UnavailableError } from '../platform/errors/index.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
-import { commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
-import { changedSubject, commandSubject, logsSubject, projectChangedSubject, shardOf } from '../platform/messages/subjects.ts';
+import { agentDeltaSchema, commandReplySchema, logsReplySchema } from '../platform/messages/payloads.ts';
+import type { AgentDelta, AgentEventNotice } from '../platform/messages/payloads.ts';
+import { agentDeltaSubject, agentEventSubject, changedSubject, commandSubject, logsSubject, projectChangedSubject, shardOf } from '../platform/messages/subjects.ts';
 import type { Bus } from '../platform/nats/bus.ts';
 import {
   getRunByName, getRuns, getWorkflow, listAttempts, listEvents, listNodes, listPools, listRuns, listTaskRuns, listWorkflows, placeOfNamespace, placesOfProjects, runsStand,
@@ -15,7 +16,7 @@ import type { Executor, PlaceRow, RunRecord } from '../prisma/store/index.ts';
 import { asMemberRole, asUserRole } from './auth/accounts.ts';
 import { batchedPlaces } from './auth/places.ts';
 import { USER_NAME_PREFIX } from './ports.ts';
-import type { ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, PlaceReader, ProjectNotices, ProjectPlace, RunCommands, RunReader } from './ports.ts';
+import type { AgentNotices, ApiLog, Authenticator, Authorizer, DefinitionReader, LogReader, Notices, PlaceReader, ProjectNotices, ProjectPlace, RunCommands, RunReader } from './ports.ts';
 
 /* The real world behind the ports: Postgres, NATS, Kubernetes. */
 
@@ -153,6 +154,38 @@ export class BusProjectNotices extends BusNotices implements ProjectNotices {
 
   changed(changes: readonly { readonly projectId: string }[]): void {
     for (const projectId of new Set(changes.map((change) => change.projectId))) this.#bus.publish(projectChangedSubject(projectId), PROJECT_NOTICE);
+  }
+}
+
+/** Notices of agent runs: of the model gateway, and of API processes that wrote a decision. */
+export class BusAgentNotices extends BusNotices implements AgentNotices {
+  readonly #bus: Pick<Bus, 'listen' | 'publish'>;
+
+  constructor(bus: Pick<Bus, 'listen' | 'flush' | 'publish'>) {
+    super(bus, (agentRun) => agentEventSubject('*', agentRun));
+    this.#bus = bus;
+  }
+
+  deltas(agentRun: string, hear: (delta: AgentDelta) => void): { close(): void } {
+    const listening = this.#bus.listen(agentDeltaSubject('*', agentRun), (_subject, payload) => {
+      const delta = agentDeltaSchema.safeParse(jsonIn(payload));
+      if (delta.success) hear(delta.data);
+    });
+    return { close: () => { listening.stop(); } };
+  }
+
+  changed({ namespace, runId, agentRun, seq, phase }: Parameters<AgentNotices['changed']>[0]): void {
+    this.#bus.publish(agentEventSubject(namespace, agentRun), Buffer.from(JSON.stringify({ v: 1, run: runId, agentRun, seq, phase } satisfies AgentEventNotice)));
+  }
+}
+
+/** What cannot be read is nothing: pieces of answers may be lost. */
+function jsonIn(payload: Uint8Array): unknown {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(payload).toString('utf8'));
+    return value;
+  } catch {
+    return undefined;
   }
 }
 

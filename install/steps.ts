@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+import { z } from 'zod';
 import { crdOf } from '../crds/crd.ts';
 import { KINDS } from '../crds/kinds.ts';
 import { GROUP, LABELS, SCHEMA_VERSION } from '../crds/names.ts';
@@ -43,19 +45,34 @@ export async function applyDefinitions(client: SetupClient): Promise<ReadonlyMap
 }
 
 /**
- * The Secret of a trial NATS: operator, account, users of controller and API, and the server's configuration, made
- * together. One that is there stays as it is: overwriting it would lock out every runner.
+ * The Secret of a trial NATS: operator, account, users of controller, API and model gateway, and the server's configuration,
+ * made together. Of one that is there nothing is overwritten, which would lock out every runner; what an earlier release did
+ * not know is added.
  */
 export async function makeNatsSecret(client: SetupClient, namespace: string, name: string, now: number): Promise<StepResult> {
   const identity = await createNatsIdentity();
   const { accountSeed } = identity;
-  return createSecret(client, namespace, name, {
+  const result = await createSecret(client, namespace, name, {
     'nats.conf': serverConfig({ host: '0.0.0.0', port: NATS_PORT, storeDir: NATS_STORE, identity }),
     'account.seed': accountSeed,
     'controller.creds': await signUser({ name: 'controller', accountSeed, now }),
     'api.creds': await signUser({ name: 'api', accountSeed, permissions: apiPermissions(), now }),
     'modelgateway.creds': await signUser({ name: 'modelgateway', accountSeed, permissions: gatewayPermissions(), now }),
   });
+  return result === 'Kept' ? addGatewayUser(client, namespace, name, now) : result;
+}
+
+const secretSchema = z.object({ data: z.record(z.string(), z.string()).default({}) });
+
+/** Secrets of releases before the model gateway lack its user; the seed beside it signs one. */
+async function addGatewayUser(client: SetupClient, namespace: string, name: string, now: number): Promise<StepResult> {
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets/${encodeURIComponent(name)}`;
+  const { data } = secretSchema.parse(await client.json({ verb: 'get', resource: 'secrets', path }));
+  const seed = data['account.seed'];
+  if (data['modelgateway.creds'] !== undefined || seed === undefined) return 'Kept';
+  const creds = await signUser({ name: 'modelgateway', accountSeed: Buffer.from(seed, 'base64').toString('utf8'), permissions: gatewayPermissions(), now });
+  await client.json({ verb: 'patch', resource: 'secrets', path, query: { fieldManager: FIELD_MANAGER }, patch: 'merge', body: { stringData: { 'modelgateway.creds': creds } } });
+  return 'Applied';
 }
 
 /** The Secret of a trial Postgres: password of its superuser, and the URL with it. One that is there stays as it is. */

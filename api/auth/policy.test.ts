@@ -65,7 +65,9 @@ describe('the tables', () => {
   });
   test('an access token never does more than its owner, and read changes nothing', () => {
     fc.assert(fc.property(verb, resource, fc.subarray([...TOKEN_SCOPES]), (v, what, scopes) => {
-      const target: Target = what === 'workflowruns' || what === 'runnerpools' ? { kind: 'namespace', resource: what, namespace: 'n' } : { kind: 'project', resource: what, projectId: PROJECT };
+      const ofNamespace = NAMESPACE_RESOURCES.find((each) => each === what && each !== 'workflows' && each !== 'agents');
+      const ofProject = PROJECT_RESOURCES.find((each) => each === what);
+      const target: Target = ofNamespace !== undefined ? { kind: 'namespace', resource: ofNamespace, namespace: 'n' } : { kind: 'project', resource: ofProject ?? 'projects', projectId: PROJECT };
       const within = withinScopes(scopes, v, target);
       if (scopes.length === 0) return !within;
       if (scopes.every((scope) => scope === 'read')) return within === READS.includes(v);
@@ -74,6 +76,7 @@ describe('the tables', () => {
     expect(withinScopes(['write'], 'create', { kind: 'namespace', resource: 'workflowruns', namespace: 'n' })).toBe(false);
     expect(withinScopes(['runs'], 'create', { kind: 'namespace', resource: 'workflowruns', namespace: 'n' })).toBe(true);
     expect(withinScopes(TOKEN_SCOPES, 'create', { kind: 'user', resource: 'accesstokens', userId: ME })).toBe(false);
+    for (const what of ['agentapprovals', 'agentruns'] as const) expect(withinScopes(TOKEN_SCOPES, 'patch', { kind: 'namespace', resource: what, namespace: 'n' })).toBe(false);
     for (const what of INSTALLATION_RESOURCES) expect(withinScopes(TOKEN_SCOPES, 'patch', { kind: 'installation', resource: what })).toBe(what === 'projects' || what === 'schema');
   });
   test('what administrators do, and what opens doors, is grave', () => {

@@ -18,15 +18,15 @@ const EDIT: readonly Verb[] = ['get', 'list', 'watch', 'patch'];
 
 const VIEWER: Rights<PlaceResource> = {
   projects: READ, tasks: READ, members: READ, sprints: READ, tickets: READ, requirements: READ, workflows: READ, agents: READ, files: READ, events: READ,
-  workflowruns: READ, runnerpools: READ,
+  workflowruns: READ, runnerpools: READ, models: READ, toolservers: READ, agentruns: READ, agentapprovals: READ,
 };
 const AGENT: Rights<PlaceResource> = {
   ...VIEWER, tasks: EDIT, files: [...READ, 'create'], workflowruns: [...READ, 'create'],
 };
 const DEVELOPER: Rights<PlaceResource> = {
-  ...VIEWER, tasks: ALL, sprints: ALL, tickets: ALL, requirements: ALL, workflows: ALL, agents: ALL, files: ALL, workflowruns: [...READ, 'create', 'patch'],
+  ...VIEWER, tasks: ALL, sprints: ALL, tickets: ALL, requirements: ALL, workflows: ALL, agents: ALL, files: ALL, workflowruns: [...READ, 'create', 'patch'], agentapprovals: EDIT,
 };
-const MANAGER: Rights<PlaceResource> = { ...DEVELOPER, projects: EDIT, members: ALL };
+const MANAGER: Rights<PlaceResource> = { ...DEVELOPER, projects: EDIT, members: ALL, agentruns: EDIT };
 
 /** Rights in a project by what somebody is there. Handing a project over and restoring a deleted one are `delete projects`. */
 export const PROJECT_RIGHTS: Readonly<Record<PlaceRole, Rights<PlaceResource>>> = {
@@ -49,11 +49,11 @@ export const OWN_RIGHTS: Readonly<Record<UserRole, Rights<(typeof USER_RESOURCES
 
 /** Rights over the installation. A list of projects holds those within reach, so everybody may ask for it. */
 export const INSTALLATION_RIGHTS: Readonly<Record<UserRole, Rights<(typeof INSTALLATION_RESOURCES)[number]>>> = {
-  ADMIN: { projects: [...READ, 'create'], users: ALL, audit: READ, schema: READ },
-  MANAGER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE },
-  DEVELOPER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE },
-  VIEWER: { projects: READ, users: NONE, audit: NONE, schema: NONE },
-  AGENT: { projects: READ, users: NONE, audit: NONE, schema: NONE },
+  ADMIN: { projects: [...READ, 'create'], users: ALL, audit: READ, schema: READ, budgets: EDIT },
+  MANAGER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE, budgets: NONE },
+  DEVELOPER: { projects: [...READ, 'create'], users: NONE, audit: NONE, schema: NONE, budgets: NONE },
+  VIEWER: { projects: READ, users: NONE, audit: NONE, schema: NONE, budgets: NONE },
+  AGENT: { projects: READ, users: NONE, audit: NONE, schema: NONE, budgets: NONE },
 };
 
 /** What a personal access token is good for, by scope. Its owner's rights cap it besides. */
@@ -71,7 +71,7 @@ export type Gravity = 'plain' | 'sensitive' | 'admin';
 
 /** How grave it is to do `verb` there. */
 export function gravityOf(verb: Verb, target: Target): Gravity {
-  if (target.kind === 'installation' && (target.resource === 'users' || target.resource === 'audit')) return 'admin';
+  if (target.kind === 'installation' && (target.resource === 'users' || target.resource === 'audit' || target.resource === 'budgets')) return 'admin';
   if (target.kind === 'project' && target.admin === true) return 'admin';
   const reads = READ.includes(verb);
   if (target.kind === 'user' && target.resource === 'accesstokens' && !reads) return 'sensitive';
@@ -79,11 +79,18 @@ export function gravityOf(verb: Verb, target: Target): Gravity {
   return 'plain';
 }
 
-/** Whether an access token of these scopes is good for it. Tokens never make tokens and never do what administrators do. */
+/** What hangs below a run goes by the scopes of runs. */
+const OF_RUNS: ReadonlySet<string> = new Set<Target['resource']>(['workflowruns', 'agentruns', 'agentapprovals']);
+
+/**
+ * Whether an access token of these scopes is good for it. Tokens never make tokens, never do what administrators do, and never decide for a
+ * person: what an agent asks people about, and what it may spend beyond its budget.
+ */
 export function withinScopes(scopes: readonly TokenScope[], verb: Verb, target: Target): boolean {
-  if (gravityOf(verb, target) === 'admin' || (target.kind === 'user' && target.resource === 'accesstokens' && !READ.includes(verb))) return false;
-  const runs = target.resource === 'workflowruns';
-  return scopes.some((scope) => SCOPE_VERBS[scope][runs ? 'runs' : 'rest'].includes(verb));
+  const reads = READ.includes(verb);
+  if (gravityOf(verb, target) === 'admin' || (target.kind === 'user' && target.resource === 'accesstokens' && !reads)) return false;
+  if ((target.resource === 'agentapprovals' || target.resource === 'agentruns') && !reads) return false;
+  return scopes.some((scope) => SCOPE_VERBS[scope][OF_RUNS.has(target.resource) ? 'runs' : 'rest'].includes(verb));
 }
 
 /** Whether somebody of this role in the installation, who is `place` there (undefined: nothing), may do it in a project. */

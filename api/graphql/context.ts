@@ -9,7 +9,7 @@ import type { Imports } from '../project/import/worker.ts';
 import type { Streams } from '../realtime/streams.ts';
 
 /** What the resolvers work with; the same for all requests. */
-export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'db' | 'objects' | 'publisher' | 'places' | 'identities'> {
+export interface Services extends Pick<Ports, 'runs' | 'definitions' | 'commands' | 'logs' | 'notices' | 'gateway' | 'projectNotices' | 'agentNotices' | 'db' | 'objects' | 'publisher' | 'places' | 'identities'> {
   readonly can: Can;
   /** For refused attempts, which have no transaction. */
   readonly audit: AuditQueue;

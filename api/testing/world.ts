@@ -3,7 +3,7 @@ import { UnavailableError } from '../../platform/errors/index.ts';
 import { countingIds } from '../../platform/ids/index.ts';
 import type { CommandReply, RunCommand } from '../../platform/messages/payloads.ts';
 import type { Gateway } from '../../prisma/gateway/index.ts';
-import type { AttemptRow, EventRow, NodeRunRow, Page, RunnerPoolRow, RunRecord, WorkflowRow } from '../../prisma/store/index.ts';
+import type { AttemptRow, Db, EventRow, NodeRunRow, Page, RunnerPoolRow, RunRecord, WorkflowRow } from '../../prisma/store/index.ts';
 import type { AccessQuestion, ApiLog, ApiMetrics, ApiTracing, KubePrincipal, Ports, Principal, ProjectPlace, UserPrincipal, UserRole, Verb } from '../ports.ts';
 import { startApi } from '../server.ts';
 import type { ApiParts, ApiServer } from '../server.ts';
@@ -92,7 +92,8 @@ export class World {
         importAccounts: () => Promise.resolve([]),
       },
       gateway: noGateway,
-      db: { query: () => { throw new Error('this world has no Postgres'); } },
+      db: noStore,
+      agentNotices: { watch: () => Promise.resolve({ close: () => undefined }), deltas: () => ({ close: () => undefined }), changed: () => undefined },
       objects: undefined,
       publisher: { publish: () => Promise.resolve(), unpublish: () => Promise.resolve() },
       projectNotices: { watch: () => Promise.resolve({ close: () => undefined }), changed: () => undefined },
@@ -175,6 +176,9 @@ export class World {
 }
 
 /** The world has no Postgres: what writes the gateway's tables is tested against a real one. */
+const noStore: Db = {
+  query: () => { throw new Error('this world has no Postgres'); }, transaction: () => { throw new Error('this world has no Postgres'); }, stats: () => ({ total: 0, idle: 0, waiting: 0 }), close: () => Promise.resolve(),
+};
 const noGateway: Gateway = {
   read: () => Promise.reject(new UnavailableError('Postgres')), transaction: () => Promise.reject(new UnavailableError('Postgres')), close: () => Promise.resolve(),
 };

@@ -54,7 +54,7 @@ export interface OutsideEvents {
 export async function connectOutside(config: ControllerConfig, log: Log, signal: AbortSignal, events: OutsideEvents): Promise<Outside> {
   const client = new KubeClient(loadKubeConfig(config.RAMBO_KUBECONFIG), events.kube);
   const defaultPool = readDefaultPool(config.RAMBO_DEFAULT_POOL_FILE);
-  const egress = readEgress(config.RAMBO_RUNNER_EGRESS_FILE, config.RAMBO_RUNNER_NATS_URL);
+  const egress = readEgress(config.RAMBO_RUNNER_EGRESS_FILE, config.RAMBO_RUNNER_NATS_URL, config.RAMBO_MODELGATEWAY_URL);
   const owner = `${config.RAMBO_REPLICA ?? 'controller'}-${systemIds.secret().slice(0, 8)}`;
   const warn = podWarnings(client, ownPod(config), 'rambo-controller', () => systemClock.now());
   const waiting = new Waiting({ clock: systemClock, log, signal, missing: warn });
@@ -95,11 +95,13 @@ export function readDefaultPool(file: string | undefined): Readonly<Record<strin
   }
 }
 
-/** Rules for what every runner has to reach, from a file or made of the address of NATS: DNS and its port, anywhere. Throws ConfigError naming the file. */
-export function readEgress(file: string | undefined, natsUrl: string): readonly EgressRule[] {
+/** Rules for what every runner has to reach, from a file or made of the addresses of NATS and the model gateway: DNS and their ports, anywhere. Throws ConfigError naming the file. */
+export function readEgress(file: string | undefined, natsUrl: string, gatewayUrl: string | undefined): readonly EgressRule[] {
   if (file === undefined) {
     const port = Number(new URL(natsUrl.split(',')[0] ?? '').port) || 4_222;
-    return [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }, { ports: [{ port, protocol: 'TCP' }] }];
+    const gateway = gatewayUrl === undefined ? undefined : new URL(gatewayUrl);
+    const ports = gateway === undefined ? [port] : [port, Number(gateway.port) || (gateway.protocol === 'https:' ? 443 : 80)];
+    return [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }, ...ports.map((one) => ({ ports: [{ port: one, protocol: 'TCP' }] }))];
   }
   try {
     return z.array(z.record(z.string(), z.unknown())).parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NODE_STATUSES } from '../../crds/node.ts';
 import { API_VERSION, FIELD_MANAGERS, GROUP, LABELS, MANAGED_BY, VERSION } from '../../crds/names.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
@@ -28,6 +29,9 @@ export function corePath(plural: string, namespace?: string, name?: string): str
 const MANAGER = { fieldManager: FIELD_MANAGERS.controller };
 const objectSchema = z.looseObject({ metadata: z.looseObject({ name: z.string(), namespace: z.string(), uid: z.string(), resourceVersion: z.string() }) });
 
+/** A merge patch keeps what it does not name: the count of a status that no node has any more is taken out by name. */
+const NO_COUNTS = Object.fromEntries(NODE_STATUSES.map((status) => [status.toLowerCase(), null]));
+
 /** Statuses of WorkflowRuns. */
 export function statusPort(client: KubeClient, runs: Watched, clock: Clock, component: string): StatusPort {
   return {
@@ -39,7 +43,7 @@ export function statusPort(client: KubeClient, runs: Watched, clock: Clock, comp
     patch: async (cr, resourceVersion, status) => {
       const path = `${crPath('workflowruns', cr.namespace, cr.name)}/status`;
       try {
-        const body = { metadata: { resourceVersion, uid: cr.uid }, status };
+        const body = { metadata: { resourceVersion, uid: cr.uid }, status: { ...status, counts: { ...NO_COUNTS, ...status.counts } } };
         const written = objectSchema.parse(await client.json({ verb: 'patch', resource: 'workflowruns/status', path, query: MANAGER, patch: 'merge', body }));
         return { kind: 'Written', resourceVersion: written.metadata.resourceVersion };
       } catch (error) {

@@ -107,7 +107,7 @@ export const valuesSchema = group('Values of the RamBo chart.', {
   nats: group('Dispatch and results. In JWT mode: the controller signs a user per pool.', {
     url: text('', 'External NATS as controller and API reach it, such as `nats://nats.nats:4222`. Needed unless `nats.trial`.'),
     runnerUrl: text('', 'The same as runner pods reach it; `nats.url` when empty.'),
-    existingSecret: name('', 'Secret with `controller.creds`, `api.creds` and `account.seed` of an external NATS. Needed unless `nats.trial`; see docs/install.md.'),
+    existingSecret: name('', 'Secret with `controller.creds`, `api.creds`, `modelgateway.creds` and `account.seed` of an external NATS. Needed unless `nats.trial`; see docs/install.md.'),
     trial: flag(false, 'Bring a NATS of its own: one pod, for trials only. Operator, account and users are made once and kept in a Secret.'),
     trialServer: group('The NATS of a trial.', { image: image('rambo/trial-nats'), ...pods({ resources: resources('50m', '64Mi', '1Gi') }) }),
   }),
@@ -168,6 +168,21 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     }),
     ...pods({ resources: resources('100m', '192Mi', '512Mi') }),
   }),
+  modelgateway: group('The model gateway: every call of a model and of a tool goes through it. Without it nodes of type agent fail with AgentsNotInstalled.', {
+    enabled: flag(true, 'Install it.'),
+    image: image('rambo/modelgateway'),
+    replicas: count(2, 1, 64, 'Replicas.'),
+    runnerUrl: z.string().max(2_048).regex(/^(https?:\/\/.+)?$/).default('').describe('The gateway as runner pods reach it; its Service when empty.'),
+    allow: strings([], 'Private hosts and CIDRs that Models and ToolServers of every namespace may name, such as `llm.internal` or `10.20.0.0/16`; Services of their own namespace they may always. Give `networkPolicy.modelgateway.egress` too.'),
+    budgets: group('Budgets where nobody set others, in tokens and USD; 0 for any amount.', {
+      runTokens: count(2_000_000, 0, 1_000_000_000_000, 'Tokens of one workflow run.'),
+      runUsd: z.number().min(0).max(1_000_000).default(0).describe('USD of one workflow run.'),
+      dayTokens: count(0, 0, 1_000_000_000_000, 'Tokens of a namespace in a day (UTC).'),
+      dayUsd: z.number().min(0).max(1_000_000).default(0).describe('USD of a namespace in a day (UTC).'),
+    }),
+    serviceAccount,
+    ...pods({ resources: resources('100m', '192Mi', '768Mi') }),
+  }),
   ingress: group('Ingress of the API.', {
     enabled: flag(false, 'Make an Ingress.'),
     className: text('', 'Ingress class.'),
@@ -220,7 +235,7 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     create: flag(true, 'Make roles and bindings. When off they must exist: docs/install.md.'),
     aggregateRoles: flag(true, 'Let the cluster\'s roles view, edit and admin see and change RamBo\'s kinds.'),
   }),
-  podDisruptionBudget: group('Disruption budgets of controller and API.', { enabled: flag(true, 'Make them: at most one pod is away by will.') }),
+  podDisruptionBudget: group('Disruption budgets of controller, API and model gateway.', { enabled: flag(true, 'Make them: at most one pod is away by will.') }),
   networkPolicy: group('NetworkPolicies: everything is denied but what is needed.', {
     enabled: flag(true, 'Make them.'),
     dnsNamespace: name('kube-system', 'Namespace of the cluster\'s DNS.'),
@@ -239,10 +254,11 @@ export const valuesSchema = group('Values of the RamBo chart.', {
     monitoringNamespace: text('', 'Namespace that may read metrics; any when empty.'),
     apiFrom: objects('Who may call the API, as `from` of a NetworkPolicy; anybody when empty.'),
     runners: group('Pods of runners, in the namespaces of the default pool.', {
-      enabled: flag(true, 'Nobody may call runners; they reach DNS, NATS and public addresses only.'),
+      enabled: flag(true, 'Nobody may call runners; they reach DNS, NATS, the model gateway and public addresses only.'),
       egress: objects('What they may reach besides, as `egress` of a NetworkPolicy.'),
     }),
-    extraEgress: objects('What controller and API may reach besides, as `egress` of a NetworkPolicy.'),
+    modelgateway: group('The model gateway. It reaches the internet and Services outside its own namespace.', { egress: objects('What it may reach besides, as `egress` of a NetworkPolicy: models at private addresses outside the cluster.') }),
+    extraEgress: objects('What controller, API and model gateway may reach besides, as `egress` of a NetworkPolicy.'),
   }),
   metrics: group('What the Prometheus operator and Grafana read.', {
     serviceMonitor: group('ServiceMonitor.', { enabled: flag(false, 'Make it.'), interval: z.string().regex(/^[0-9]+(s|m)$/).default('30s').describe('How often.'), ...monitor }),

@@ -14,7 +14,7 @@ export interface Rule {
 /** What one account may do: in every watched namespace, in the cluster, in its own namespace. */
 export interface AccountRules {
   readonly watched?: readonly Rule[];
-  readonly cluster: readonly Rule[];
+  readonly cluster?: readonly Rule[];
   readonly own: readonly Rule[];
 }
 
@@ -22,9 +22,9 @@ export interface AccountRules {
 export const SYSTEM_NAMESPACE = 'rambo-system';
 
 /** Every permission of our accounts, as the chart gives them. */
-export function accountRules(): Readonly<Record<'controller' | 'api' | 'setup', AccountRules>> {
+export function accountRules(): Readonly<Record<'controller' | 'api' | 'modelgateway' | 'setup', AccountRules>> {
   const file = path.join(fileURLToPath(new URL('../..', import.meta.url)), 'charts/rambo/files/rbac.yaml');
-  const rules: Readonly<Record<'controller' | 'api' | 'setup', AccountRules>> = parse(readFileSync(file, 'utf8'));
+  const rules: ReturnType<typeof accountRules> = parse(readFileSync(file, 'utf8'));
   return rules;
 }
 
@@ -33,12 +33,12 @@ export function accountsYaml(): string {
   const rules = accountRules();
   const manifests = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM_NAMESPACE } },
-    ...(['controller', 'api'] as const).flatMap((component) => account(`rambo-${component}`, rules[component])),
+    ...(['controller', 'api', 'modelgateway'] as const).flatMap((component) => account(`rambo-${component}`, rules[component])),
   ];
   return manifests.map((manifest) => stringify(manifest)).join('---\n');
 }
 
-function account(name: string, { watched = [], cluster, own }: AccountRules): readonly object[] {
+function account(name: string, { watched = [], cluster = [], own }: AccountRules): readonly object[] {
   const apiVersion = 'rbac.authorization.k8s.io/v1';
   const subjects = [{ kind: 'ServiceAccount', name, namespace: SYSTEM_NAMESPACE }];
   const local = { name: `${name}-own`, namespace: SYSTEM_NAMESPACE };

@@ -3,6 +3,8 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rm
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { signInHelp } from './auth-accounts.ts';
+import { type AgentFixtures, startAgentFixtures } from './agent-fixtures.ts';
+import { demoAgents, type DemoFixtures } from './demo-agents.ts';
 import { demoGateway } from './demo-gateway.ts';
 import { demo } from './demo.ts';
 import { PIDS_FILE, ROOT, Stack, type StackAddresses } from './stack.ts';
@@ -28,7 +30,7 @@ interface Flags {
   readonly given: readonly string[];
 }
 
-interface State extends StackAddresses {
+interface State extends StackAddresses, DemoFixtures {
   readonly supervisor: number;
 }
 
@@ -57,11 +59,12 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   if (readState() !== undefined) throw new Error('a stack of this checkout runs already: `make status`, `make down`');
   rmSync(STATE, { force: true });
   const kubeconfig = process.env['KUBECONFIG'] ?? path.join(process.env['HOME'] ?? '', '.kube/config');
-  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, signIn: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  const stack = new Stack({ dir: DIR, persistent: true, controllers: replicas, api: true, modelgateway: true, signIn: true, log: say, ...(currentContext ? { kubeconfig } : {}) });
+  let fixtures: AgentFixtures | undefined;
   const stop = async (code: number): Promise<void> => {
     say('stopping');
     rmSync(STATE, { force: true });
-    await stack.stop();
+    await Promise.all([stack.stop(), fixtures?.stop()]);
     say('stopped');
     process.exit(code);
   };
@@ -74,10 +77,10 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
     });
   }
   try {
-    const addresses = await stack.start();
-    writeEnv(addresses, stack.healthUrls());
+    const [addresses, scripted] = await Promise.all([stack.start(), startAgentFixtures(DIR, say).then((started) => (fixtures = started))]);
+    writeEnv(addresses, stack.healthUrls(), scripted);
     writeCli();
-    writeFileSync(STATE, JSON.stringify({ ...addresses, supervisor: process.pid }), { mode: 0o600 });
+    writeFileSync(STATE, JSON.stringify({ ...addresses, scriptedModel: scripted.scriptedModel, toolServer: scripted.toolServer, supervisor: process.pid }), { mode: 0o600 });
     say('up: `. .rambo/env` sets PATH and addresses for this shell');
     for (const line of signInHelp(addresses.authEmulator)) say(line);
   } catch (error) {
@@ -86,11 +89,11 @@ async function serve({ currentContext, replicas }: Flags): Promise<void> {
   }
 }
 
-function writeEnv(a: StackAddresses, health: Readonly<Record<string, string>>): void {
+function writeEnv(a: StackAddresses, health: Readonly<Record<string, string>>, fixtures: AgentFixtures): void {
   const quote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`;
   const lines = {
     KUBECONFIG: a.kubeconfig, RAMBO_API_URL: a.apiUrl, RAMBO_TOKEN: a.token, DATABASE_URL: a.databaseUrl, NATS_URL: a.natsUrl, NATS_CREDS: a.natsCreds,
-    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_AUTH_EMULATOR: a.authEmulator, RAMBO_MAILS: a.mails, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
+    RAMBO_CONTROLLER_METRICS: a.controllerMetrics, RAMBO_MODELGATEWAY: a.modelgateway, RAMBO_SCRIPTED_MODEL: fixtures.scriptedModel, RAMBO_TOOL_SERVER: fixtures.toolServer, RAMBO_AUTH_EMULATOR: a.authEmulator, RAMBO_MAILS: a.mails, RAMBO_PROCESSES: Object.entries(health).map(([name, url]) => `${name}=${url}`).join(','), RAMBO_LOGS: path.join(DIR, 'logs'),
   };
   const text = [`export PATH=${quote(path.join(DIR, 'bin'))}:"$PATH"`, ...Object.entries(lines).map(([name, value]) => `export ${name}=${quote(value)}`), ''].join('\n');
   writeFileSync(path.join(DIR, 'env'), text, { mode: 0o600 });
@@ -154,7 +157,7 @@ async function down(): Promise<void> {
 
 function status(): void {
   const state = readState();
-  process.stdout.write(state === undefined ? 'down\n' : `up\n  API         ${state.apiUrl}/graphql\n  metrics     ${state.controllerMetrics}\n  kubeconfig  ${state.kubeconfig}\n`);
+  process.stdout.write(state === undefined ? 'down\n' : `up\n  API         ${state.apiUrl}/graphql\n  metrics     ${state.controllerMetrics}\n  kubeconfig  ${state.kubeconfig}\n${state.modelgateway === '' ? '' : `  gateway     ${state.modelgateway}\n`}`);
 }
 
 async function main(): Promise<void> {
@@ -188,7 +191,7 @@ async function runDemo(flags: Flags): Promise<void> {
   };
   process.on('SIGINT', () => { void leave(0); });
   process.on('SIGTERM', () => { void leave(0); });
-  const shown = async (): Promise<boolean> => await demo(state, say) && await demoGateway(state, say);
+  const shown = async (): Promise<boolean> => await demo(state, say) && await demoGateway(state, say) && await demoAgents(state, say);
   const fine = await shown().catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return false;

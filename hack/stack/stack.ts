@@ -14,68 +14,16 @@ import { objectsReady, objectsServer, type ObjectsAddress } from './objects.ts';
 import { freePort, isFree } from './ports.ts';
 import { startPostgres, type PostgresServer } from './postgres.ts';
 import { seedUsers } from './users.ts';
+import type { StackAddresses, StackOptions } from './types.ts';
 import { Watchdog } from './watchdog.ts';
+
+export type { StackAddresses, StackNetwork, StackOptions } from './types.ts';
 
 /** Root of the checkout. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 /** Where a stack keeps the process ids of its programs, below its folder. */
 export const PIDS_FILE = 'pids.json';
-
-/** What to start, and where its files go. */
-export interface StackOptions {
-  /** Folder of everything this stack writes. */
-  readonly dir: string;
-  /** Keep data and find them again; otherwise scratch, without fsync in etcd. */
-  readonly persistent: boolean;
-  /** Number of controllers, `controller-0` and on; they share the runs. Tests start their own with 0. */
-  readonly controllers: number;
-  readonly api: boolean;
-  /** The Auth emulator with its demo accounts, so that people can sign in to the API. */
-  readonly signIn?: boolean;
-  /** An existing cluster instead of our own. */
-  readonly kubeconfig?: string;
-  /** Folder of the bundles below dist/, and environment that goes with them; for faults. */
-  readonly bundles?: { readonly folder: string; readonly env: Readonly<Record<string, string>> };
-  /** Folder of Postgres's programs and data; for faults of its disk. Other accounts must be able to reach it. */
-  readonly postgresDir?: string;
-  /** Folder of etcd's data; it syncs to disk then, even in a scratch stack, unless `unsafe`. For faults of its disk. */
-  readonly etcd?: { readonly dir: string; readonly unsafe?: boolean };
-  /** Who stands between our processes and the servers they need; for faults. */
-  readonly network?: StackNetwork;
-  /** Where spans go, OTLP over HTTP; none are made when neither this nor OTEL_EXPORTER_OTLP_ENDPOINT is set. */
-  readonly otlpEndpoint?: string;
-  /** NODE_OPTIONS of controller, API and runners; for profiles. */
-  readonly nodeOptions?: string;
-  readonly log: (line: string) => void;
-}
-
-/** A network of one's own: leads the addresses in the environment of our processes somewhere else. */
-export interface StackNetwork {
-  /** Called once, when all servers answer and before our processes start. `dir` holds everything of the stack. */
-  open(processes: readonly string[], at: StackAddresses, dir: string): Promise<void>;
-  /** The environment of a process. */
-  lead(process: string, env: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
-  close(): Promise<void>;
-}
-
-/** Where everything is. */
-export interface StackAddresses {
-  readonly kubeconfig: string;
-  readonly kubectl: string;
-  readonly databaseUrl: string;
-  readonly natsUrl: string;
-  readonly natsCreds: string;
-  readonly apiUrl: string;
-  readonly token: string;
-  readonly controllerMetrics: string;
-  /** Where the API runs: the S3 server behind it. */
-  readonly objects: ObjectsAddress | undefined;
-  /** host:port of the Auth emulator; empty where there is none. */
-  readonly authEmulator: string;
-  /** Folder of the mails of the API. */
-  readonly mails: string;
-}
 
 interface Tools {
   readonly natsServer: string;
@@ -88,6 +36,8 @@ interface Ports {
   nats: number;
   api: number;
   apiMetrics: number;
+  modelgateway: number;
+  modelgatewayMetrics: number;
   objects: number;
   authEmulator: number;
 }
@@ -137,9 +87,10 @@ export class Stack {
     if (this.#o.signIn === true) await seedUsers(this.#databaseUrl(), DEMO_ACCOUNTS);
     await this.#prepareCluster();
     const controllers = Array.from({ length: this.#o.controllers }, (_, i) => `controller-${i}`);
-    await this.#o.network?.open([...controllers, 'api'], this.addresses(), this.#o.dir);
+    await this.#o.network?.open([...controllers, 'api', 'modelgateway'], this.addresses(), this.#o.dir);
     for (const name of controllers) this.startController(name);
     if (this.#o.api) this.#startApi();
+    if (this.#hasGateway()) this.#startGateway();
     await this.#untilReady();
     return this.addresses();
   }
@@ -158,7 +109,7 @@ export class Stack {
     if (!this.#o.persistent) rmSync(this.#postgresDir(), { recursive: true, force: true });
   }
 
-  /** A program of the stack by name: `cluster`, `nats`, `objects`, `api`, `controller-0`. For faults in tests. */
+  /** A program of the stack by name: `cluster`, `nats`, `objects`, `api`, `modelgateway`, `controller-0`. For faults in tests. */
   child(name: string): Child {
     const child = this.#children.get(name);
     if (child === undefined) throw new Error(`no program named ${name}`);
@@ -195,10 +146,21 @@ export class Stack {
     return `http://127.0.0.1:${this.#ports?.apiMetrics ?? 0}`;
   }
 
+  /** Where /metrics, /healthz and /readyz of the model gateway are. */
+  gatewayHealthUrl(): string {
+    return `http://127.0.0.1:${this.#ports?.modelgatewayMetrics ?? 0}`;
+  }
+
+  #hasGateway(): boolean {
+    return this.#o.modelgateway === true && existsSync(this.#bundle('modelgateway'));
+  }
+
   /** Health ports of our processes by name, as far as they listen. */
   healthUrls(): Readonly<Record<string, string>> {
     const controllers = [...this.#controllerPorts.keys()].map((name) => [name, this.controllerUrl(name)] as const);
-    return Object.fromEntries([...controllers, ...(this.#o.api ? [['api', this.apiHealthUrl()] as const] : [])]);
+    return Object.fromEntries([
+      ...controllers, ...(this.#o.api ? [['api', this.apiHealthUrl()] as const] : []), ...(this.#hasGateway() ? [['modelgateway', this.gatewayHealthUrl()] as const] : []),
+    ]);
   }
 
   addresses(): StackAddresses {
@@ -207,6 +169,7 @@ export class Stack {
       kubeconfig: this.#kubeconfig(), kubectl: path.join(this.#o.dir, 'bin/kubectl'), databaseUrl: this.#databaseUrl(),
       natsUrl: `nats://127.0.0.1:${this.#ports?.nats ?? 0}`, natsCreds: this.#file('secrets/controller.creds'),
       apiUrl: `http://127.0.0.1:${this.#ports?.api ?? 0}`, token, controllerMetrics: `${this.controllerUrl()}/metrics`,
+      modelgateway: this.#hasGateway() ? `http://127.0.0.1:${this.#ports?.modelgateway ?? 0}` : '',
       objects: this.#objects,
       authEmulator: this.#o.signIn === true ? `127.0.0.1:${this.#ports?.authEmulator ?? 0}` : '', mails: this.#file('mails'),
     };
@@ -219,6 +182,7 @@ export class Stack {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_RUNNER_NATS_URL: addresses.natsUrl,
       RAMBO_NATS_CREDS_FILE: addresses.natsCreds, RAMBO_NATS_ACCOUNT_SEED_FILE: this.#file('secrets/account.seed'),
       RAMBO_KUBECONFIG: this.#file('secrets/controller.kubeconfig'), RAMBO_REPLICA: name, RAMBO_LOGS_DIR: this.#file('node-logs'),
+      ...(addresses.modelgateway === '' ? {} : { RAMBO_MODELGATEWAY_URL: addresses.modelgateway }),
       ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     }, (line) => {
       const port = listeningPort(line);
@@ -232,6 +196,17 @@ export class Stack {
       RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/api.creds'),
       RAMBO_KUBECONFIG: this.#file('secrets/api.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.api ?? 0),
       RAMBO_METRICS_PORT: String(this.#ports?.apiMetrics ?? 0), RAMBO_GRAPHQL_INTROSPECTION: 'true', RAMBO_RATE_LIMIT_PRINCIPAL: '0', ...(process.env['RAMBO_ANSWER_MAX_AGE_MS'] === undefined ? {} : { RAMBO_ANSWER_MAX_AGE_MS: process.env['RAMBO_ANSWER_MAX_AGE_MS'] }), ...this.#firebase(), ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
+    });
+  }
+
+  /** Models and tools of this machine are private addresses: they are allowed here, and only here. */
+  #startGateway(): void {
+    const addresses = this.addresses();
+    this.#run('modelgateway', NODE, ['--disallow-code-generation-from-strings', this.#bundle('modelgateway')], {
+      RAMBO_DATABASE_URL: addresses.databaseUrl, RAMBO_NATS_URL: addresses.natsUrl, RAMBO_NATS_CREDS_FILE: this.#file('secrets/modelgateway.creds'),
+      RAMBO_KUBECONFIG: this.#file('secrets/modelgateway.kubeconfig'), RAMBO_LISTEN_HOST: '127.0.0.1', RAMBO_LISTEN_PORT: String(this.#ports?.modelgateway ?? 0),
+      RAMBO_METRICS_PORT: String(this.#ports?.modelgatewayMetrics ?? 0), RAMBO_MODELGATEWAY_ALLOW: '127.0.0.1,::1', RAMBO_REPLICA: 'modelgateway',
+      ...this.#s3(), ...this.#otlp(), RAMBO_LOG_LEVEL: process.env['RAMBO_LOG_LEVEL'] ?? 'info',
     });
   }
 
@@ -266,7 +241,7 @@ export class Stack {
     return { ...this.#o.bundles?.env, ...(this.#o.nodeOptions === undefined ? {} : { NODE_OPTIONS: this.#o.nodeOptions }) };
   }
 
-  /** Where controller and API send spans; the controller tells the runners. */
+  /** Where our processes send spans; the controller tells the runners. */
   #otlp(): Readonly<Record<string, string>> {
     const endpoint = this.#o.otlpEndpoint ?? process.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
     return endpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
@@ -281,7 +256,7 @@ export class Stack {
     };
   }
 
-  #bundle(process: 'controller' | 'api' | 'runner'): string {
+  #bundle(process: 'controller' | 'api' | 'modelgateway' | 'runner'): string {
     return path.join(ROOT, 'dist', this.#o.bundles?.folder ?? '', `${process}.mjs`);
   }
 
@@ -304,7 +279,7 @@ export class Stack {
     const choose = async (port: number | undefined): Promise<number> => (port !== undefined && await isFree(port) ? port : freePort());
     const ports = {
       postgres: await choose(before.postgres), nats: await choose(before.nats), api: await choose(before.api), apiMetrics: await choose(before.apiMetrics),
-      objects: await choose(before.objects),
+      modelgateway: await choose(before.modelgateway), modelgatewayMetrics: await choose(before.modelgatewayMetrics), objects: await choose(before.objects),
       authEmulator: await choose(before.authEmulator),
     };
     writeFileSync(file, JSON.stringify(ports));
@@ -368,9 +343,9 @@ export class Stack {
     this.#o.log('NATS ready');
   }
 
-  /** Only the API keeps files. */
+  /** The API keeps files, the model gateway long results. */
   async #startObjects(): Promise<void> {
-    if (!this.#o.api) return;
+    if (!this.#o.api && !this.#hasGateway()) return;
     const { versitygw } = readTools();
     const { args, env, ...address } = objectsServer(this.#file('objects'), this.#ports?.objects ?? 0);
     this.#objects = address;
@@ -399,6 +374,7 @@ export class Stack {
     await Promise.all([
       kubectl.kubeconfigFor('rambo-system', 'rambo-controller', this.#file('secrets/controller.kubeconfig')),
       kubectl.kubeconfigFor('rambo-system', 'rambo-api', this.#file('secrets/api.kubeconfig')),
+      kubectl.kubeconfigFor('rambo-system', 'rambo-modelgateway', this.#file('secrets/modelgateway.kubeconfig')),
       kubectl.token('default', 'rambo-demo', 'rambo').then((token) => { writeFileSync(this.#file('secrets/demo.token'), token, { mode: 0o600 }); }),
     ]);
   }
@@ -419,6 +395,7 @@ export class Stack {
     await Promise.all([
       ...controllers.map((name) => wait(name, () => this.controllerUrl(name))),
       ...(this.#o.api ? [wait('api', () => this.apiHealthUrl())] : []),
+      ...(this.#hasGateway() ? [wait('modelgateway', () => this.gatewayHealthUrl())] : []),
     ]);
   }
 }

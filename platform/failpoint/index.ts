@@ -121,7 +121,8 @@ export async function around<T>(point: string, effect: () => Promise<T>, error: 
   return result;
 }
 
-async function strike(point: string, error: FaultError): Promise<FaultAction | undefined> {
+/** Passes a point where something can be waited for. Returns what to do with the effect; throws, waits or kills when told. */
+export async function strike(point: string, error: FaultError): Promise<FaultAction | undefined> {
   const action = control.hit(point);
   if (action === 'kill') process.kill(process.pid, 'SIGKILL');
   if (action === 'stop') process.kill(process.pid, 'SIGSTOP');

@@ -27,6 +27,9 @@ export {
   childrenByIds, listChildren, listMembers, listProjectEvents, listProjects, listTaskRuns, projectsByIds, type ChildFilters, type ChildQuery, type ChildRow, type ChildRows,
   type ChildTable, type ListCursor, type MemberRow, type ProjectEventRow, type ProjectQuery, type ProjectRow, type RequirementRow, type SprintRow, type TaskRow, type TaskRunRow, type TicketRow,
 } from './project-reads.ts';
+export {
+  approvalById, getTalk, listAgentRuns, listBudgetLimits, listTalks, listTurns, setBudgetLimit, type AgentCursor, type AgentRunQuery, type SetLimitRow, type TalkRow,
+} from './agent-reads.ts';
 export type * from './agent-types.ts';
 export { BUDGET_LEVELS } from './agent-types.ts';
 export { agentEvents, agentJournal, appendToAgentRun, getAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';

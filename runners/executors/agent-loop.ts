@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock/index.ts';
 import type { Outcome } from '../core/types.ts';
+import { chaosModel, ChaosClient } from './agent/chaos.ts';
 import { GatewayClient, Stopped } from './agent/client.ts';
 import { AgentLoop } from './agent/loop.ts';
 import { streamModel } from './agent/model.ts';
@@ -21,9 +22,10 @@ export interface AgentAttempt {
 
 /** Runs an agent until it ends, waits, or the attempt shall end. */
 export async function runAgent(attempt: AgentAttempt): Promise<Outcome> {
-  const client = new GatewayClient(attempt);
+  const client = globalThis.RAMBO_CHAOS === true ? new ChaosClient(attempt) : new GatewayClient(attempt);
+  const model = streamModel(client);
   try {
-    const loop = new AgentLoop({ client, model: streamModel(client), with: attempt.with, runner: attempt.runner, clock: attempt.clock, log: attempt.log });
+    const loop = new AgentLoop({ client, model: globalThis.RAMBO_CHAOS === true ? chaosModel(model) : model, with: attempt.with, runner: attempt.runner, clock: attempt.clock, log: attempt.log });
     return await loop.run();
   } catch (error) {
     if (error instanceof Stopped) return outcomeOf(error.answer, client);

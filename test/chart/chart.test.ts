@@ -10,6 +10,7 @@ const env = (workload: Rendered): Readonly<Record<string, string>> =>
   Object.fromEntries((container(workload)['env'] as readonly { readonly name: string; readonly value?: string }[]).map(({ name, value = '' }) => [name, value]));
 const controller = (values: object): Rendered => the(render({ ...TRIAL, ...values }), 'Deployment', 'rambo-controller');
 const api = (values: object): Rendered => the(render({ ...TRIAL, ...values }), 'Deployment', 'rambo-api');
+const gateway = (values: object): Rendered => the(render({ ...TRIAL, ...values }), 'Deployment', 'rambo-modelgateway');
 const kinds = (objects: readonly Rendered[]): ReadonlySet<string> => new Set(objects.map(({ kind }) => kind));
 
 test('generated files of the chart are fresh', () => {
@@ -68,8 +69,8 @@ describe('images', () => {
   const version = /^appVersion: (.*)$/m.exec(readFileSync(path.join(CHART, 'Chart.yaml'), 'utf8'))?.[1] ?? '';
 
   test('are those of the release, unless named otherwise', () => {
-    expect(images({})).toEqual(['api', 'controller', 'migrate', 'trial-nats', 'trial-postgres'].map((name) => `rambo/${name}:${version}`));
-    expect(images({ image: { registry: 'registry.example/x', tag: 'v9' } })).toEqual(['api', 'controller', 'migrate', 'trial-nats', 'trial-postgres'].map((name) => `registry.example/x/rambo/${name}:v9`));
+    expect(images({})).toEqual(['api', 'controller', 'migrate', 'modelgateway', 'trial-nats', 'trial-postgres'].map((name) => `rambo/${name}:${version}`));
+    expect(images({ image: { registry: 'registry.example/x', tag: 'v9' } })).toEqual(['api', 'controller', 'migrate', 'modelgateway', 'trial-nats', 'trial-postgres'].map((name) => `registry.example/x/rambo/${name}:v9`));
   });
   test('a digest wins', () => {
     const digest = `sha256:${'a'.repeat(64)}`;
@@ -98,12 +99,12 @@ describe('every pod', () => {
   });
   test('has a token of the API server only where it asks it something', () => {
     expect(Object.fromEntries(pods.map(({ component, template }) => [component, (template['spec'] as Rendered)['automountServiceAccountToken']])))
-      .toEqual({ controller: true, api: true, setup: true, migrate: false, backup: false, postgres: false, nats: false });
+      .toEqual({ controller: true, api: true, modelgateway: true, setup: true, migrate: false, backup: false, postgres: false, nats: false });
   });
   test('is placed and named as the values say', () => {
     const more = { podLabels: { a: 'b' }, podAnnotations: { c: 'd' }, nodeSelector: { e: 'f' }, tolerations: [{ key: 'g', operator: 'Exists' }], affinity: { podAntiAffinity: {} }, priorityClassName: 'own', extraEnv: [{ name: 'OWN', value: '1' }], resources: { limits: { memory: '9Gi' } } };
     const values = {
-      postgres: { trial: true, trialServer: more }, nats: { trial: true, trialServer: more }, controller: more, api: more, migration: more, setup: more, backup: { ...more, schedule: '@daily' },
+      postgres: { trial: true, trialServer: more }, nats: { trial: true, trialServer: more }, controller: more, api: more, modelgateway: more, migration: more, setup: more, backup: { ...more, schedule: '@daily' },
       commonLabels: { team: 'x' }, commonAnnotations: { note: 'y' }, priorityClassName: 'all', extraEnv: [{ name: 'ALL', value: '2' }],
     };
     for (const { template } of podTemplates(render(values))) {
@@ -167,8 +168,9 @@ describe('servers', () => {
     expect(secrets('Deployment', 'rambo-api')).toEqual([{ secretName: 'pg', optional: true, items: [{ key: 'app', path: 'url' }] }, { secretName: 'nats-users', optional: true, items: [{ key: 'api.creds', path: 'api.creds' }] }]);
     expect(secrets('Job', 'rambo-migrate-1')).toEqual([{ secretName: 'pg', optional: true, items: [{ key: 'owner', path: 'url' }] }]);
   });
-  test('the API never sees the seed of the account', () => {
-    expect(JSON.stringify(api({}))).not.toMatch(/account\.seed|controller\.creds/);
+  test('neither the API nor the model gateway ever sees the seed of the account', () => {
+    expect(JSON.stringify(api({}))).not.toMatch(/account\.seed|controller\.creds|modelgateway\.creds/);
+    expect(JSON.stringify(gateway({}))).not.toMatch(/account\.seed|controller\.creds|api\.creds/);
   });
   test('the data of a trial Postgres is kept in a claim, or not', () => {
     const server = (persistence: object): Rendered => the(render({ ...TRIAL, postgres: { trial: true, trialServer: { persistence } } }), 'StatefulSet', 'rambo-postgres')['spec'] as Rendered;
@@ -197,7 +199,7 @@ describe('order', () => {
     expect(the(render({ ...TRIAL, migration: { waitSeconds: 20, backoffLimit: 3 } }), 'Job', 'rambo-migrate-1')['spec']).toMatchObject({ backoffLimit: 3, template: { spec: { containers: [{ env: expect.arrayContaining([{ name: 'RAMBO_MIGRATE_WAIT', value: '20s' }]) }] } } });
   });
   test('an old replica leaves when a new one is ready; the API stops hearing of requests first', () => {
-    for (const one of [controller({}), api({})]) expect(one['spec'].strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } });
+    for (const one of [controller({}), api({}), gateway({})]) expect(one['spec'].strategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } });
     const spec = api({})['spec'].template.spec as Rendered;
     expect(spec['containers'][0].lifecycle).toEqual({ preStop: { sleep: { seconds: 5 } } });
     const grace = Number(/GRACE_MS = ([\d_]+)/.exec(readFileSync(path.join(ROOT, 'api/app.ts'), 'utf8'))?.[1]?.replaceAll('_', '')) / 1_000;
@@ -208,6 +210,41 @@ describe('order', () => {
     expect(crds.map(({ metadata }) => metadata.name)).toEqual(['agents.rambo.dev', 'models.rambo.dev', 'runnerpools.rambo.dev', 'toolservers.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev']);
     // Helm does not own what lies in crds/: it is not among the objects of the release.
     expect(kinds(render(TRIAL)).has('CustomResourceDefinition')).toBe(false);
+  });
+});
+
+describe('the model gateway', () => {
+  test('is told to the controller by its Service, which leads to its door for runners', () => {
+    const objects = render({ ...TRIAL, modelgateway: { replicas: 3 } });
+    expect(env(the(objects, 'Deployment', 'rambo-controller'))['RAMBO_MODELGATEWAY_URL']).toBe('http://rambo-modelgateway.rambo-system.svc');
+    expect(the(objects, 'Service', 'rambo-modelgateway')['spec']).toMatchObject({ ports: [{ port: 80, targetPort: 'http' }] });
+    const one = the(objects, 'Deployment', 'rambo-modelgateway');
+    expect(one['spec'].replicas).toBe(3);
+    expect(env(one)).toMatchObject({ RAMBO_LISTEN_PORT: '8080', RAMBO_METRICS_PORT: '8081', RAMBO_NATS_CREDS_FILE: '/etc/rambo/nats/modelgateway.creds', RAMBO_MODELGATEWAY_REPLICAS: '3' });
+    expect(container(one)['ports']).toEqual([{ name: 'http', containerPort: 8_080 }, { name: 'metrics', containerPort: 8_081 }]);
+    expect(env(controller({ modelgateway: { runnerUrl: 'https://gateway.example' } }))['RAMBO_MODELGATEWAY_URL']).toBe('https://gateway.example');
+  });
+  test('has budgets where nobody set others, and reaches private hosts by name only', () => {
+    const money = (values: object): object => Object.fromEntries(Object.entries(env(gateway({ modelgateway: values }))).filter(([name]) => /TOKENS|USD|ALLOW/.test(name)));
+    expect(money({})).toEqual({ RAMBO_MODELGATEWAY_RUN_TOKENS: '2000000' });
+    expect(money({ allow: ['llm.internal', '10.20.0.0/16'], budgets: { runTokens: 0, runUsd: 2.5, dayTokens: 100_000_000, dayUsd: 40 } })).toEqual({
+      RAMBO_MODELGATEWAY_ALLOW: 'llm.internal,10.20.0.0/16', RAMBO_MODELGATEWAY_RUN_USD: '2.5', RAMBO_MODELGATEWAY_DAY_TOKENS: '100000000', RAMBO_MODELGATEWAY_DAY_USD: '40',
+    });
+  });
+  test('reads Secrets where workflows run, one by one, and nothing else of the cluster', () => {
+    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+    const objects = render({ ...TRIAL, watchNamespaces: ['team-a'] });
+    expect(objects.some(({ kind, metadata }) => kind.startsWith('ClusterRole') && metadata.name === 'rambo-modelgateway')).toBe(false);
+    expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+  });
+  test('keeps long results where the API keeps files', () => {
+    expect(env(gateway({ objectStore: { endpoint: 'https://s3.example.com', existingSecret: 's3' } }))).toMatchObject({ RAMBO_S3_ENDPOINT: 'https://s3.example.com', RAMBO_S3_ACCESS_KEY_FILE: '/etc/rambo/objects/access-key' });
+    expect(JSON.stringify(gateway({}))).not.toContain('RAMBO_S3');
+  });
+  test('switched off leaves nothing behind', () => {
+    const objects = render({ ...TRIAL, modelgateway: { enabled: false }, metrics: { serviceMonitor: { enabled: true } } });
+    expect(objects.filter(({ metadata }) => metadata.name.includes('modelgateway'))).toEqual([]);
+    expect(JSON.stringify(objects.filter(({ kind }) => kind !== 'CustomResourceDefinition'))).not.toMatch(/component":"modelgateway|MODELGATEWAY/);
   });
 });
 
@@ -238,7 +275,7 @@ describe('permissions', () => {
   const watched = (objects: readonly Rendered[], kind: string, name: string, namespace?: string): boolean => (the(objects, kind, name, namespace)['rules'] as readonly { readonly resources: readonly string[] }[]).some(({ resources }) => resources.includes('pods'));
 
   test('are the cluster\'s, unless namespaces are named', () => {
-    expect(roles({})).toEqual(['ClusterRole  rambo-admin', 'ClusterRole  rambo-api', 'ClusterRole  rambo-controller', 'ClusterRole  rambo-edit', 'ClusterRole  rambo-view', 'Role rambo-system rambo-api-own', 'Role rambo-system rambo-controller-own']);
+    expect(roles({})).toEqual(['ClusterRole  rambo-admin', 'ClusterRole  rambo-api', 'ClusterRole  rambo-controller', 'ClusterRole  rambo-edit', 'ClusterRole  rambo-modelgateway', 'ClusterRole  rambo-view', 'Role rambo-system rambo-api-own', 'Role rambo-system rambo-controller-own', 'Role rambo-system rambo-modelgateway-own']);
     expect(watched(render(TRIAL), 'ClusterRole', 'rambo-controller')).toBe(true);
   });
   test('with watchNamespaces lie in these namespaces only', () => {
@@ -255,7 +292,7 @@ describe('permissions', () => {
   test('may be made by somebody else, and accounts too', () => {
     expect(roles({ rbac: { create: false, aggregateRoles: false } })).toEqual([]);
     const objects = render({ ...TRIAL, controller: { serviceAccount: { name: 'mine' } }, api: { serviceAccount: { annotations: { role: 'arn' } } } });
-    expect(objects.filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name).sort()).toEqual(['rambo-api', 'rambo-setup']);
+    expect(objects.filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name).sort()).toEqual(['rambo-api', 'rambo-modelgateway', 'rambo-setup']);
     expect(the(objects, 'Deployment', 'rambo-controller')['spec'].template.spec.serviceAccountName).toBe('mine');
     expect(the(objects, 'ClusterRoleBinding', 'rambo-controller')['subjects']).toEqual([{ kind: 'ServiceAccount', name: 'mine', namespace: 'rambo-system' }]);
     expect(the(objects, 'ServiceAccount', 'rambo-api').metadata.annotations).toEqual({ role: 'arn' });

@@ -24,9 +24,17 @@ describe('network policies', () => {
   test('open what is needed: who is called', () => {
     expect(ports(policy(trial, 'rambo-controller').ingress)).toEqual(['metrics']);
     expect(ports(policy(trial, 'rambo-api').ingress)).toEqual(['metrics', 'http']);
-    expect(policy(trial, 'rambo-postgres').ingress).toEqual([{ ports: [{ port: 'postgres', protocol: 'TCP' }], from: ['controller', 'api', 'migrate'].map(pod) }]);
-    expect(policy(trial, 'rambo-nats').ingress?.[0]?.from?.slice(0, 2)).toEqual(['controller', 'api'].map(pod));
-    expect(policy(trial, 'rambo-nats').ingress?.[0]?.from?.slice(2)).toEqual(['rambo.dev/pool', 'rambo.dev/run-id'].map((key) => ({ namespaceSelector: {}, podSelector: { matchExpressions: [{ key, operator: 'Exists' }] } })));
+    expect(policy(trial, 'rambo-postgres').ingress).toEqual([{ ports: [{ port: 'postgres', protocol: 'TCP' }], from: ['controller', 'api', 'modelgateway', 'migrate'].map(pod) }]);
+    expect(policy(trial, 'rambo-nats').ingress?.[0]?.from?.slice(0, 3)).toEqual(['controller', 'api', 'modelgateway'].map(pod));
+    expect(policy(trial, 'rambo-nats').ingress?.[0]?.from?.slice(3)).toEqual(['rambo.dev/pool', 'rambo.dev/run-id'].map((key) => ({ namespaceSelector: {}, podSelector: { matchExpressions: [{ key, operator: 'Exists' }] } })));
+  });
+  test('only runners call the model gateway; it reaches models and tools, not the system\'s own pods', () => {
+    const { ingress, egress } = policy(render({ ...TRIAL, networkPolicy: { modelgateway: { egress: [{ to: [{ ipBlock: { cidr: '10.20.0.0/16' } }] }] } } }), 'rambo-modelgateway');
+    expect(ingress?.[1]).toEqual({ ports: [{ port: 'http', protocol: 'TCP' }], from: ['rambo.dev/pool', 'rambo.dev/run-id'].map((key) => ({ namespaceSelector: {}, podSelector: { matchExpressions: [{ key, operator: 'Exists' }] } })) });
+    expect(ports(egress)).toEqual([53, 53, 443, 6_443, 5_432, 4_222]);
+    expect(egress?.at(-2)?.to?.[2]).toEqual({ namespaceSelector: { matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system', 'rambo-system'] }] } });
+    expect(JSON.stringify(egress?.at(-2)?.to?.slice(0, 2))).toContain('169.254.0.0/16');
+    expect(egress?.at(-1)).toEqual({ to: [{ ipBlock: { cidr: '10.20.0.0/16' } }] });
   });
   test('open what is needed: who calls', () => {
     for (const name of ['rambo-controller', 'rambo-api']) expect(ports(policy(trial, name).egress)).toEqual([53, 53, 443, 6_443, 5_432, 4_222]);
@@ -58,16 +66,18 @@ describe('network policies', () => {
     const runners = policy(render({ ...TRIAL, defaultPool: { namespaces: ['team'] }, networkPolicy: { runners: { egress: [{ ports: [{ port: 9_000 }] }] } } }), 'rambo-runners', 'team');
     expect(runners).toMatchObject({ podSelector: { matchExpressions: [{ key: 'rambo.dev/pool', operator: 'Exists' }, { key: 'rambo.dev/egress', operator: 'DoesNotExist' }] }, policyTypes: ['Ingress', 'Egress'] });
     expect(runners).not.toHaveProperty('ingress');
-    const blocks = runners.egress?.[2]?.to as readonly { readonly ipBlock: { readonly cidr: string; readonly except: readonly string[] } }[];
+    const blocks = runners.egress?.[3]?.to as readonly { readonly ipBlock: { readonly cidr: string; readonly except: readonly string[] } }[];
     expect(blocks[0]?.ipBlock.except).toEqual(expect.arrayContaining(['10.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16', '127.0.0.0/8', '100.64.0.0/10']));
-    expect(runners.egress?.[3]).toEqual({ ports: [{ port: 9_000 }] });
+    expect(runners.egress?.[2]).toEqual({ to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'rambo-system' } }, ...pod('modelgateway') }], ports: [{ port: 8_080, protocol: 'TCP' }] });
+    expect(runners.egress?.[4]).toEqual({ ports: [{ port: 9_000 }] });
   });
-  test('tell the controller what runners of pools with a list of their own have to reach: DNS and NATS', () => {
+  test('tell the controller what runners of pools with a list of their own have to reach: DNS, NATS, the model gateway', () => {
     for (const [values, nats] of [[TRIAL, { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'rambo-system' } }, ...pod('nats') }], [{ ...EXTERNAL, networkPolicy: { natsCidrs: ['10.2.0.0/16'], natsPort: 4_222 } }, { ipBlock: { cidr: '10.2.0.0/16' } }]] as const) {
       const { data } = the(render(values), 'ConfigMap', 'rambo-default-pool') as unknown as { readonly data: Readonly<Record<string, string>> };
       expect(JSON.parse(data['egress.json'] ?? '')).toEqual([
         { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] },
         { to: [nats], ports: [{ port: 4_222, protocol: 'TCP' }] },
+        { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'rambo-system' } }, ...pod('modelgateway') }], ports: [{ port: 8_080, protocol: 'TCP' }] },
       ]);
     }
   });
@@ -114,7 +124,7 @@ describe('around the workloads', () => {
     expect(the(render({ ...TRIAL, api: { service: { type: 'LoadBalancer', port: 81, annotations: { a: 'b' } } } }), 'Service', 'rambo-api')).toMatchObject({ metadata: { annotations: { a: 'b' } }, spec: { type: 'LoadBalancer', ports: [{ port: 81, targetPort: 'http' }] } });
   });
   test('disruption budgets, unless switched off', () => {
-    for (const name of ['rambo-controller', 'rambo-api']) expect(the(render(TRIAL), 'PodDisruptionBudget', name)['spec']).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
+    for (const name of ['rambo-controller', 'rambo-api', 'rambo-modelgateway']) expect(the(render(TRIAL), 'PodDisruptionBudget', name)['spec']).toMatchObject({ maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' });
     expect(render({ ...TRIAL, podDisruptionBudget: { enabled: false } }).some(({ kind }) => kind === 'PodDisruptionBudget')).toBe(false);
   });
   test('admission policies, unless switched off', () => {
@@ -128,7 +138,7 @@ describe('around the workloads', () => {
     expect(metadata).toMatchObject({ labels: { release: 'p' } });
     expect(spec.endpoints).toEqual([{ port: 'metrics', path: '/metrics', interval: '10s', honorLabels: true }]);
     const chosen = objects.filter((object) => object.kind === 'Service' && Object.entries(spec.selector.matchLabels).every(([key, value]) => object.metadata.labels?.[key] === value));
-    expect(chosen.map((object) => [object.metadata.name, object['spec'].ports])).toEqual(['controller', 'api'].map((name) => [`rambo-${name}-metrics`, [{ name: 'metrics', port: 8_081, targetPort: 'metrics' }]]));
+    expect(chosen.map((object) => [object.metadata.name, object['spec'].ports])).toEqual(['controller', 'api', 'modelgateway'].map((name) => [`rambo-${name}-metrics`, [{ name: 'metrics', port: 8_081, targetPort: 'metrics' }]]));
   });
   test('alerts and dashboards are the files of the chart, byte for byte: their braces are not Helm\'s', () => {
     const files = path.join(CHART, 'files');
@@ -190,8 +200,8 @@ describe('around the workloads', () => {
   });
   test('names follow the release, and may be given', () => {
     const names = (flags: object): readonly string[] => render({ ...TRIAL, ...flags }).filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name);
-    expect(names({ nameOverride: 'flow' })).toEqual(['rambo-flow-api', 'rambo-flow-controller']);
-    expect(names({ fullnameOverride: 'x' })).toEqual(['x-api', 'x-controller']);
+    expect(names({ nameOverride: 'flow' })).toEqual(['rambo-flow-api', 'rambo-flow-controller', 'rambo-flow-modelgateway']);
+    expect(names({ fullnameOverride: 'x' })).toEqual(['x-api', 'x-controller', 'x-modelgateway']);
   });
 });
 

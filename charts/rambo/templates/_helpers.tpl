@@ -76,6 +76,15 @@ annotations:
 {{- .Values.api.serviceAccount.name | default (printf "%s-api" (include "rambo.fullname" .)) -}}
 {{- end }}
 
+{{- define "rambo.modelgatewayAccount" -}}
+{{- .Values.modelgateway.serviceAccount.name | default (printf "%s-modelgateway" (include "rambo.fullname" .)) -}}
+{{- end }}
+
+{{/* Long-running processes of ours, as a JSON list. */}}
+{{- define "rambo.workloads" -}}
+{{- if .Values.modelgateway.enabled -}}["controller","api","modelgateway"]{{- else -}}["controller","api"]{{- end -}}
+{{- end }}
+
 {{/* Secret with the URL of Postgres. */}}
 {{- define "rambo.postgresSecret" -}}
 {{- if .Values.postgres.trial -}}{{ include "rambo.fullname" . }}-postgres{{- else -}}{{ .Values.postgres.existingSecret }}{{- end -}}

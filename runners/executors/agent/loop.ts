@@ -4,7 +4,7 @@ import { failure, type Outcome } from '../../core/types.ts';
 import { finishAnswerSchema, openAnswerSchema, toolAnswerSchema, type OpenedRun, type PendingCall, type WaitingFor } from './answers.ts';
 import { Reopen, Stopped, type GatewayClient } from './client.ts';
 import type { AskModel } from './model.ts';
-import { compactable, promptOf, SUMMARISE } from './prompt.ts';
+import { compactable, promptOf, STEP, SUMMARISE } from './prompt.ts';
 
 /** What the loop is made of. */
 export interface LoopParts {
@@ -93,7 +93,7 @@ export class AgentLoop {
   async #step(at: Place): Promise<void> {
     const step = at.step + 1;
     const began = this.#p.clock.monotonic();
-    const answer = await this.#p.model({ spec: at.spec, messages: promptOf(at.messages), step });
+    const answer = await this.#p.model({ spec: at.spec, messages: STEP, step });
     at.step = step;
     at.contextTokens = answer.inputTokens + answer.outputTokens;
     at.messages.push({ role: 'assistant', text: answer.text, toolCalls: answer.toolCalls });

@@ -1,9 +1,9 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, jsonSchema, streamText, tool, type ModelMessage, type ToolSet } from 'ai';
+import { AISDKError, APICallError, jsonSchema, streamText, tool, type ModelMessage, type ToolSet } from 'ai';
 import { GATEWAY_HEADERS, type AgentRunnerSpec } from '../../../crds/agent-gateway.ts';
 import type { ToolCall } from '../../../crds/agent-run.ts';
 import { errorMessage } from '../../../platform/errors/index.ts';
-import type { GatewayClient, Refusal } from './client.ts';
+import { Stopped, type GatewayClient, type Refusal } from './client.ts';
 
 /** One question to the model. */
 export interface ModelQuestion {
@@ -76,7 +76,12 @@ function argumentsText(input: unknown): string {
   return typeof input === 'string' ? input : JSON.stringify(input ?? {});
 }
 
+/** The SDK's errors about a prompt; it exports not all of their classes. */
+const UNSENT: ReadonlySet<string> = new Set(['AI_InvalidPromptError', 'AI_MissingToolResultsError']);
+
 function refusalOf(error: unknown): Refusal {
+  // Nothing was sent, and asking again would change nothing.
+  if (AISDKError.isInstance(error) && UNSENT.has(error.name)) throw new Stopped({ kind: 'refused', code: 'InvalidPrompt', message: error.message });
   if (!APICallError.isInstance(error)) return { message: errorMessage(error) };
   const { statusCode, responseBody, message } = error;
   return { message, ...(statusCode === undefined || statusCode < 400 ? {} : { status: statusCode, body: responseBody ?? '' }) };

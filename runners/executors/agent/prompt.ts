@@ -1,31 +1,9 @@
 import type { ModelMessage } from 'ai';
 import type { AgentMessage } from '../../../crds/agent-fold.ts';
 
-/** Tool results of one answer, in the order in which they were asked for: the same prompt whichever was done first, also in a later attempt. */
-function ordered(messages: readonly AgentMessage[]): readonly AgentMessage[] {
-  const order = new Map<string, number>();
-  for (const message of messages) if (message.role === 'assistant') for (const { callId } of message.toolCalls) order.set(callId, order.size);
-  const out: AgentMessage[] = [];
-  let results: Extract<AgentMessage, { role: 'tool' }>[] = [];
-  const flush = (): void => {
-    out.push(...results.sort((a, b) => (order.get(a.callId) ?? 0) - (order.get(b.callId) ?? 0)));
-    results = [];
-  };
-  for (const message of messages) {
-    if (message.role === 'tool') {
-      results.push(message);
-      continue;
-    }
-    flush();
-    out.push(message);
-  }
-  flush();
-  return out;
-}
-
 /** The conversation as the AI SDK takes it. */
 export function promptOf(messages: readonly AgentMessage[]): ModelMessage[] {
-  return ordered(messages).map((message): ModelMessage => {
+  return messages.map((message): ModelMessage => {
     switch (message.role) {
       case 'system': return { role: 'system', content: message.text };
       case 'user': return { role: 'user', content: message.text };
@@ -62,6 +40,9 @@ export function compactable(messages: readonly AgentMessage[], keepLast: number)
   // One message is what an earlier summary left.
   return count > 1 ? count : 0;
 }
+
+/** What is sent for a step: the gateway makes the prompt from its journal and does not look at it. */
+export const STEP: ModelMessage[] = [{ role: 'user', content: 'Go on.' }];
 
 /** What asks the model for a summary of what stands before it. */
 export const SUMMARISE = 'Summarise the conversation so far for yourself: it will be replaced by your summary. Keep the task, every decision, every fact, name, number and result of a tool '

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, credsAuthenticator } from '@nats-io/transport-node';
 import { SCHEMA_ANNOTATION, SCHEMA_VERSION } from '../../../crds/names.ts';
+import { GATEWAY_INBOX_PREFIX } from '../../../platform/messages/subjects.ts';
 import { Child } from '../../../hack/stack/child.ts';
 import { freePort } from '../../../hack/stack/ports.ts';
 import { readTools } from '../../../hack/stack/stack.ts';
@@ -55,13 +56,22 @@ test('makes what is missing once, and leaves it alone the second time', async ()
     'workflows.rambo.dev': 'Applied', 'workflowruns.rambo.dev': 'Applied', 'runnerpools.rambo.dev': 'Applied', 'models.rambo.dev': 'Applied', 'toolservers.rambo.dev': 'Applied', 'agents.rambo.dev': 'Applied', 'rambo-nats': 'Created', 'rambo-postgres': 'Created',
   } });
   const made = [await secret('rambo-nats'), await secret('rambo-postgres')];
-  expect(Object.keys(made[0] ?? {}).sort()).toEqual(['account.seed', 'api.creds', 'controller.creds', 'nats.conf']);
+  expect(Object.keys(made[0] ?? {}).sort()).toEqual(['account.seed', 'api.creds', 'controller.creds', 'modelgateway.creds', 'nats.conf']);
   expect(made[1]?.['url']).toBe(`postgresql://rambo:${made[1]?.['password'] ?? ''}@rambo-postgres.rambo-system.svc:5432/rambo`);
   for (const value of [made[0]?.['account.seed'], made[1]?.['password']]) expect(first.output).not.toContain(value);
   const second = setup();
   expect(second.status).toBe(0);
   expect(second.results).toMatchObject({ 'rambo-nats': 'Kept', 'rambo-postgres': 'Kept' });
   expect([await secret('rambo-nats'), await secret('rambo-postgres')]).toEqual(made);
+});
+
+test('a Secret of a release before the model gateway gets its user, and keeps all it has', async () => {
+  const made = await secret('rambo-nats');
+  await t.stack.kubectl.run('patch', 'secret', 'rambo-nats', '-n', 'rambo-system', '--type=json', '-p', '[{"op":"remove","path":"/data/modelgateway.creds"}]');
+  expect(setup().results).toMatchObject({ 'rambo-nats': 'Applied' });
+  const { 'modelgateway.creds': user, ...rest } = await secret('rambo-nats');
+  expect(user).toMatch(/BEGIN NATS USER JWT/);
+  expect(rest).toEqual(Object.fromEntries(Object.entries(made).filter(([name]) => name !== 'modelgateway.creds')));
 });
 
 test('what it made is one NATS: the server starts with it and lets its users in, with what each may do', async () => {
@@ -86,7 +96,10 @@ test('what it made is one NATS: the server starts with it and lets its users in,
     await controller.flush();
     expect((await api.request('rambo.cmd.3', '', { timeout: 5_000 })).string()).toBe('yes');
     await expect(api.request('$JS.API.INFO', '', { timeout: 5_000 })).rejects.toThrow(/permission/i);
-    await Promise.all([controller.close(), api.close()]);
+    const gateway = await login(made['modelgateway.creds'], GATEWAY_INBOX_PREFIX);
+    expect((await gateway.request('rambo.cmd.3', '', { timeout: 5_000 })).string()).toBe('yes');
+    await expect(gateway.request('$JS.API.INFO', '', { timeout: 5_000 })).rejects.toThrow(/permission/i);
+    await Promise.all([controller.close(), api.close(), gateway.close()]);
   } finally {
     await server.stop();
   }
@@ -106,10 +119,13 @@ test('a definition that is gone is made again', async () => {
   await t.stack.kubectl.established('runnerpools.rambo.dev');
 });
 
-test('its account reads no Secret, changes none, and touches no other definition', async () => {
+test('its account reads and changes no Secret but that of NATS, and touches no other definition', async () => {
   const can = async (...what: readonly string[]): Promise<string> => t.stack.kubectl.run('auth', 'can-i', ...what, '--as=system:serviceaccount:rambo-system:rambo-setup').then((out) => out.trim(), () => 'no');
   expect(await can('create', 'secrets', '-n', 'rambo-system')).toBe('yes');
   for (const verb of ['get', 'list', 'update', 'patch', 'delete']) expect([verb, await can(verb, 'secrets', '-n', 'rambo-system')]).toEqual([verb, 'no']);
+  for (const verb of ['get', 'patch']) expect(await can(verb, 'secret/rambo-nats', '-n', 'rambo-system')).toBe('yes');
+  for (const verb of ['update', 'delete']) expect(await can(verb, 'secret/rambo-nats', '-n', 'rambo-system')).toBe('no');
+  expect(await can('get', 'secret/rambo-postgres', '-n', 'rambo-system')).toBe('no');
   expect(await can('create', 'secrets', '-n', 'default')).toBe('no');
   expect(await can('patch', 'crd/workflows.rambo.dev')).toBe('yes');
   expect(await can('patch', 'crd/others.example.dev')).toBe('no');

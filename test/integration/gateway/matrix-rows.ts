@@ -90,6 +90,16 @@ const agent = (at: Fixture) => ({ id: at.projectAgent });
 const file = (at: Fixture) => ({ id: at.file });
 const spec = { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] };
 
+const agentRun = (at: Fixture) => ({ id: at.agentRun });
+const approval = (at: Fixture) => ({ id: at.approval });
+const talk = (at: Fixture) => ({ id: at.conversation });
+const seesAgentRun: Policy = { ...listsRuns, otherwise: '404', stranger: '404' };
+/** People decide, never a token of theirs; who sees what waits is told that they may not. */
+const decides: Policy = { may: ['owner', 'manager', 'developer', ...ADMINS, KUBE], otherwise: '403', stranger: '404', special: { 'token that writes': '404' } };
+const raises: Policy = { ...decides, may: decides.may.filter((caller) => caller !== 'developer') };
+/** A conversation is its caller's, whoever else may see everything there. */
+const ownTalk: Policy = { may: ['owner', 'token that reads', 'token for runs'], otherwise: '404', stranger: '404' };
+
 /** A row for every operation: one that has none fails the test. */
 export const ROWS: Readonly<Record<string, Row>> = {
   me: { policy: seesSelf, input: () => ({}), placeless: true },
@@ -185,6 +195,29 @@ export const ROWS: Readonly<Record<string, Row>> = {
   workflows: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
   workflow: { policy: { ...listsObjects, otherwise: '404', stranger: '404' }, input: (at) => ({ namespace: at.namespace, name: 'build' }) },
   runnerPools: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
+
+  agentDefinitions: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
+  agentDefinition: { policy: { ...listsObjects, otherwise: '404', stranger: '404' }, input: (at) => ({ namespace: at.namespace, name: 'triage' }) },
+  models: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
+  model: { policy: { ...listsObjects, otherwise: '404', stranger: '404' }, input: (at) => ({ namespace: at.namespace, name: 'large' }) },
+  toolServers: { policy: listsObjects, input: (at) => ({ namespace: at.namespace }) },
+  toolServer: { policy: { ...listsObjects, otherwise: '404', stranger: '404' }, input: (at) => ({ namespace: at.namespace, name: 'tickets' }) },
+  agentRuns: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
+  agentRun: { policy: seesAgentRun, input: agentRun },
+  agentSteps: { policy: seesAgentRun, input: agentRun },
+  startAgentRun: { policy: startsRuns, input: (at) => ({ namespace: at.namespace, agent: 'triage', input: 'hello' }) },
+  agentConversations: { policy: listsRuns, input: (at) => ({ namespace: at.namespace, agent: 'triage' }) },
+  agentConversation: { policy: ownTalk, input: talk },
+  agentConversationTurns: { policy: ownTalk, input: talk },
+  sendAgentMessage: { policy: { may: ['owner', 'token for runs'], otherwise: '404', stranger: '404', special: { 'token that reads': '403' } }, input: (at) => ({ ...talk(at), input: 'more' }) },
+  agentApprovals: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
+  agentApproval: { policy: seesAgentRun, input: approval },
+  decideAgentApproval: { policy: decides, input: (at) => ({ ...approval(at), hash: 'a'.repeat(64), decision: 'Approve' }) },
+  agentDoubts: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
+  settleAgentDoubt: { policy: decides, input: (at) => ({ ...agentRun(at), callId: 's1c1', verdict: 'DidNotHappen' }) },
+  raiseAgentBudget: { policy: raises, input: (at) => ({ ...agentRun(at), level: 'AgentRun', tokens: 5_000 }) },
+  budgetLimits: { policy: administers, input: (at) => ({ namespace: at.namespace }), placeless: true },
+  setBudgetLimit: { policy: administers, input: (at) => ({ namespace: at.namespace, level: 'NamespaceDay', tokens: 1_000_000, usd: 5 }), placeless: true },
 };
 
 /** What a caller gets of an operation. */

@@ -83,8 +83,11 @@ describe('steering', () => {
     await t.until('a to end', async () => (await t.sql('select 1 from node_run where run_id = $1 and node = $2 and status = $3', [metadata.uid, 'a', 'Succeeded'])).length === 1);
     expect(await phase(metadata.uid)).toBe('Suspended');
     expect(await t.sql('select 1 from node_run where run_id = $1 and node = $2 and status <> $3', [metadata.uid, 'b', 'Pending'])).toEqual([]);
+    await t.until('the object to say so', async () => (await t.stack.kubectl.run('get', 'wfr', metadata.name, '-o', 'jsonpath={.status.phase} {.status.counts}')) === 'Suspended {"pending":1,"succeeded":1}');
     await t.stack.kubectl.run('patch', 'wfr', metadata.name, '--type', 'merge', '-p', '{"spec":{"suspend":false}}');
-    expect((await t.finished(metadata.name)).status?.phase).toBe('Succeeded');
+    // A merge patch keeps what it does not name: nothing of the way there may be left.
+    expect((await t.finished(metadata.name)).status).toMatchObject({ phase: 'Succeeded', counts: { succeeded: 2 } });
+    expect(await t.stack.kubectl.run('get', 'wfr', metadata.name, '-o', 'jsonpath={.status.counts}')).toBe('{"succeeded":2}');
   });
 });
 

@@ -50,4 +50,30 @@ to:
 {{- define "rambo.egressRunners" -}}
 {{ include "rambo.egressDns" . }}
 {{ include "rambo.egressNats" . }}
+{{- if .Values.modelgateway.enabled }}
+- to:
+    - namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: {{ .Release.Namespace }} } }
+      podSelector:
+        matchLabels:
+          {{- include "rambo.selector" (list . "modelgateway") | nindent 10 }}
+  ports: [{ port: 8080, protocol: TCP }]
+{{- end }}
+{{- end }}
+
+{{/* Pods of runners in any namespace: of pools, and of one attempt. As `from`. */}}
+{{- define "rambo.fromRunners" -}}
+{{- range list "rambo.dev/pool" "rambo.dev/run-id" }}
+- namespaceSelector: {}
+  podSelector: { matchExpressions: [{ key: {{ . }}, operator: Exists }] }
+{{- end }}
+{{- end }}
+
+{{/* The internet, without private addresses. As `to`. */}}
+{{- define "rambo.toPublic" -}}
+- ipBlock:
+    cidr: 0.0.0.0/0
+    except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+- ipBlock:
+    cidr: ::/0
+    except: ["fc00::/7", "fe80::/10"]
 {{- end }}
