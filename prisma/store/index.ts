@@ -38,7 +38,7 @@ export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls,
+  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls, waitingPhase,
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
