@@ -85,8 +85,9 @@ describe('conditions', () => {
   });
 
   test('a status that differs by its clocks alone is the same; what it lost is taken away', () => {
-    const before = { observedGeneration: 1, conditions: [], lastProbe: 'a' };
-    expect(sameStatus(before, { conditions: [], observedGeneration: 1, lastProbe: 'b' }, ['lastProbe'])).toBe(true);
+    const before: { readonly observedGeneration: number; readonly conditions: readonly never[]; readonly lastProbe: string } = { observedGeneration: 1, conditions: [], lastProbe: 'a' };
+    const later: typeof before = { conditions: [], observedGeneration: 1, lastProbe: 'b' };
+    expect(sameStatus(before, later, ['lastProbe'])).toBe(true);
     expect(sameStatus(before, { ...before, observedGeneration: 2 }, ['lastProbe'])).toBe(false);
     expect(statusPatch(before, { observedGeneration: 2 })).toEqual({ observedGeneration: 2, conditions: null, lastProbe: null });
   });
