@@ -86,6 +86,15 @@ test('10,000 tools end in a condition; a schema that changes stops the tool unti
   await until('toolserver', 'drifting', 'Ready=True/SomeToolsRefused');
 }, 90_000);
 
+test('a node with an agent that never resolved fails at once, and says what the agent lacks', async () => {
+  await put('Agent', 'hollow', { modelRef: { name: 'ghost' } });
+  await until('agent', 'hollow', 'ResolvedRefs=False/ModelNotFound');
+  const run = await s.run('hollow');
+  const { status } = await s.t.finished(run.metadata.name);
+  expect(status).toMatchObject({ phase: 'Failed', failures: [{ node: 'ask', reason: 'AgentNotReady' }] });
+  expect(status?.failures?.[0]?.message).toContain('there is no Model "ghost"');
+}, 90_000);
+
 /** An MCP server of 2025 over its standard input and output, without any library. */
 const STDIO = `
 const say = (id, result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...result }) + '\\n');
