@@ -312,3 +312,5 @@ CREATE INDEX "agent_approval_expiring" ON "agent_approval" ("expires_at") WHERE 
 CREATE UNIQUE INDEX "agent_approval_one_open" ON "agent_approval" ("agent_run", "call_id") WHERE "state" = 'Pending';
 -- One live turn per conversation.
 CREATE UNIQUE INDEX "agent_run_one_turn" ON "agent_run" ("conversation_id") WHERE "conversation_id" IS NOT NULL AND "finished_at" IS NULL;
+-- Agent runs that ended while their node waits: the sweep of the model gateway wakes the node until somebody has heard of it. Small: who opens such a run takes it out.
+CREATE INDEX "agent_run_ended_parked" ON "agent_run" ("updated_at") WHERE "parked" AND "finished_at" IS NOT NULL;

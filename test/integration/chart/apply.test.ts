@@ -158,14 +158,14 @@ describe('helm itself', () => {
   const crds = ['agents.rambo.dev', 'models.rambo.dev', 'runnerpools.rambo.dev', 'toolservers.rambo.dev', 'workflowruns.rambo.dev', 'workflows.rambo.dev'];
 
   test('installs on a cluster without definitions, the pool among the objects, and takes over nothing of others', async () => {
-    for (const name of ['ClusterRole/rambo-controller', 'ClusterRole/rambo-api', 'ClusterRoleBinding/rambo-controller', 'ClusterRoleBinding/rambo-api', ...crds.map((crd) => `crd/${crd}`)]) await t.stack.kubectl.run('delete', name);
+    for (const name of [...['controller', 'api', 'modelgateway'].flatMap((account) => [`ClusterRole/rambo-${account}`, `ClusterRoleBinding/rambo-${account}`]), ...crds.map((crd) => `crd/${crd}`)]) await t.stack.kubectl.run('delete', name);
     expect(() => helm('install', 'rambo', CHART)).toThrow(/invalid ownership metadata|already exists/);
     for (const kind of ['validatingadmissionpolicy', 'validatingadmissionpolicybinding']) await t.stack.kubectl.run('delete', kind, '-l', 'app.kubernetes.io/part-of=rambo');
     for (const kind of ['serviceaccount', 'role', 'rolebinding']) for (const name of await names(kind)) if (name.startsWith('rambo-')) await t.stack.kubectl.run('delete', kind, name, '-n', 'rambo-system');
     helm('install', 'rambo', CHART);
     expect(await names('crd')).toEqual(crds);
     expect(await names('runnerpool', 'team-a')).toEqual(['default']);
-    expect(await names('deployment')).toEqual(['rambo-api', 'rambo-controller']);
+    expect(await names('deployment')).toEqual(['rambo-api', 'rambo-controller', 'rambo-modelgateway']);
     expect(await names('job')).toEqual(['rambo-migrate-1']);
   }, 120_000);
 
@@ -175,7 +175,7 @@ describe('helm itself', () => {
     helm('rollback', 'rambo', '1');
     expect(await names('job')).toEqual(['rambo-migrate-1']);
     const generation = await t.stack.kubectl.run('get', 'deployment', '-n', 'rambo-system', '-o', 'jsonpath={.items[*].metadata.generation}');
-    expect(generation).toBe('1 1');
+    expect(generation).toBe('1 1 1');
   }, 120_000);
 
   test('leaves definitions, and so all workflows, when it is uninstalled', async () => {
