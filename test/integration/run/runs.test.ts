@@ -77,7 +77,7 @@ describe('steering', () => {
   });
 
   test('suspend lets running nodes finish and starts no others until it is taken back', async () => {
-    const { metadata } = await t.startInline([script('a', 'export default () => new Promise((r) => setTimeout(() => r(1), 700))'), { name: 'b', type: 'transform', dependsOn: ['a'], with: { output: 2 } }]);
+    const { metadata } = await t.startInline([script('a', 'export default () => new Promise((r) => setTimeout(() => r(1), 2500))'), { name: 'b', type: 'transform', dependsOn: ['a'], with: { output: 2 } }]);
     await running(metadata.uid, 'a');
     await t.stack.kubectl.run('patch', 'wfr', metadata.name, '--type', 'merge', '-p', '{"spec":{"suspend":true}}');
     await t.until('a to end', async () => (await t.sql('select 1 from node_run where run_id = $1 and node = $2 and status = $3', [metadata.uid, 'a', 'Succeeded'])).length === 1);
