@@ -20,7 +20,8 @@ export const revisionToolSchema = z.object({
   name: text.regex(/^[a-zA-Z0-9_-]{1,64}$/),
   /** What people call it: `server/tool`; `workflow/<name>` and `agent/<name>` for those. Policies and guardrails name this. */
   display: text,
-  kind: z.enum(['mcp', 'http', 'workflow', 'agent']),
+  /** `memory`: the agent's own long-term memory, served by the gateway itself. */
+  kind: z.enum(['mcp', 'http', 'workflow', 'agent', 'memory']),
   /** ToolServer, or name of the Workflow or Agent, of the run's namespace. */
   server: text,
   /** Name at the server; empty for a Workflow or an Agent. */
@@ -103,7 +104,8 @@ export function revisionHash(spec: RevisionSpec): string {
 
 /** A tool as its server describes it: what discovery gives and the mirror of a ToolServer holds. */
 export const discoveredToolSchema = z.object({
-  name: z.string().min(1).max(256),
+  /** Whatever the server says: an impossible name is refused where tools are looked through. */
+  name: text,
   description: text.default(''),
   inputSchema: json,
   outputSchema: json.optional(),

@@ -7,6 +7,7 @@ import type { ToolServerSpec } from '../../crds/tool-server.ts';
 import { isList } from '../expr/values.ts';
 import { checkSchema, isJson } from '../schema/schemas.ts';
 import type { Json } from '../types.ts';
+import { memoryTools } from './memory-tools.ts';
 import { parseProbe } from './policy.ts';
 import type { AgentProblems } from './problems.ts';
 import { cleanText, modelName } from './text.ts';
@@ -21,7 +22,8 @@ const KEY_HEADER = 'Idempotency-Key';
 
 /** Every tool of an agent, in the order of its spec. What is wrong goes into `problems`. */
 export function resolveTools(spec: AgentSpec, world: AgentWorld, problems: AgentProblems): readonly RevisionTool[] {
-  const tools = (spec.tools ?? []).flatMap((source, index) => resolveSource(source, `tools[${index}]`, spec, world, problems));
+  const named = (spec.tools ?? []).flatMap((source, index) => resolveSource(source, `tools[${index}]`, spec, world, problems));
+  const tools = spec.memory?.longTerm === undefined ? named : [...named, ...memoryTools()];
   const byName = new Map<string, string>();
   for (const { name, display } of tools) {
     const other = byName.get(name);

@@ -23,6 +23,7 @@ import { REASONS } from '../run/ending.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
 import { beginCall, type Asked, type Begun, type Reservation } from './begin.ts';
 import { completeCall, failCall } from './complete.ts';
+import { insist } from './insist.ts';
 import { findAnswer, firstAsked } from './journaled.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
 import { callOptions, promptJson, stepPrompt, type Prompt } from './prompt.ts';
@@ -66,6 +67,9 @@ const BACKOFF_MS = 500;
 const MOST_BACKOFF_MS = 8_000;
 /** A provider that wants to be left alone for longer is out of order. */
 const MOST_RETRY_AFTER_MS = 60_000;
+
+/** For so long it is tried to journal an answer that is there, while the lease is renewed. */
+const SETTLE_MS = 60_000;
 
 /** What a call has met so far. */
 interface Course {
@@ -153,6 +157,7 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
   const { call, live, course } = asking;
   const { candidate } = reservation;
   live.requestId = reservation.requestId;
+  live.settling = false;
   const done = parts.counters.inFlight();
   try {
     const attempted = await withSpan('chat', undefined, { namespace: call.namespace }, () => attempt(parts, asking, reservation));
@@ -161,9 +166,8 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
     parts.counters.failed(candidate.spec.provider, failure.code);
     parts.log.warn({ agentRun: call.agentRun, step: call.step, model: candidate.name, code: failure.code, err: failure.message }, 'a model did not answer');
     const spent = spentBy(asking, candidate, attempted);
-    // From here on the reservation is gone for a good reason: whoever renews must not take that for a loss.
-    live.requestId = undefined;
-    const settled = await failCall(parts.db, asking.asked, reservation, failure, spent, parts.clock.now());
+    live.settling = true;
+    const { value: settled } = await insist(parts.clock, SETTLE_MS, () => failCall(parts.db, asking.asked, reservation, failure, spent, parts.clock.now()));
     if (settled !== undefined) tellAppended(parts.bus, settled);
     live.restart();
     if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
@@ -235,10 +239,12 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
     step: call.step, purpose: call.purpose, requestId, model: candidate.name, text: got.text, ...(got.reasoning === '' ? {} : { reasoning: got.reasoning }), toolCalls: got.toolCalls, finish: got.finish,
     usage, nano: String(nano), estimated: got.usage === undefined, ...(version === undefined ? {} : { priceVersion: version }), ms: Math.round(got.ms), ...(got.firstMs === undefined ? {} : { firstMs: Math.round(got.firstMs) }),
   };
-  live.requestId = undefined;
-  const appended = await completeCall(parts.db, asking.asked, reservation, completed, parts.clock.now(), call.compacted);
+  live.settling = true;
+  const { value: appended, repeated } = await insist(parts.clock, SETTLE_MS, () => completeCall(parts.db, asking.asked, reservation, completed, parts.clock.now(), call.compacted));
   parts.counters.answered(candidate.spec.provider, usage, nano, got.ms / 1_000, got.firstMs === undefined ? undefined : got.firstMs / 1_000, got.usage === undefined);
   if (appended === undefined || appended.result === 'Lost') {
+    // Written by an earlier try of ours that did not hear so.
+    if (repeated && (await findAnswer(parts.db, call.agentRun, call.step, call.purpose))?.requestId === requestId) return { ok: true, completed };
     parts.log.warn({ agentRun: call.agentRun, step: call.step }, 'a model call was taken over by another gateway while it was made here');
     live.restart();
     return undefined;

@@ -25,6 +25,8 @@ export class LiveCall {
   #outcome: Outcome | undefined;
   /** Reservation that is held now, for the lease. */
   requestId: string | undefined;
+  /** The reservation is being settled: that it is gone is then no loss. */
+  settling = false;
 
   /** Aborts when nobody may have the answer any more: the run was cancelled, the call lost to another gateway, or the process ends. */
   get signal(): AbortSignal { return this.#abort.signal; }

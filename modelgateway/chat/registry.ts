@@ -4,6 +4,9 @@ import { LEASE_MS, RENEW_MS } from '../parts.ts';
 import { makeCall, type Call, type CallParts } from './calls.ts';
 import { LiveCall, outcomeOf, type Outcome } from './live-call.ts';
 
+/** For settling what was ended at the very end. */
+const GRACE_MS = 2_000;
+
 /** The model calls under way in this process: one per step and purpose of an agent run, however many ask. */
 export class CallRegistry {
   readonly #parts: CallParts;
@@ -50,11 +53,15 @@ export class CallRegistry {
     for (const [key, live] of this.#live) if (key.startsWith(`${agentRun}/`)) live.stop(new Error('the agent run has ended'));
   }
 
-  /** Resolves when nothing is under way. After `ms` what still is is ended: its reservations are given up and charged. */
+  /** Resolves when nothing is under way. After `ms` what still is is ended, and settled if that can be done soon; the rest is charged by the sweep. */
   async drain(ms: number): Promise<void> {
     if (this.#live.size === 0) return;
-    const late = this.#parts.clock.after(ms, () => { for (const live of this.#live.values()) live.stop(new Error('the gateway stops')); });
-    await new Promise<void>((done) => { this.#idle.push(done); });
+    const { clock } = this.#parts;
+    const late = clock.after(ms, () => { for (const live of this.#live.values()) live.stop(new Error('the gateway stops')); });
+    await new Promise<void>((done) => {
+      this.#idle.push(done);
+      clock.after(ms + GRACE_MS, done);
+    });
     late.cancel();
   }
 
@@ -73,7 +80,7 @@ export class CallRegistry {
       if (held.length > 0) {
         const kept = new Set(await renewReservations(this.#parts.db, held.map(({ id }) => id), this.#parts.holder, this.#parts.clock.now() + LEASE_MS));
         // One that was settled while we asked is no loss.
-        for (const { live } of held.filter(({ id, live: { requestId } }) => !kept.has(id) && requestId === id)) live.stop(new Error('another gateway took this call over'));
+        for (const { live } of held.filter(({ id, live: { requestId, settling } }) => !kept.has(id) && requestId === id && !settling)) live.stop(new Error('another gateway took this call over'));
       }
     } catch (error) {
       this.#parts.log.warn({ err: error }, 'leases of model calls could not be renewed');

@@ -1,4 +1,4 @@
-import { appendToAgentRun } from '../../prisma/store/index.ts';
+import { appendToAgentRun, waitingPhase } from '../../prisma/store/index.ts';
 import type { Handler } from '../http/server.ts';
 import type { Parts } from '../parts.ts';
 import { endedOf } from './ending.ts';
@@ -11,12 +11,13 @@ import { notOpened, standing } from './standing.ts';
  */
 export function parkedDoor(parts: Parts): Handler {
   return async ({ caller }) => {
-    const appended = await appendToAgentRun(parts.db, caller.agentRun, parts.clock.now(), async (run) => {
+    const appended = await appendToAgentRun(parts.db, caller.agentRun, parts.clock.now(), async (run, tx) => {
       const refusal = standing(run, caller.attempt);
       if (refusal?.refused === 'Ended') return { events: [], result: undefined };
       if (refusal !== undefined) return { events: [], result: refusal };
       if (run.parked) return { events: [], result: undefined };
-      return { events: [{ kind: 'Parked', payload: { why: run.reason ?? run.phase } }], set: { parked: true, runner: null }, result: undefined };
+      const phase = await waitingPhase(tx, run.id);
+      return { events: [{ kind: 'Parked', payload: { why: run.reason ?? phase } }], set: { parked: true, runner: null, phase }, result: undefined };
     });
     if (appended === undefined) throw notOpened();
     if (appended.result !== undefined) throw appended.result;

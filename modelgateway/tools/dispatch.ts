@@ -10,6 +10,7 @@ import { startChild } from './children.ts';
 import { completeCall, type OpenCall } from './complete.ts';
 import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
 import { LEASE_MS } from './leases.ts';
+import { performMemory } from './memory.ts';
 import type { Outcome } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
 import type { KnownServer } from './servers.ts';
@@ -35,6 +36,10 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
   if (problems.length > 0) return refuse(tools, sending, `its arguments are wrong: ${problems.join('; ')}`);
   if (!await approved(tools, sending, tool, args)) return refuse(tools, sending, 'what was approved is not what would be sent');
   if (tool.kind === 'workflow' || tool.kind === 'agent') return startChild(tools, sending, tool);
+  if (tool.kind === 'memory') {
+    if (!await claim(tools, sending, 'Requested')) return sleep(tools.parts.clock, TURN_MS);
+    return tools.leases.during(call, () => performMemory(tools, sending, tool));
+  }
   const target = await tools.book.target(sending.run.namespace, tool);
   if ('refused' in target) return refuse(tools, sending, target.refused);
   const cached = cacheKey(target.server, tool, call);
@@ -54,6 +59,10 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
 export async function recoverCall(tools: Tools, sending: Sending): Promise<void> {
   const { tool, call, run } = sending;
   if (tool === undefined || call.effect === 'AtMostOnce') return doubt(tools, sending, 'the process that made the call is gone; whether it happened is not known', 'abandoned');
+  if (tool.kind === 'memory') {
+    if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);
+    return tools.leases.during(call, () => performMemory(tools, sending, tool));
+  }
   const target = await tools.book.target(run.namespace, tool);
   if ('refused' in target) return doubt(tools, sending, `the process that made the call is gone, and it cannot be asked about: ${target.refused}`, 'abandoned');
   if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);

@@ -13,6 +13,7 @@ import { Credentials } from './credentials.ts';
 import { discover } from './discover.ts';
 import { Leases } from './leases.ts';
 import { McpPool } from './mcp.ts';
+import { sweepMemories } from './memory.ts';
 import type { ToolParts } from './parts.ts';
 import { ServerBook } from './servers.ts';
 
@@ -49,12 +50,14 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     parts, book: new ServerBook(parts.db, parts.clock), credentials: new Credentials(parts.secrets, parts.clock), mcp: new McpPool(parts.clock),
     leases: new Leases(parts.db, parts.clock, parts.holder, parts.log), cache: new AnswerCache(parts.clock),
   };
+  const forgotten = { at: Number.NEGATIVE_INFINITY };
   const driven = new Map<string, Promise<ToolAnswer>>();
   doors.post('/v1/agent/tool', (caller, body, signal) => answer(tools, driven, caller, body, signal));
   return {
     sweep: async () => {
       await sweepChildren(tools);
       await sweepApprovals(tools);
+      await sweepMemories(tools, forgotten);
     },
     answerDiscover: (ask) => discover(tools, ask),
     changed: async (runId) => {

@@ -15,7 +15,8 @@ import { countTokens } from '../models/estimate.ts';
 import { Limiter } from '../models/limiter.ts';
 import { makeModel } from '../models/provider.ts';
 import { kubeSecrets } from '../models/secrets.ts';
-import { wireGateway, type GatewayServer } from '../server.ts';
+import { wireGateway, type GatewayParts, type GatewayServer } from '../server.ts';
+import { chaosBus, chaosDb, chaosFetch } from './chaos.ts';
 import { defaultLimits, type GatewayConfig } from './config.ts';
 import { connectOutside } from './connect.ts';
 import type { GatewayMetrics } from './metrics.ts';
@@ -33,20 +34,23 @@ export interface GatewayApp {
 
 /** Serves once Postgres and NATS are there. Throws as `connectOutside`. */
 export async function startGateway(config: GatewayConfig, log: Log, metrics: GatewayMetrics, signal: AbortSignal): Promise<GatewayApp> {
-  const { db, bus, kube, health } = await connectOutside(config, log, metrics, signal);
+  const { kube, health, ...outside } = await connectOutside(config, log, metrics, signal);
+  const db = globalThis.RAMBO_CHAOS === true ? chaosDb(outside.db) : outside.db;
+  const bus = globalThis.RAMBO_CHAOS === true ? chaosBus(outside.bus) : outside.bus;
   const outgoing = new Outgoing(config.RAMBO_MODELGATEWAY_ALLOW);
+  const fetchFor: GatewayParts['fetchFor'] = (namespace, tls) => (globalThis.RAMBO_CHAOS === true ? chaosFetch(outgoing.for(namespace, tls)) : outgoing.for(namespace, tls));
   const stored = readObjectsConfig(config);
   const secrets = kubeSecrets(kube, systemClock);
   const limiter = new Limiter(systemClock, config.RAMBO_MODELGATEWAY_REPLICAS);
   const server = wireGateway({
     db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder: `${config.RAMBO_REPLICA ?? 'modelgateway'}-${systemIds.secret().slice(0, 8)}`,
     catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
-    fetchFor: (namespace, tls) => outgoing.for(namespace, tls),
+    fetchFor,
     patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
     defaults: defaultLimits(config), objects: stored === undefined ? undefined : openObjects(stored),
     door: { host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT, mostBytes: config.RAMBO_MODELGATEWAY_BODY_BYTES, answered: (route, status, seconds) => { metrics.request(route, status, seconds); } },
   });
-  const heard = [followRuns(bus, server, log), answerControllers(bus, server, { db, secrets, fetchFor: (namespace, tls) => outgoing.for(namespace, tls) })];
+  const heard = [followRuns(bus, server, log), answerControllers(bus, server, { db, secrets, fetchFor })];
   const port = await server.door.listen();
   server.sweeper.start();
   const state = { stopping: false };

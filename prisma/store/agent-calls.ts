@@ -1,4 +1,4 @@
-import { parseAgentEvent, type AgentEvent, type Effect } from '../../crds/agent-run.ts';
+import { parseAgentEvent, type AgentEvent, type AgentPhase, type Effect } from '../../crds/agent-run.ts';
 import type { CallState } from '../../crds/agent-fold.ts';
 import { texts, uuids } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
@@ -67,6 +67,7 @@ const RENEW: Statement = {
   text: `UPDATE agent_call c SET holder_until = now() + $4::int4 * interval '1 millisecond' FROM unnest($1::uuid[], $2::text[]) AS k(agent_run, call_id)
   WHERE c.agent_run = k.agent_run AND c.call_id = k.call_id AND c.holder = $3::text AND c.state = 'Dispatched' RETURNING c.agent_run AS "agentRun", c.call_id AS "callId"`,
 };
+const STATES: Statement = { name: 'agent-call-states', text: `SELECT DISTINCT c.state FROM agent_call c WHERE c.agent_run = $1::uuid AND c.state <> 'Completed'` };
 const BY_CHILD: Statement = { name: 'agent-call-by-child', text: `SELECT ${CALL} FROM agent_call c WHERE c.child_run = $1::uuid LIMIT 1` };
 const CHILDREN: Statement = {
   name: 'agent-children-over',
@@ -117,6 +118,14 @@ export interface CallRef {
 /** Keeps the lease of calls that are being made; gives those that are still this holder's. */
 export async function renewAgentCalls(db: Executor, calls: readonly CallRef[], holder: string, ms: number): Promise<readonly CallRef[]> {
   return calls.length === 0 ? [] : db.query<CallRef>(RENEW, [uuids(calls, (c) => c.agentRun), texts(calls, (c) => c.callId), holder, ms]);
+}
+
+/** The phase of an agent run that waits, by what it waits for: as the fold has it. */
+export async function waitingPhase(tx: Executor, agentRun: string): Promise<AgentPhase> {
+  const states = new Set((await tx.query<{ state: string }>(STATES, [agentRun])).map(({ state }) => state));
+  if (states.has('InDoubt')) return 'InDoubt';
+  if (states.has('WaitingApproval')) return 'WaitingApproval';
+  return states.has('Child') ? 'Suspended' : 'WaitingInput';
 }
 
 /** The call that started a workflow run, if one did: its agent run is the parent of every agent run in it. */

@@ -3,7 +3,7 @@ import { canonicalJson } from '../../crds/canonical.ts';
 import type { AgentPhase, NewAgentEvent } from '../../crds/agent-run.ts';
 import { approvalOfCall, closeApproval, getApproval, type ApprovalPreview, type ApprovalRow, type ApprovalState } from './agent-approvals.ts';
 import { raiseAccount } from './agent-budget.ts';
-import { changeAgentCall, editAgentCall, getAgentCall } from './agent-calls.ts';
+import { changeAgentCall, editAgentCall, getAgentCall, waitingPhase } from './agent-calls.ts';
 import { appendToAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
 import type { AgentRunRow, Limit } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
@@ -121,7 +121,13 @@ async function writeDecision(tx: Executor, run: AgentRunRow, approval: ApprovalR
     ...(reason === undefined ? {} : { reason: reason.slice(0, 1_024) }), ...(edit === undefined ? {} : { arguments: edit.text }),
   } };
   const events = state === 'Approved' ? [decided] : [decided, completed(call.step, call.callId, call.tool, rejection(state, reason), true)];
-  return { events, set: { awaited: Math.max(0, run.awaited - 1), pendingApprovals: Math.max(0, run.pendingApprovals - 1) } };
+  return { events, set: { ...await stillWaiting(tx, run), pendingApprovals: Math.max(0, run.pendingApprovals - 1) } };
+}
+
+/** One thing less is awaited; a run that waits for others still says for which. */
+async function stillWaiting(tx: Executor, run: AgentRunRow): Promise<Pick<AgentRunRow, 'awaited' | 'phase'>> {
+  const awaited = Math.max(0, run.awaited - 1);
+  return { awaited, phase: run.parked && awaited > 0 ? await waitingPhase(tx, run.id) : run.phase };
 }
 
 function rejection(state: 'Rejected' | 'Expired', reason: string | undefined): string {
@@ -172,10 +178,10 @@ export async function settleDoubt(db: Db, verdict: DoubtVerdict): Promise<Decide
 
 async function writeSettled(tx: Executor, run: AgentRunRow, { step, tool }: { readonly step: number; readonly tool: string }, { agentRun, callId, verdict, result, by }: DoubtVerdict): Promise<Omit<Appending<unknown>, 'result'>> {
   const settled: NewAgentEvent = { kind: 'DoubtSettled', payload: { step, callId, verdict, by, ...(result === undefined ? {} : { result }) } };
-  const awaited = Math.max(0, run.awaited - 1);
   await changeAgentCall(tx, agentRun, callId, { state: verdict === 'DidNotHappen' ? 'Requested' : 'Completed' });
-  if (verdict === 'DidNotHappen') return { events: [settled], set: { awaited } };
-  if (verdict === 'Happened') return { events: [settled, completed(step, callId, tool, result ?? 'The call happened; its result is not known.', false)], set: { awaited } };
+  const set = await stillWaiting(tx, run);
+  if (verdict === 'DidNotHappen') return { events: [settled], set };
+  if (verdict === 'Happened') return { events: [settled, completed(step, callId, tool, result ?? 'The call happened; its result is not known.', false)], set };
   const message = `${by} stopped the run: the outcome of ${tool} is unknown`;
   return {
     events: [settled, { kind: 'RunCompleted', payload: { phase: 'Failed', reason: 'StoppedInDoubt', message } }],

@@ -38,7 +38,7 @@ export {
   findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls,
+  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls, waitingPhase,
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
@@ -57,3 +57,4 @@ export {
   agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
   modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
 } from './agent-mirrors.ts';
+export { dropExpiredMemories, MOST_MEMORIES, saveMemory, searchMemories, type MemoryRow } from './agent-memory.ts';

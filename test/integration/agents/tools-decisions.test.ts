@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { foldAgentRun } from '../../../crds/agent-fold.ts';
-import { appendToAgentRun, decideApproval, listApprovals, listDoubts, makeAccounts, raiseBudget, readAccounts, settleDoubt, type ApprovalRow, type ApprovalVerdict } from '../../../prisma/store/index.ts';
+import { appendToAgentRun, decideApproval, listApprovals, listDoubts, makeAccounts, raiseBudget, readAccounts, settleDoubt, waitingPhase, type ApprovalRow, type ApprovalVerdict } from '../../../prisma/store/index.ts';
 import { NAMESPACE, textOf, toolsWorld, type Begun, type Gateway, type ToolsWorld } from './tools-kit.ts';
 
 let world: ToolsWorld;
@@ -211,6 +211,21 @@ describe('a call in doubt', () => {
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
     expect(await world.row(run)).toMatchObject({ awaited: 0 });
   });
+});
+
+test('a parked run says what it still waits for as one thing after the other is settled', async () => {
+  const run = await world.begin(BOX, [['box__charge', { amount: 1 }], ['box__charge', { amount: 2 }]]);
+  expect([await gateway.ask(run, 's1c1'), await gateway.ask(run, 's1c2')]).toEqual([WAITING, WAITING]);
+  const { rows: approvals } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 });
+  const [first, second] = ['s1c1', 's1c2'].map((callId) => approvals.find((approval) => approval.callId === callId));
+  if (first === undefined || second === undefined) throw new Error('no approvals');
+  await decideApproval(world.fixture.db, verdict(first));
+  world.servers.set({ hangAfterCommit: 1 });
+  expect(await gateway.ask(run, 's1c1')).toEqual({ status: 200, body: { status: 'waiting', why: 'inDoubt' } });
+  await appendToAgentRun(world.fixture.db, run.id, Date.now(), async (_row, tx) => ({ events: [{ kind: 'Parked', payload: { why: 'x' } }], set: { parked: true, phase: await waitingPhase(tx, run.id) }, result: undefined }));
+  expect(await world.row(run)).toMatchObject({ phase: 'InDoubt', awaited: 2 });
+  expect(await settleDoubt(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, callId: 's1c1', verdict: 'Happened', by: 'user:ada', at: Date.now() })).toMatchObject({ ok: true, wake: { ready: false, phase: 'WaitingApproval' } });
+  expect(await decideApproval(world.fixture.db, verdict(second, { decision: 'Reject' }))).toMatchObject({ ok: true, wake: { ready: true } });
 });
 
 describe('a raised budget', () => {
