@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readDefaultPool } from './connect.ts';
+import { readDefaultPool, readEgress } from './connect.ts';
 
 const dir = mkdtempSync(path.join(tmpdir(), 'rambo-pool-'));
 afterAll(() => { rmSync(dir, { recursive: true }); });
@@ -26,4 +26,10 @@ test.each<[string, string, RegExp]>([
 
 test('a file that is not there is refused by name', () => {
   expect(() => readDefaultPool(path.join(dir, 'nowhere.json'))).toThrow(/RAMBO_DEFAULT_POOL_FILE: .*nowhere\.json/);
+});
+
+test.each<[string, string | undefined, readonly number[]]>([
+  ['no gateway', undefined, [53, 53, 4_333]], ['a port', 'http://gateway:8080', [53, 53, 4_333, 8_080]], ['none, http', 'http://gateway.rambo.svc', [53, 53, 4_333, 80]], ['none, https', 'https://gateway.example', [53, 53, 4_333, 443]],
+])('without a file runners reach DNS, NATS and the model gateway: %s', (_, gateway, ports) => {
+  expect(readEgress(undefined, 'nats://nats:4333', gateway).flatMap((rule) => (rule['ports'] as readonly { readonly port: number }[]).map(({ port }) => port))).toEqual(ports);
 });

@@ -41,8 +41,12 @@ export class KillSite {
     mkdirSync(path.join(dir, 'control'));
     const s = await AgentStack.start({ bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } } }, { minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
     const { databaseUrl, natsUrl, natsCreds } = s.t.addresses;
-    const bus = await connectBus({ url: natsUrl, name: 'kill-matrix', log: createLog('test', 'error'), creds: () => readFileSync(natsCreds, 'utf8') });
-    return new KillSite(s, dir, openStore({ url: databaseUrl, max: 2 }), bus);
+    // A busy machine may let a login wait for longer than it may.
+    const bus = await s.t.until('NATS', () => connectBus({ url: natsUrl, name: 'kill-matrix', log: createLog('test', 'error'), creds: () => readFileSync(natsCreds, 'utf8') }).catch(() => undefined)).catch(async (error: unknown) => {
+      await s.stop();
+      throw error;
+    });
+    return new KillSite(s, dir, openStore({ url: databaseUrl, max: 2, connectTimeoutMs: 10_000 }), bus);
   }
 
   async stop(): Promise<void> {

@@ -34,7 +34,7 @@ test.each([['error', 1], ['error', 2], ['kill', 1], ['kill', 2]] as const)('%s a
   expect(await attempt(site, { faults: [{ point: 'kube.delete.pods.before', hit, action }], acts: [] })).toEqual([]);
 }, 150_000);
 
-test.each(['controller', 'api', 'runner'])('the %s that is shipped holds no failpoint', (name) => {
+test.each(['controller', 'api', 'modelgateway', 'runner', 'agent'])('the %s that is shipped holds no failpoint', (name) => {
   const shipped = readFileSync(path.join(ROOT, 'dist', `${name}.mjs`), 'utf8');
-  expect(['RAMBO_CHAOS', 'armed.json', 'nats.receive', 'runner.execute', 'sentBeforePublish'].filter((word) => shipped.includes(word))).toEqual([]);
+  expect(['RAMBO_CHAOS', 'armed.json', 'nats.receive', 'runner.execute', 'runner.agent', 'outside.fetch', 'sentBeforePublish'].filter((word) => shipped.includes(word))).toEqual([]);
 });
