@@ -3,6 +3,7 @@ import { conversationOperations } from './agent/conversations.ts';
 import { decisionOperations } from './agent/decisions.ts';
 import { agentDefinitionOperations } from './agent/definitions.ts';
 import { agentOperations } from './agent/operations.ts';
+import { replayOperations } from './agent/replay.ts';
 import { agentRunOperations } from './agent/run-operations.ts';
 import { fileOperations } from './file/operations.ts';
 import { authOperations } from './auth/operations/index.ts';
@@ -15,4 +16,4 @@ import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
 export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations, agentOperations, workflowOperations, fileOperations, importOperations,
-  agentRunOperations, conversationOperations, decisionOperations, budgetOperations, agentDefinitionOperations);
+  agentRunOperations, replayOperations, conversationOperations, decisionOperations, budgetOperations, agentDefinitionOperations);

@@ -6,6 +6,7 @@ import { nextTurn, sleep } from '../platform/clock/index.ts';
 import type { Clock } from '../platform/clock/index.ts';
 import { listenOn } from '../platform/health/listen.ts';
 import type { Ids } from '../platform/ids/index.ts';
+import { addAgentStream } from './agent/agent-sse.ts';
 import { startBackground } from './background.ts';
 import type { Background } from './background.ts';
 import { AuditQueue } from './auth/audit.ts';
@@ -116,6 +117,7 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
   });
   addGraphiql(app, parts.settings.introspection);
   addDocs(app, () => openapi(operations, API_VERSION));
+  addAgentStream(app, made);
   addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });
   return app;

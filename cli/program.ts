@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../platform/errors/index.ts';
+import { agentCommand } from './commands/agent.ts';
 import { apiCommand } from './commands/api.ts';
+import { approveCommand } from './commands/approve.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommand } from './commands/backup.ts';
 import type { Build } from './commands/build.ts';
@@ -13,7 +15,7 @@ import type { Io } from './io/io.ts';
 /** A verb of the command line. One file in commands/ makes one; adding it here is all there is to it. */
 export type MakeCommand = (io: Io, build: Build) => Command;
 
-const COMMANDS: readonly MakeCommand[] = [apiCommand, backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
+const COMMANDS: readonly MakeCommand[] = [apiCommand, agentCommand, approveCommand, backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
 
 /** The whole command line. `name` is how it was called: `rambo`, or `kubectl rambo`. */
 export function buildProgram(io: Io, build: Build, name = 'rambo'): Command {

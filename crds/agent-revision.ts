@@ -104,7 +104,8 @@ export function revisionHash(spec: RevisionSpec): string {
 
 /** A tool as its server describes it: what discovery gives and the mirror of a ToolServer holds. */
 export const discoveredToolSchema = z.object({
-  name: z.string().min(1).max(256),
+  /** Whatever the server says: an impossible name is refused where tools are looked through. */
+  name: text,
   description: text.default(''),
   inputSchema: json,
   outputSchema: json.optional(),

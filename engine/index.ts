@@ -11,6 +11,7 @@ export {
   attemptInFlight, counts, failures, lastSeq, liveAttempts, nodeRow, nodeRows, nodeSpecOf, placementOf, redispatch, runRow, type Failure, type LiveAttempt,
 } from './run/views.ts';
 export { pendingTimers, type Timer } from './run/timers.ts';
+export { replayAgentRun, type Divergence, type Replay } from './agent/replay.ts';
 export { resolveAgent, type ResolvedAgent } from './agent/resolve.ts';
 export { agentCycle, agentReferences, type AgentReferences, type AgentWorld, type ToolServerView, type WorkflowView } from './agent/world.ts';
 export { decide, holds, parseGuardrail, parseMatch, parseProbe, probeArguments, type AgentFacts, type PolicyDecision } from './agent/policy.ts';

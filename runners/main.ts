@@ -93,4 +93,11 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-main().catch((error: unknown) => { cannotStart('runner', error); });
+/** The image of runners brings the bridge of tool servers over stdio along: `bridge install DIR`. */
+async function start(): Promise<void> {
+  if (process.argv[2] !== 'bridge') return main();
+  const { bridge } = await import('./bridge.ts');
+  return bridge(process.argv.slice(3));
+}
+
+start().catch((error: unknown) => { cannotStart('runner', error); });

@@ -8,6 +8,7 @@ import './run-changes.ts';
 import '../project/relations.ts';
 import './module-relations.ts';
 import '../project/subscription.ts';
+import '../agent/agent-stream.ts';
 import { operations } from '../modules.ts';
 import { addOperations } from '../operations/graphql.ts';
 

@@ -74,8 +74,8 @@ test('every operation of the schema is listed', () => {
   ];
   // Fields made from operations have rows of their own, in the matrix over all surfaces (test/integration/gateway/matrix.test.ts).
   const made = new Set(operations.filter((operation) => operation.graphql !== false).map(({ name }) => name));
-  // What a project tells its subscribers needs Postgres: a membership that is lost is in test/integration/gateway/stream.test.ts.
-  expect([...Object.keys(OPERATIONS), 'Subscription.projectChanged'].sort()).toEqual(all.filter((field) => !made.has(field.split('.')[1] ?? '')).sort());
+  // What a project and an agent run tell their subscribers needs Postgres: who gets it is in test/integration/gateway/{stream,agent-stream}.test.ts.
+  expect([...Object.keys(OPERATIONS), 'Subscription.projectChanged', 'Subscription.agentEvents'].sort()).toEqual(all.filter((field) => !made.has(field.split('.')[1] ?? '')).sort());
 });
 
 describe.each(Object.entries(OPERATIONS))('%s', (_, { query, needs, denied }) => {

@@ -1,4 +1,5 @@
 import type { RunRecord } from '../../prisma/store/index.ts';
+import { newsOf, openAgentFeed } from '../agent/agent-stream.ts';
 import { openRunFeed } from '../graphql/run-changes.ts';
 import { changeOf } from '../project/entities.ts';
 import { openProjectFeed } from '../project/subscription.ts';
@@ -8,6 +9,7 @@ import type { Feed, OpenFeed } from './sockets.ts';
 /** What can be watched over a socket, by kind: the feeds of the subscriptions. */
 export const FEEDS: Readonly<Record<string, OpenFeed>> = {
   run: (context, { id }) => shown(openRunFeed(context, id), runState),
+  agentRun: (context, { id, after }) => shown(openAgentFeed(context, id, after), (news) => newsOf(id.toLowerCase(), news)),
   project: (context, { id, after }) => shown(openProjectFeed(context, id, after), changeOf),
 };
 

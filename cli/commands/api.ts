@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { sleep } from '../../platform/clock/index.ts';
 import openapi from '../../docs/openapi.json' with { type: 'json' };
-import { call, everyItem, requestOf, type ApiRequest, type Door } from '../api/call.ts';
+import { call, everyItem, requestOf, type ApiRequest } from '../api/call.ts';
+import { doorOf, readText, withDoor, type DoorOptions } from '../api/door.ts';
 import { tableOf } from '../api/table.ts';
 import { flagOf, placeholderOf, valueOf } from '../api/values.ts';
 import { readVerbs, type Verb, type VerbField } from '../api/verbs.ts';
-import { CliError } from '../errors.ts';
 import { prose, type Io } from '../io/io.ts';
 
 const { base, verbs } = readVerbs(openapi);
@@ -32,17 +31,14 @@ Examples:
   return command;
 }
 
-interface CommonOptions { readonly url?: string; readonly tokenFile?: string; readonly token?: string; readonly output?: string; readonly all?: boolean }
+interface CommonOptions extends DoorOptions { readonly output?: string; readonly all?: boolean }
 
 function verbCommand(io: Io, verb: Verb): Command {
   const command = new Command(verb.name).summary(verb.summary).description(`${verb.summary}\n\n${verb.description}\n\n${verb.method} ${base}${verb.path}`);
   for (const field of verb.fields) command.addOption(fieldOption(field));
   if (verb.pages) command.addOption(new Option('--all', 'all pages, as one list'));
-  command.addOption(new Option('-o, --output <form>', 'form of the answer').choices(['json', 'table']).default('json'))
-    .addOption(new Option('--url <url>', 'where the API is').env('RAMBO_API_URL'))
-    .addOption(new Option('--token-file <file>', 'file with the token').env('RAMBO_TOKEN_FILE'))
-    .addOption(new Option('--token <token>').env('RAMBO_TOKEN').hideHelp());
-  return command.action(async (options: CommonOptions & Readonly<Record<string, unknown>>) => {
+  command.addOption(new Option('-o, --output <form>', 'form of the answer').choices(['json', 'table']).default('json'));
+  return withDoor(command).action(async (options: CommonOptions & Readonly<Record<string, unknown>>) => {
     const door = doorOf(options);
     const values = valuesOf(verb, options);
     const pause = (ms: number): Promise<void> => sleep(io.clock, ms);
@@ -67,23 +63,6 @@ function valuesOf(verb: Verb, options: Readonly<Record<string, unknown>>): Reado
     return Array.isArray(texts) ? [[field, texts.map(String)]] : [];
   });
   return new Map(given.map(([field, texts]) => [field.name, valueOf(field, texts, readText)]));
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8').replace(/\n$/, '');
-  } catch (error) {
-    throw new CliError('Usage', `@${file} cannot be read`, { cause: error });
-  }
-}
-
-/** Throws CliError `Usage` that says what to set. */
-function doorOf({ url, token, tokenFile }: CommonOptions): Door {
-  if (url === undefined || url === '') throw new CliError('Usage', 'no API: set RAMBO_API_URL, or give --url (in a checkout: . .rambo/env)');
-  if (!/^https?:\/\//.test(url)) throw new CliError('Usage', `--url: ${url} does not begin with http:// or https://`);
-  const text = tokenFile === undefined ? token : readText(tokenFile).trim();
-  if (text === undefined || text === '') throw new CliError('Usage', 'no token: set RAMBO_TOKEN or RAMBO_TOKEN_FILE, or give --token-file');
-  return { url, token: text };
 }
 
 function itemsOf(answer: unknown): readonly unknown[] {

@@ -9,12 +9,15 @@ const ENTRIES = {
   controller: 'controller/main.ts', api: 'api/main.ts', modelgateway: 'modelgateway/main.ts', migrate: 'prisma/migrate-main.ts', runner: 'runners/main.ts', setup: 'install/setup.ts', cli: 'cli/main.ts',
 };
 // What most installations never load is a file of its own beside them, so that it costs neither memory nor start.
-const LAZY = { 'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry', 'api/http/swagger-assets.ts': 'swagger', 'api/http/graphiql-page.ts': 'graphiql', 'runners/executors/agent-loop.ts': 'agent' };
+const LAZY = {
+  'platform/tracing/sdk.ts': 'tracing', 'platform/faults/sentry.ts': 'sentry', 'api/http/swagger-assets.ts': 'swagger', 'api/http/graphiql-page.ts': 'graphiql',
+  'runners/executors/agent-loop.ts': 'agent', 'runners/bridge.ts': 'bridge',
+};
 const swagger = Object.fromEntries(['swagger-ui.css', 'swagger-ui-bundle.js'].map((file) => [file, readFileSync(`${root}node_modules/swagger-ui-dist/${file}`, 'utf8')]));
 const lazy = {
   name: 'lazy',
   setup(bundle) {
-    bundle.onResolve({ filter: /^\.\/(sdk|sentry|swagger-assets|graphiql-page|agent-loop)\.ts$/ }, ({ path, resolveDir, kind }) => {
+    bundle.onResolve({ filter: /^\.\/(sdk|sentry|swagger-assets|graphiql-page|agent-loop|bridge)\.ts$/ }, ({ path, resolveDir, kind }) => {
       const name = LAZY[`${resolveDir.slice(root.length)}/${path.slice(2)}`];
       return name === undefined || kind !== 'dynamic-import' ? undefined : { path: `./${name}.mjs`, external: true };
     });

@@ -17,7 +17,7 @@ export function fieldProblems(lines: readonly LogLine[] = logLines()): readonly 
   ];
 }
 
-const PROCESSES: readonly (readonly [string, RegExp])[] = [['Controller', /^controller\//], ['API', /^api\//], ['Runner', /^runners\//], ['Setup', /^install\//], ['Every process', /./]];
+const PROCESSES: readonly (readonly [string, RegExp])[] = [['Controller', /^controller\//], ['API', /^api\//], ['Model gateway', /^modelgateway\//], ['Runner', /^runners\//], ['Setup', /^install\//], ['Every process', /./]];
 
 /** The text of docs/logs.md. */
 export function logsPage(): string {

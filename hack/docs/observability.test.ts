@@ -36,8 +36,8 @@ describe('alerts', () => {
 describe('dashboards', () => {
   const all = dashboards();
 
-  test('are four, with an id each', () => {
-    expect([...all.keys()].sort()).toEqual(['api.json', 'controller.json', 'overview.json', 'pools.json']);
+  test('are five, with an id each', () => {
+    expect([...all.keys()].sort()).toEqual(['agents.json', 'api.json', 'controller.json', 'overview.json', 'pools.json']);
     expect(new Set([...all.values()].map(({ uid }) => uid)).size).toBe(all.size);
   });
 

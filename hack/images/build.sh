@@ -15,7 +15,7 @@ started=$SECONDS
 say() { printf 'images: [%ds] %s\n' "$((SECONDS - started))" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-names=(controller api migrate cli runner trial-postgres trial-nats)
+names=(controller api modelgateway migrate cli runner trial-postgres trial-nats)
 limit=250
 tag=${TAG:-dev}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rambo/images

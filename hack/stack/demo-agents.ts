@@ -59,7 +59,9 @@ async function refund(kubectl: Kubectl, stack: StackAddresses, say: (line: strin
     print(`  ${String(seq).padStart(3)} ${kind.padEnd(18)} ${(tool ?? '').padEnd(14)} ${spent.padEnd(34)} ${ms === null ? '' : `${Math.round(ms)} ms`}`);
   }
   print(`  answer ${JSON.stringify(run.output)} for ${run.costUsd} USD`);
-  return run.phase === 'Succeeded';
+  const replay = await call<{ readonly alike: number; readonly tools: number; readonly diverged: boolean }>(stack, 'GET', `/agent-runs/${id}/replay`);
+  print(`  replayed from its journal: ${replay.alike} requests alike, ${replay.tools} tool results, nothing called${replay.diverged ? '; IT DIVERGED' : ''}`);
+  return run.phase === 'Succeeded' && !replay.diverged;
 }
 
 /** Two turns of one conversation, over the API. */

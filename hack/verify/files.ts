@@ -11,7 +11,7 @@ export function trackedFiles(): readonly string[] {
   return out.split('\n').filter((file) => file !== '' && existsSync(`${ROOT}/${file}`));
 }
 
-const ROOMS = ['crds', 'engine', 'platform', 'prisma', 'controller', 'runners', 'api', 'install', 'cli'];
+const ROOMS = ['crds', 'engine', 'platform', 'prisma', 'controller', 'runners', 'api', 'modelgateway', 'install', 'cli'];
 
 /** Whether a file is TypeScript of a room: no tests, nothing generated, no fixtures. */
 export function isSource(file: string): boolean {

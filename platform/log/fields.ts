@@ -2,7 +2,7 @@
 export const BASE_FIELDS = {
   level: 'debug, info, warn or error. info: something began or ended. warn: something went wrong and is repeated or left out. error: somebody has to look, see rambo_faults_total',
   time: 'ISO 8601, UTC, milliseconds',
-  process: 'controller, api, runner or setup',
+  process: 'controller, api, modelgateway, runner or setup',
   msg: 'what happened, a constant text: search by it',
 } as const;
 
@@ -12,6 +12,8 @@ export const FIELDS = {
   node: 'name of the node in its workflow',
   item: 'place in a forEach, from 0; -1 for a node without',
   attempt: 'number of the attempt, from 1',
+  agentRun: 'id of the agent run',
+  model: 'name of the Model',
   namespace: 'of the pool or the run',
   pool: 'name of the RunnerPool',
   pod: 'name of a pod of a node',
@@ -22,12 +24,12 @@ export const FIELDS = {
   err: 'message of the error, credentials replaced by [redacted]',
   stack: 'of level error: where it was thrown',
   errorId: 'id of a fault as the caller of the API got it',
-  path: 'field of the operation that failed',
+  path: 'field of the operation that failed; of the model gateway: path of the request',
   problems: 'what the engine says of a definition: field and reason, at most 3',
-  step: 'of a migration: what it has just done',
+  step: 'of a migration: what it has just done; of an agent run: number of its step',
   result: 'of setup: what was made, or was there already',
   reason: 'why, in one word or sentence',
-  code: 'of a request: OK or the error code; of a review: the code of the error',
+  code: 'of a request: OK or the error code; of a review: the code of the error; of a model call: why there was no answer',
   requestId: 'id of a request, also in its header x-request-id',
   method: 'of a request: its HTTP method',
   op: 'of a request: root field, multiple or none',

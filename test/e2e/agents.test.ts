@@ -91,6 +91,7 @@ test('an agent as a node: its call waits for a person without a pod, starts a wo
   const { body } = await rest('GET', `/agent-runs/${id}`);
   expect(body).toMatchObject({ phase: 'Succeeded', modelCalls: 2, toolCalls: 1, usageUnknown: false });
   expect(Number(body['costUsd'])).toBeGreaterThan(0);
+  expect((await rest('GET', `/agent-runs/${id}/replay`)).body).toMatchObject({ alike: 2, tools: 1, diverged: false });
 }, 180_000);
 
 test('gateways and runners go away in the middle of a model call: the run ends all the same, and no answer is paid for twice unseen', async () => {

@@ -230,7 +230,7 @@ test('a server over stdio has a Deployment of its own, closed, and loses it when
     JSON.parse(await t.stack.kubectl.run('get', 'deployment', 'rambo-tools-local', '-o', 'json'));
   const { spec } = deployment.spec.template;
   expect(spec).toMatchObject({ automountServiceAccountToken: false, securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } } });
-  expect(spec.containers[0]).toMatchObject({ args: ['8080', 'serve', '--all'], securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } });
+  expect(spec.containers[0]).toMatchObject({ args: ['serve', '--all'], securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } } });
   gateway.says('local', { ok: true, tools: [] });
   await put('ToolServer', 'local', SERVER);
   await until('ToolServer', 'local', 'Ready=True/ToolsKnown');

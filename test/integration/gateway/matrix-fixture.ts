@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Buffer } from 'node:buffer';
 import { openIdentity } from '../../../api/auth/identity.ts';
 import { makeAccessToken } from '../../../api/auth/access-tokens.ts';
@@ -185,17 +186,20 @@ function grant(site: Site, name: string, namespace: string): void {
 async function insertAgents(tx: GatewayDb, { agentRun, approval, conversation, run, namespace }: Fixture, principal: string): Promise<void> {
   const at = new Date();
   const json = (value: unknown): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(JSON.stringify(value)));
+  const revision = createHash('sha256').update(namespace).digest('hex');
+  const spec = { v: 1, namespace, instructions: 'Help.', models: ['large'], parameters: { maxOutputTokens: 1 }, tools: [], policy: [], limits: { maxSteps: 1, timeoutMs: 1, parallelTools: 1, maxDepth: 1, repeatWindow: 3, outputRepairs: 0 }, budget: { onExceeded: 'Stop' }, dailyBudget: {}, guardrails: [], memory: {}, trust: { untrustedInput: false, sensitiveData: false, outsideChange: false } };
+  await tx.agentRevision.create({ data: { hash: revision, namespace, agent: 'triage', spec: json(spec), createdAt: at } });
   const mirror = { namespace, uid: systemIds.uuid(), generation: 1, resourceVersion: '1', spec: json({}), phase: 'Ready', reason: 'Ready', message: 'is ready', updatedAt: at };
-  await tx.agent.create({ data: { ...mirror, name: 'triage', stableRevision: 'r', desiredRevision: 'r' } });
+  await tx.agent.create({ data: { ...mirror, name: 'triage', stableRevision: revision, desiredRevision: revision } });
   await tx.languageModel.create({ data: { ...mirror, name: 'large' } });
   await tx.toolServer.create({ data: { ...mirror, name: 'tickets', tools: json({ tools: [], accepted: {} }) } });
   await tx.agentConversation.create({ data: { id: conversation, namespace, agent: 'triage', principal, title: 'T', createdAt: at, updatedAt: at } });
   await tx.budgetAccount.create({ data: { key: `agentrun:${agentRun}`, namespace, level: 'AgentRun', limitTokens: 1_000n, updatedAt: at } });
   await tx.agentRun.create({ data: {
-    id: agentRun, runId: run, node: 'agent', item: -1, namespace, agent: 'triage', revision: 'r', rootRun: run, depth: 0, conversationId: conversation, turn: 1, principal, phase: 'WaitingApproval', seq: 1, epoch: 1, awaited: 2,
+    id: agentRun, runId: run, node: 'agent', item: -1, namespace, agent: 'triage', revision, rootRun: run, depth: 0, conversationId: conversation, turn: 1, principal, phase: 'WaitingApproval', seq: 1, epoch: 1, awaited: 2,
     accounts: [`agentrun:${agentRun}`], pendingApprovals: 1, createdAt: at, updatedAt: at,
   } });
-  await tx.agentEvent.create({ data: { agentRun, seq: 1, at, kind: 'RunStarted', payload: json({ revision: 'r', input: 'hello', instructions: 'Help.', history: [] }) } });
+  await tx.agentEvent.create({ data: { agentRun, seq: 1, at, kind: 'RunStarted', payload: json({ revision, input: 'hello', instructions: 'Help.', history: [] }) } });
   const call = { agentRun, namespace, step: 1, tool: 'tickets/close', effect: 'AtMostOnce', key: 'k', argsHash: 'h', arguments: json({ id: 7 }), createdAt: at, updatedAt: at };
   await tx.agentCall.createMany({ data: [{ ...call, callId: 's1c0', state: 'WaitingApproval' }, { ...call, callId: 's1c1', state: 'InDoubt' }] });
   await tx.agentApproval.create({ data: {

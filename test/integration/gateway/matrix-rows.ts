@@ -205,6 +205,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   agentRuns: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
   agentRun: { policy: seesAgentRun, input: agentRun },
   agentSteps: { policy: seesAgentRun, input: agentRun },
+  replayAgentRun: { policy: seesAgentRun, input: agentRun },
   startAgentRun: { policy: startsRuns, input: (at) => ({ namespace: at.namespace, agent: 'triage', input: 'hello' }) },
   agentConversations: { policy: listsRuns, input: (at) => ({ namespace: at.namespace, agent: 'triage' }) },
   agentConversation: { policy: ownTalk, input: talk },

@@ -1,0 +1,128 @@
+import type { Express, Request, Response } from 'express';
+import { asApiError, ApiError } from '../errors.ts';
+import { GONE } from '../http/gone.ts';
+import type { HandlerParts } from '../http/graphql-handler.ts';
+import { beginExchange } from '../http/report.ts';
+import type { Exchange } from '../http/report.ts';
+import { authenticated } from '../http/request.ts';
+import { sendProblem } from '../operations/problem-json.ts';
+import { REST_ROOT } from '../operations/rest.ts';
+import type { AgentFeed, AgentNews } from './agent-feed.ts';
+import { newsOf, openAgentFeed } from './agent-stream.ts';
+
+/*
+ * GET /api/v1/agent-runs/{id}/events: the journal of an agent run as server-sent events, for programs and pages without GraphQL.
+ *
+ *   id: 7                    the event's number: send it as Last-Event-ID, or 8 as ?fromSeq=, to go on after it
+ *   event: event
+ *   data: {...}              AgentEvent
+ *
+ *   event: delta             a piece of an answer that is no event yet; no id, so it never moves the place to go on from
+ *   data: {...}              AgentDelta
+ *
+ *   event: end               the run has ended: connecting again gives nothing more
+ *   event: error             {code, message}; the stream ends
+ */
+
+/** A quiet stream says so, so that what stands between does not cut it. */
+const PING_MS = 15_000;
+const SEQ = /^\d{1,10}$/;
+
+/** Adds the stream. Before the routes of operations, which answer everything else below. */
+export function addAgentStream(app: Express, parts: HandlerParts): void {
+  app.get(`${REST_ROOT}/agent-runs/:id/events`, async (request: Request, response: Response) => {
+    const exchange = beginExchange(parts, request, response, { field: 'agentEvents', type: 'subscription', code: 'OK', covered: false });
+    try {
+      await serve(parts, exchange);
+    } catch (error) {
+      const shown = asApiError(error) ?? new ApiError('INTERNAL', parts.mask(error).message);
+      exchange.outcome.code = shown.publicCode;
+      if (response.headersSent) response.end(block('error', { code: shown.publicCode, message: shown.message }));
+      else sendProblem(request, response, shown, exchange.requestId);
+    }
+  });
+}
+
+async function serve(parts: HandlerParts, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
+  const { token, principal } = await authenticated(parts, request);
+  exchange.principal = principal;
+  parts.limits.principal(principal.name);
+  const gone = new AbortController();
+  response.once('close', () => { gone.abort(GONE); });
+  const id = String(request.params['id']).toLowerCase();
+  const feed = openAgentFeed({
+    principal, services: { ...parts.services, can: parts.canOfRequest() }, gone: gone.signal, stillValid: async () => await parts.authenticator.authenticate(token) !== undefined,
+  }, id, placeOf(request));
+  try {
+    await pump(parts, response, feed, id);
+  } finally {
+    feed.close();
+  }
+}
+
+/** The last number the caller knows. What a browser remembers wins over what the page once asked for. */
+function placeOf(request: Request): number {
+  const last = request.headersDistinct['last-event-id']?.at(-1);
+  if (last !== undefined && last !== '') return numberIn('Last-Event-ID', last);
+  const from = new URL(request.url, 'http://localhost').searchParams.get('fromSeq');
+  return from === null ? 0 : Math.max(0, numberIn('fromSeq', from) - 1);
+}
+
+function numberIn(name: string, text: string): number {
+  if (SEQ.test(text)) return Number(text);
+  throw new ApiError('BAD_USER_INPUT', `${name} is no number of an event: give the \`id\` of one, as the stream gave it`);
+}
+
+/** Nothing is sent before the first look: who may not watch gets a status, not a stream. A slow reader is waited for. */
+async function pump({ clock }: HandlerParts, response: Response, feed: AgentFeed, id: string): Promise<void> {
+  const begin = (): void => {
+    if (response.headersSent || response.destroyed) return;
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
+    response.write(': the journal of an agent run\n\n');
+  };
+  await feed.open();
+  begin();
+  const ping = { timer: clock.after(PING_MS, () => undefined) };
+  const again = (): void => {
+    ping.timer.cancel();
+    ping.timer = clock.after(PING_MS, () => {
+      if (response.writable) response.write(': still there\n\n');
+      again();
+    });
+  };
+  again();
+  try {
+    for await (const news of feed) {
+      again();
+      if (!response.writable) return;
+      if (!response.write(shown(id, news))) await drained(response);
+    }
+  } finally {
+    ping.timer.cancel();
+  }
+  if (feed.ended) response.write('event: end\ndata: {}\n\n');
+  response.end();
+}
+
+function shown(id: string, news: AgentNews): string {
+  const { seq, event, delta } = newsOf(id, news);
+  return seq === null ? block('delta', delta) : `id: ${seq}\n${block('event', event)}`;
+}
+
+/** JSON has no line breaks outside of texts, and escapes those within. */
+function block(event: string, data: unknown): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+function drained(response: Response): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      response.off('drain', go);
+      response.off('close', go);
+      resolve();
+    };
+    response.once('drain', go);
+    response.once('close', go);
+  });
+}
