@@ -3,6 +3,7 @@ import { childRunId } from '../../crds/agent-call.ts';
 import type { NewAgentEvent } from '../../crds/agent-run.ts';
 import type { RevisionTool } from '../../crds/agent-revision.ts';
 import { FINAL_PHASES } from '../../crds/workflow-run.ts';
+import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { commandReplySchema, type CommandReply, type RunCommand } from '../../platform/messages/payloads.ts';
 import { commandSubject, shardOf } from '../../platform/messages/subjects.ts';
 import { appendToAgentRun, changeAgentCall, getAgentCall, getAgentRun, openChildren, type AgentCallRow, type AgentRunRow, type Executor, type OpenChild } from '../../prisma/store/index.ts';
@@ -98,9 +99,19 @@ export async function sweepChildren(tools: Tools): Promise<void> {
   let after: string | undefined;
   for (;;) {
     const page = await openChildren(tools.parts.db, after, PAGE);
-    for (const child of page) await lookAtChild(tools, child);
+    for (const child of page) await apart(tools, child.namespace, () => lookAtChild(tools, child));
     after = page.at(-1)?.childRun ?? undefined;
     if (page.length < PAGE || after === undefined) return;
+  }
+}
+
+/** Does one piece of a sweep: one that cannot be done must not stand in the way of the others. Throws while the database is away. */
+export async function apart(tools: Tools, namespace: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof UnavailableError) throw error;
+    tools.parts.log.warn({ namespace, err: errorMessage(error) }, 'something that an agent run waits for could not be looked at');
   }
 }
 

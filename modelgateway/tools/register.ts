@@ -7,7 +7,7 @@ import { wake } from '../run/notices.ts';
 import type { Caller } from '../run/standing.ts';
 import { AnswerCache } from './cache.ts';
 import { driveCall, type ToolAnswer } from './call.ts';
-import { childOf, lookAtChild, sweepChildren } from './children.ts';
+import { apart, childOf, lookAtChild, sweepChildren } from './children.ts';
 import type { Tools } from './context.ts';
 import { Credentials } from './credentials.ts';
 import { discover } from './discover.ts';
@@ -113,12 +113,15 @@ function refused(refusal: Refusal): DoorAnswer {
   return { status: refusal.status, body: refusal.body() };
 }
 
-async function sweepApprovals({ parts }: Tools): Promise<void> {
+async function sweepApprovals(tools: Tools): Promise<void> {
+  const { parts } = tools;
   for (const approval of await expiredApprovals(parts.db, parts.clock.now(), PAGE)) {
-    const expired = await expireApproval(parts.db, approval, parts.clock.now());
-    if (expired === undefined) continue;
-    parts.notify(expired);
-    if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
+    await apart(tools, approval.namespace, async () => {
+      const expired = await expireApproval(parts.db, approval, parts.clock.now());
+      if (expired === undefined) return;
+      parts.notify(expired);
+      if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
+    });
   }
   await voidApprovals(parts.db, parts.clock.now());
 }

@@ -314,6 +314,18 @@ describe('workflows and agents as tools', () => {
     expect(await world.sql('SELECT state FROM agent_call WHERE agent_run = $1::uuid', [run.id])).toEqual([{ state: 'Completed' }]);
   });
 
+  test('one call that cannot be looked at does not stand in the way of the others', async () => {
+    const [broken, fine] = [await world.begin(agent, [['workflow__report', { n: 1 }]]), await world.begin(agent, [['workflow__report', { n: 2 }]])];
+    const own = world.gateway();
+    await own.ask(broken, 's1c1');
+    await own.ask(fine, 's1c1');
+    await world.sql("UPDATE agent_run SET revision = 'none' WHERE id = $1::uuid", [broken.id]);
+    for (const { runId } of own.commands) await over(String(runId), 'Succeeded', { n: 1 });
+    await world.gateway().half.sweep();
+    expect(await world.row(fine)).toMatchObject({ awaited: 0 });
+    expect(await world.row(broken)).toMatchObject({ awaited: 1 });
+  });
+
   test('agents below agents end at maxDepth, and one that leads back to itself at once', async () => {
     const deep = await world.begin({ ...agent, limits: { maxDepth: 1 } }, [['agent__writer', { input: 'x' }]], { depth: 1 });
     expect(textOf(await gateway.ask(deep, 's1c1'))).toMatch(/at most 1 deep/);
