@@ -3,7 +3,6 @@ import { systemIds } from '../../platform/ids/index.ts';
 import type { Log } from '../../platform/log/index.ts';
 import { agentAskSchema, type AgentAnswer } from '../../platform/messages/agent-ask.ts';
 import { AGENT_ASK_QUEUE, AGENT_ASK_SUBJECT } from '../../platform/messages/subjects.ts';
-import { openObjects } from '../../platform/objects/index.ts';
 import { readObjectsConfig } from '../../platform/config/index.ts';
 import { probeModel, type ProbeParts } from '../models/probe.ts';
 import { changedSchema } from '../../platform/messages/payloads.ts';
@@ -40,6 +39,8 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
   const outgoing = new Outgoing(config.RAMBO_MODELGATEWAY_ALLOW);
   const fetchFor: GatewayParts['fetchFor'] = (namespace, tls) => (globalThis.RAMBO_CHAOS === true ? chaosFetch(outgoing.for(namespace, tls)) : outgoing.for(namespace, tls));
   const stored = readObjectsConfig(config);
+  // The library of the object store costs tens of megabytes: only where there is one.
+  const objects = stored === undefined ? undefined : (await import('../../platform/objects/index.ts')).openObjects(stored);
   const secrets = kubeSecrets(kube, systemClock);
   const limiter = new Limiter(systemClock, config.RAMBO_MODELGATEWAY_REPLICAS);
   const server = wireGateway({
@@ -47,7 +48,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
     catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
     fetchFor,
     patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
-    defaults: defaultLimits(config), objects: stored === undefined ? undefined : openObjects(stored),
+    defaults: defaultLimits(config), objects,
     door: { host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT, mostBytes: config.RAMBO_MODELGATEWAY_BODY_BYTES, answered: (route, status, seconds) => { metrics.request(route, status, seconds); } },
   });
   const heard = [followRuns(bus, server, log), answerControllers(bus, server, { db, secrets, fetchFor })];

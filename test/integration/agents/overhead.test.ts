@@ -1,10 +1,10 @@
 import { AgentSite, type RunningGateway } from './site.ts';
 
-/* What the platform adds to a model call: the journal, the budget and the stream. The figures are printed; the bounds hold on a machine that has nothing else to do. */
+/* What the platform adds to a model call: the journal, the budget and the stream. The figures are printed. */
 
 const STEPS = 60;
-/** A machine that is shared with others: the bounds are wider there. */
-const SLACK = process.env['RAMBO_TEST_STRICT'] === undefined ? 6 : 1;
+/** On a machine that is busy everything takes longer: then a step may cost so many round trips to Postgres, which are measured beside it. A step has about sixteen. */
+const ROUND_TRIPS = 60;
 
 let site: AgentSite;
 let gateway: RunningGateway;
@@ -35,6 +35,7 @@ test('what a step costs beyond the bare model call', async () => {
   const spec = { limits: { maxSteps: 1_000, repeatWindow: 100 } };
   const bare: Timed[] = [];
   const through: Timed[] = [];
+  const trips: number[] = [];
   const agent = await site.agent(gateway, [{ ...turn, tools: [] }], { spec });
   await agent.open();
   // One agent run per measurement, so that each is a first step; the bare call has the same prompt. In turns, so that the machine's load hits both alike.
@@ -43,6 +44,9 @@ test('what a step costs beyond the bare model call', async () => {
     await one.open();
     through.push(await timed(() => one.stream(1)));
     const body = site.model.calls().at(-1)?.body;
+    const asked = performance.now();
+    await site.sql('SELECT 1');
+    trips.push(performance.now() - asked);
     bare.push(await timed(() => fetch(`${site.model.url}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })));
   }
   const figures = {
@@ -51,7 +55,7 @@ test('what a step costs beyond the bare model call', async () => {
   };
   const step = figures.gateway - figures.bare;
   const first = figures.gatewayFirst - figures.bareFirst;
-  process.stderr.write(`overhead of a step: ${step.toFixed(1)} ms, of the first piece: ${first.toFixed(1)} ms (bare call ${figures.bare.toFixed(1)} ms; median of ${STEPS})\n`);
-  expect(step).toBeLessThanOrEqual(15 * SLACK);
-  expect(first).toBeLessThanOrEqual(30 * SLACK);
+  process.stderr.write(`overhead of a step: ${step.toFixed(1)} ms, of the first piece: ${first.toFixed(1)} ms (bare call ${figures.bare.toFixed(1)} ms; one round trip ${median(trips).toFixed(1)} ms; median of ${STEPS})\n`);
+  expect(step).toBeLessThanOrEqual(Math.max(15, ROUND_TRIPS * median(trips)));
+  expect(first).toBeLessThanOrEqual(Math.max(30, ROUND_TRIPS * median(trips)));
 });
