@@ -6,7 +6,8 @@ import { errorMessage } from '../../../platform/errors/index.ts';
 export type Final =
   | { readonly kind: 'ended'; readonly ended: Ended }
   | { readonly kind: 'waiting'; readonly why: string }
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  /** `why`: the cause by its own name, such as `AgentNotReady`. */
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string; readonly why?: string | undefined }
   | { readonly kind: 'aborted' };
 
 /** Ends the loop from wherever it is. */
@@ -136,7 +137,7 @@ function judge({ status, body, message }: Refusal): string {
   if (error.code === 'Waiting') throw new Stopped({ kind: 'waiting', why: why ?? 'input' });
   if (AGAIN.has(error.code) || status >= 500 || status === 429) return error.message;
   if (RESYNC.has(error.code)) throw new Reopen(error.message);
-  throw new Stopped({ kind: 'refused', code: error.code, message: error.message });
+  throw new Stopped({ kind: 'refused', code: error.code, message: error.message, why });
 }
 
 function readJson(text: string): unknown {

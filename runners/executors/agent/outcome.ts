@@ -8,7 +8,7 @@ export function outcomeOf(answer: Final, client: Pick<GatewayClient, 'parked'>):
     case 'ended': return endedOutcome(answer.ended);
     case 'waiting': return { ok: 'parked', why: answer.why, recorded: () => client.parked() };
     case 'aborted': return failure('Cancelled', 'Cancelled', 'the attempt was stopped');
-    case 'refused': return refusedOutcome(answer.code, answer.message);
+    case 'refused': return refusedOutcome(answer);
   }
 }
 
@@ -20,11 +20,12 @@ function endedOutcome({ phase, reason, message, output }: Ended): Outcome {
   return failure('User', reason ?? 'AgentFailed', message ?? 'the agent run failed');
 }
 
-function refusedOutcome(code: string, message: string): Outcome {
+function refusedOutcome({ code, message, why }: Extract<Final, { readonly kind: 'refused' }>): Outcome {
   // A later attempt has opened the run: whatever this one says does not count.
   if (code === 'Fenced') return failure('Cancelled', 'Fenced', message);
   // A token that has run out: the next attempt has a new one.
   if (code === 'Unauthenticated') return failure('Infra', 'TokenRefused', message);
   if (code === 'GatewayAnswer') return failure('Infra', code, message);
-  return failure('Invalid', code, message);
+  // An agent that is missing or does not resolve: people and alerts look for the cause, not for the kind of answer.
+  return failure('Invalid', why ?? code, message);
 }

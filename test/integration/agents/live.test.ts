@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
-import { freePort } from '../../../hack/stack/ports.ts';
+import { freePort, isFree } from '../../../hack/stack/ports.ts';
 import { FIXTURE_KEY } from '../../../hack/tool-servers/tool-servers.ts';
+import { STDIO_PORT } from '../../../crds/tool-server.ts';
 import { AgentStack } from './stack-site.ts';
 
 /** Definitions of agents with the model gateway as it is shipped: it reads Secrets, asks real servers, and the controller says what it found. */
@@ -85,6 +86,15 @@ test('10,000 tools end in a condition; a schema that changes stops the tool unti
   await until('toolserver', 'drifting', 'Ready=True/SomeToolsRefused');
 }, 90_000);
 
+test('a node with an agent that never resolved fails at once, and says what the agent lacks', async () => {
+  await put('Agent', 'hollow', { modelRef: { name: 'ghost' } });
+  await until('agent', 'hollow', 'ResolvedRefs=False/ModelNotFound');
+  const run = await s.run('hollow');
+  const { status } = await s.t.finished(run.metadata.name);
+  expect(status).toMatchObject({ phase: 'Failed', failures: [{ node: 'ask', reason: 'AgentNotReady' }] });
+  expect(status?.failures?.[0]?.message).toContain('there is no Model "ghost"');
+}, 90_000);
+
 /** An MCP server of 2025 over its standard input and output, without any library. */
 const STDIO = `
 const say = (id, result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...result }) + '\\n');
@@ -107,3 +117,18 @@ test('a server over stdio answers an agent through the bridge', async () => {
   const run = await s.run('loud');
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'It said HELLO' } });
 }, 120_000);
+
+/** Pods of this node are local processes that share their ports, and the bridge's is fixed. */
+const portFree = await isFree(STDIO_PORT);
+
+(portFree ? test : test.skip)('a server over stdio runs in a Deployment of its own: bridge and Node come by an init container', async () => {
+  await put('ToolServer', 'piped', { mcp: { stdio: { image: 'local/tools', args: [process.execPath, '-e', STDIO] } } });
+  await s.t.until('the bridge to answer', async () => {
+    const answer = await fetch(`http://127.0.0.1:${STDIO_PORT}/mcp`, { method: 'POST', body: '{"jsonrpc":"2.0","id":7,"method":"tools/list"}' }).then((response) => response.json() as Promise<unknown>, () => undefined);
+    const text = JSON.stringify(answer ?? {});
+    return text.includes('"name":"shout"') && text.includes('"id":7');
+  }, 60_000);
+  await s.t.stack.kubectl.run('wait', '--for=condition=Available', 'deployment/rambo-tools-piped', '--timeout=30s');
+  await s.t.stack.kubectl.run('delete', 'toolserver', 'piped');
+  await s.t.until('what it owns to go with it', async () => await s.t.stack.kubectl.run('get', 'deployment,service,networkpolicy,pod', '-l', 'rambo.dev/tool-server=piped', '-o', 'name') === '', 60_000);
+}, 180_000);
