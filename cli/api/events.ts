@@ -31,20 +31,24 @@ export async function* follow(door: Door, agentRun: string, fromSeq: number, pau
       if (cuts >= MOST_CUTS) throw new CliError('Unavailable', `${door.url} does not answer (${errorMessage(error)})`, { cause: error });
       return undefined;
     });
-    try {
-      for await (const news of body === undefined ? [] : newsIn(body)) {
-        if (news === 'end') return;
-        cuts = 0;
-        if (news.kind === 'event') last = news.event.seq;
-        yield news;
-      }
-    } catch (error) {
-      // Anything else is a cut: what came is known, the rest is asked for again.
-      if (error instanceof CliError || error instanceof z.ZodError) throw error;
+    for await (const news of body === undefined ? [] : untilCut(body)) {
+      if (news === 'end') return;
+      cuts = 0;
+      if (news.kind === 'event') last = news.event.seq;
+      yield news;
     }
     cuts++;
     if (cuts > MOST_CUTS) throw new CliError('Unavailable', `the stream of ${agentRun} was cut ${MOST_CUTS} times: try again later, from event ${last + 1}`);
     await pause(250 * cuts);
+  }
+}
+
+/** What one connection brings before it is cut: what came is known, the rest is asked for again. */
+async function* untilCut(body: AsyncIterable<Uint8Array>): AsyncGenerator<News | 'end', void> {
+  try {
+    yield* newsIn(body);
+  } catch (error) {
+    if (error instanceof CliError || error instanceof z.ZodError) throw error;
   }
 }
 
