@@ -163,4 +163,3 @@ test('pages of a project with half a million tasks follow one another without a 
   // A figure, not a gate: the machine of a test is busy with others.
   process.stderr.write(`    figure: a page of 100 of half a million tasks: p50 ${(times[150] ?? 0).toFixed(1)} ms, p99 ${(times[296] ?? 0).toFixed(1)} ms (aim ${PAGE_MS} ms over HTTP)\n`);
 });
-});
