@@ -47,9 +47,19 @@ export async function execute(operation: Operation, context: OperationContext, r
 
 /** The input of an operation. Throws InvalidInput. */
 export function parseInput(operation: Operation, raw: unknown): Input {
-  const parsed = operation.input.safeParse(raw);
+  const parsed = readInput(operation, raw);
   if (parsed.success) return parsed.data;
   throw new InvalidInput(problemsOf(parsed.error, raw));
+}
+
+/** zod compares `length` of whatever has one, before it has said that a text is wanted: an object in that place makes it throw a TypeError. */
+function readInput(operation: Operation, raw: unknown): ReturnType<Operation['input']['safeParse']> {
+  try {
+    return operation.input.safeParse(raw);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new InvalidInput([{ field: '', reason: 'FieldInvalid', message: 'holds an object where a text or a list is wanted' }]);
+  }
 }
 
 async function mutate(operation: AnyMutation, context: OperationContext, input: Input, key: string | undefined): Promise<Executed> {

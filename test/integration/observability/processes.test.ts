@@ -70,7 +70,7 @@ describe('traces', () => {
 });
 
 /** Labels a metric may have: each has few values, whatever runs. */
-const LABELS = new Set(['process', 'verb', 'resource', 'code', 'queue', 'outcome', 'phase', 'status', 'namespace', 'pool', 'state', 'field', 'type', 'kind', 'result', 'le', 'quantile', 'version', 'major', 'minor', 'patch', 'space', 'reason', 'dependency', 'direction', 'class']);
+const LABELS = new Set(['process', 'verb', 'resource', 'code', 'queue', 'outcome', 'phase', 'status', 'namespace', 'pool', 'state', 'field', 'type', 'kind', 'result', 'le', 'quantile', 'version', 'major', 'minor', 'patch', 'space', 'reason', 'dependency', 'direction', 'class', 'what']);
 const CONTROLLER = [
   'rambo_run_advance_seconds', 'rambo_commit_batch_size', 'rambo_commit_seconds', 'rambo_dispatch_seconds', 'rambo_run_backlog', 'rambo_outbox_pending', 'rambo_shards_owned', 'rambo_replicas', 'rambo_runs',
   'rambo_runs_finished_total', 'rambo_nodes_finished_total', 'rambo_messages_dead_lettered_total', 'rambo_pool_runners', 'rambo_pool_queue_depth', 'rambo_pool_in_flight', 'rambo_kube_requests_total', 'rambo_kube_writes_total',

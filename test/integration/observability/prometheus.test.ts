@@ -9,10 +9,10 @@ let prometheus: PrometheusServer;
 const books = [...runbooks()].filter(([name]) => name !== 'README');
 
 beforeAll(async () => {
-  t = await TestStack.start({ api: true });
+  t = await TestStack.start({ api: true, modelgateway: true });
   await t.pool({ minReady: 1, max: 1 });
   const target = (url: string): string => url.replace('http://', '');
-  prometheus = await PrometheusServer.start({ controller: target(t.stack.controllerUrl()), api: target(t.stack.apiHealthUrl()) }, ALERTS_FILE);
+  prometheus = await PrometheusServer.start({ controller: target(t.stack.controllerUrl()), api: target(t.stack.apiHealthUrl()), modelgateway: target(t.stack.gatewayHealthUrl()) }, ALERTS_FILE);
 }, 900_000);
 afterAll(async () => {
   await prometheus.stop();
@@ -25,7 +25,7 @@ test('promtool takes the rules, and every alert passes its test', async () => {
 }, 120_000);
 
 test('promtool takes what the processes serve', async () => {
-  for (const url of [t.stack.controllerUrl(), t.stack.apiHealthUrl()]) {
+  for (const url of [t.stack.controllerUrl(), t.stack.apiHealthUrl(), t.stack.gatewayHealthUrl()]) {
     const page = await (await fetch(`${url}/metrics`)).text();
     // Names of Node's own are not ours to choose: some of them say _total of a gauge.
     const ours = page.split('\n').filter((line) => !/rambo_nodejs_active_/.test(line)).join('\n');
@@ -40,7 +40,7 @@ test('Prometheus loads the rules and evaluates each of them; with everything wel
   });
   expect(rules.map(({ name }) => name).sort()).toEqual(alerts().map(({ alert }) => alert).sort());
   expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
-  await t.until('both processes to be scraped', async () => (await prometheus.query('rambo_dependency_up == 1')).length === 6);
+  await t.until('all processes to be scraped', async () => (await prometheus.query('rambo_dependency_up == 1')).length === 9);
   await t.until('no alert that is about to fire', async () => (await prometheus.rules()).every(({ state }) => state === 'inactive'));
 });
 
@@ -66,7 +66,7 @@ test('every query of Postgres in a runbook is one that Postgres takes', async ()
 
 test('metrics of ours that alerts are built on are served from the first scrape, before anything went wrong', async () => {
   const known = new Set<string>();
-  for (const url of [t.stack.controllerUrl(), t.stack.apiHealthUrl()]) {
+  for (const url of [t.stack.controllerUrl(), t.stack.apiHealthUrl(), t.stack.gatewayHealthUrl()]) {
     for (const line of (await (await fetch(`${url}/metrics`)).text()).split('\n')) known.add(/^rambo_[a-z0-9_]+/.exec(line)?.[0] ?? '');
   }
   const named = alerts().flatMap(({ expr }) => metricsIn(expr));
