@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { parseRunnerPool, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
+import { parseAgent, parseModel, parseRunnerPool, parseToolServer, parseWorkflow, parseWorkflowRun } from '../../../crds/parse.ts';
 import { compile } from '../../../engine/compile/compile.ts';
 import { ROOT } from '../../../hack/verify/files.ts';
 import { startCrdCluster, type CrdCluster } from '../crds/cluster.ts';
@@ -10,7 +10,7 @@ import { startCrdCluster, type CrdCluster } from '../crds/cluster.ts';
 /** Manifests of ours that stand in the documentation are taken by a strict API server and valid to the engine. */
 
 const manifestSchema = z.looseObject({
-  apiVersion: z.string(), kind: z.enum(['Workflow', 'WorkflowRun', 'RunnerPool']), metadata: z.looseObject({ name: z.string().optional() }), spec: z.looseObject({}),
+  apiVersion: z.string(), kind: z.enum(['Workflow', 'WorkflowRun', 'RunnerPool', 'Agent', 'Model', 'ToolServer']), metadata: z.looseObject({ name: z.string().optional() }), spec: z.looseObject({}),
 });
 type Manifest = z.infer<typeof manifestSchema>;
 
@@ -40,7 +40,7 @@ test.each(cases)('%s, manifest %d: %s', async (_, __, kind, manifest) => {
   const answer = await cluster.api.kubectl(['apply', '--server-side', '--dry-run=server', '-f', '-'], JSON.stringify(object));
   expect(answer).toMatchObject({ code: 0, stderr: '' });
   const read = { ...object, metadata: { ...object.metadata, uid: 'u' } };
-  const parsed = { Workflow: parseWorkflow, WorkflowRun: parseWorkflowRun, RunnerPool: parseRunnerPool }[kind](read);
+  const parsed = { Workflow: parseWorkflow, WorkflowRun: parseWorkflowRun, RunnerPool: parseRunnerPool, Agent: parseAgent, Model: parseModel, ToolServer: parseToolServer }[kind](read);
   expect(parsed).toMatchObject({ ok: true });
   const spec = kind === 'Workflow' ? parseWorkflow(read) : undefined;
   const inline = kind === 'WorkflowRun' ? parseWorkflowRun(read) : undefined;
