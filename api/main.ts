@@ -1,40 +1,20 @@
 import { readConfig } from '../platform/config/index.ts';
-import { StoppedWaiting } from '../platform/health/waiting.ts';
-import { begin, cannotStart } from '../platform/process/index.ts';
-import { startTracing } from '../platform/tracing/index.ts';
-import { startApp, type ApiApp } from './app.ts';
+import { runProcess } from '../platform/process/run.ts';
+import { startApp } from './app.ts';
 import { apiConfigSchema } from './config.ts';
 import { ApiCounters } from './metrics.ts';
 
-/** The API process. Ends with code 1 when it cannot start; a supervisor starts it again. */
-async function main(): Promise<void> {
+/* The API process. */
+
+runProcess('api', () => {
   const config = readConfig(apiConfigSchema);
   const counters = new ApiCounters();
-  const { log, faults } = await begin({
-    process: 'api', level: config.RAMBO_LOG_LEVEL, dsn: config.RAMBO_SENTRY_DSN, environment: config.RAMBO_SENTRY_ENVIRONMENT, counted: () => { counters.fault(); },
-  });
-  const stopTracing = await startTracing('api', config.OTEL_EXPORTER_OTLP_ENDPOINT);
-  const waiting = new AbortController();
-  const running: { app?: ApiApp } = {};
-  const stop = (signal: string): void => {
-    if (waiting.signal.aborted) return;
-    waiting.abort();
-    log.info({ signal }, 'stopping');
-    if (running.app === undefined) return;
-    running.app.stop().then(stopTracing).then(faults.flush).then(() => { process.exit(0); }, (error: unknown) => {
-      log.error({ err: error }, 'could not stop cleanly');
-      void faults.flush().finally(() => { process.exit(1); });
-    });
+  return {
+    level: config.RAMBO_LOG_LEVEL, dsn: config.RAMBO_SENTRY_DSN, environment: config.RAMBO_SENTRY_ENVIRONMENT, otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, counted: () => { counters.fault(); },
+    start: async (log, signal, running) => {
+      const app = await startApp(config, log, counters, signal);
+      running(app);
+      log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
+    },
   };
-  // Before anything else: as the first process of a container it would not hear a signal that nobody listens to.
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  const app = await startApp(config, log, counters, waiting.signal);
-  running.app = app;
-  log.info({ port: app.port, healthPort: app.healthPort }, 'listening');
-}
-
-main().catch((error: unknown) => {
-  if (error instanceof StoppedWaiting) process.exit(0);
-  cannotStart('api', error);
 });

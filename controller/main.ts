@@ -1,41 +1,22 @@
 import { readConfig } from '../platform/config/index.ts';
-import { StoppedWaiting } from '../platform/health/waiting.ts';
-import { begin, cannotStart } from '../platform/process/index.ts';
-import { startTracing } from '../platform/tracing/index.ts';
+import { runProcess } from '../platform/process/run.ts';
 import { ControllerApp } from './wiring/app.ts';
-import { ControllerMetrics } from './wiring/metrics.ts';
 import { controllerConfigSchema } from './wiring/config.ts';
+import { ControllerMetrics } from './wiring/metrics.ts';
 
-/** The controller process. Ends with code 1 when it cannot start; a supervisor starts it again. */
-async function main(): Promise<void> {
+/* The controller process. */
+
+runProcess('controller', () => {
   const config = readConfig(controllerConfigSchema);
   const metrics = new ControllerMetrics();
-  const { log, faults } = await begin({
-    process: 'controller', level: config.RAMBO_LOG_LEVEL, dsn: config.RAMBO_SENTRY_DSN, environment: config.RAMBO_SENTRY_ENVIRONMENT, counted: () => { metrics.fault(); },
-  });
-  const stopTracing = await startTracing('controller', config.OTEL_EXPORTER_OTLP_ENDPOINT);
-  const waiting = new AbortController();
-  const running: { app?: ControllerApp } = {};
-  const stop = (signal: string): void => {
-    if (waiting.signal.aborted) return;
-    waiting.abort();
-    log.info({ signal }, 'stopping');
-    if (running.app === undefined) return;
-    running.app.stop().then(stopTracing).then(faults.flush).then(() => { process.exit(0); }, (error: unknown) => {
-      log.error({ err: error }, 'could not stop cleanly');
-      void faults.flush().finally(() => { process.exit(1); });
-    });
+  return {
+    level: config.RAMBO_LOG_LEVEL, dsn: config.RAMBO_SENTRY_DSN, environment: config.RAMBO_SENTRY_ENVIRONMENT, otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT, counted: () => { metrics.fault(); },
+    start: async (log, signal, running) => {
+      const app = await ControllerApp.connect(config, log, metrics, signal);
+      // There is something to stop before it has started.
+      running(app);
+      const { port } = await app.start();
+      log.info({ port }, 'listening');
+    },
   };
-  // Before anything else: as the first process of a container it would not hear a signal that nobody listens to.
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  const app = await ControllerApp.connect(config, log, metrics, waiting.signal);
-  running.app = app;
-  const { port } = await app.start();
-  log.info({ port }, 'listening');
-}
-
-main().catch((error: unknown) => {
-  if (error instanceof StoppedWaiting) process.exit(0);
-  cannotStart('controller', error);
 });
