@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, specHash } from './canonical.ts';
+import { derivedUuid } from './derived-id.ts';
 
 /** Names and hashes of tool calls, derived alike by whoever needs them. All are SHA-256 in hex. */
 
@@ -29,16 +30,10 @@ export function approvalHash({ revision, tool, schemaHash, arguments: args }: Ap
 
 /** Id of the workflow run that a call of a workflow or an agent starts: starting it twice is starting it once. */
 export function childRunId(key: string): string {
-  return uuidOf(`rambo-child/${key}`);
+  return derivedUuid(`rambo-child/${key}`);
 }
 
 /** Id of what a call puts into long-term memory: remembering it twice is remembering it once. */
 export function memoryId(key: string): string {
-  return uuidOf(`rambo-memory/${key}`);
-}
-
-function uuidOf(text: string): string {
-  const hex = createHash('sha256').update(text).digest('hex');
-  // The bits of version 8 (RFC 9562: free to use) and of the variant.
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return derivedUuid(`rambo-memory/${key}`);
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { derivedUuid } from './derived-id.ts';
 import type { DeepReadonly } from './readonly.ts';
 
 /**
@@ -27,9 +27,7 @@ export type Effect = (typeof EFFECTS)[number];
 
 /** Id of the agent run of a node (`item` -1) or of one item of a forEach: a UUID that every process derives alike. */
 export function agentRunId(run: string, node: string, item: number): string {
-  const hex = createHash('sha256').update(`rambo-agent/${run}/${node}/${item}`).digest('hex');
-  // The bits of version 8 (RFC 9562: free to use) and of the variant.
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return derivedUuid(`rambo-agent/${run}/${node}/${item}`);
 }
 
 const text = z.string();

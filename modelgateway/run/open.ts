@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { foldAgentRun } from '../../crds/agent-fold.ts';
 import { openBodySchema, type AgentRunnerSpec, type OpenAnswer } from '../../crds/agent-gateway.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
 import type { AgentEvent } from '../../crds/agent-run.ts';
 import { specHash } from '../../crds/canonical.ts';
+import { derivedUuid } from '../../crds/derived-id.ts';
 import { schemaProblems } from '../../engine/index.ts';
 import {
   appendToAgentRun, beginTurn, budgetLimits, callByChild, continueAgentRun, createAgentRun, earlierTurns, eventsOfKinds, getAgentRun, getRun, openConversation,
@@ -160,16 +160,11 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 async function conversationOf(db: Db, caller: Caller, agent: string | null, principal: string, { conversation = '', input }: With, at: number): Promise<ConversationRow | undefined> {
   if (conversation === '') return undefined;
   if (agent === null) throw new Refusal('Invalid', 'a conversation needs an Agent (agentRef): an inline agent has none to go on with', { why: 'ConversationInvalid' });
-  const id = UUID.test(conversation) ? conversation : nameId([caller.ns, agent, principal, conversation]);
+  const id = UUID.test(conversation) ? conversation : derivedUuid(JSON.stringify(['rambo-conversation', caller.ns, agent, principal, conversation]));
   const title = (typeof input === 'string' ? input : conversation).slice(0, 120);
   const row = await openConversation(db, { id, namespace: caller.ns, agent, principal, title }, at);
   if (row.namespace !== caller.ns || row.agent !== agent || row.principal !== principal) throw new Refusal('Invalid', 'there is no such conversation', { why: 'ConversationNotFound' });
   return row;
-}
-
-function nameId(parts: readonly string[]): string {
-  const hex = createHash('sha256').update(JSON.stringify(['rambo-conversation', ...parts])).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 interface Said { readonly role: 'user' | 'assistant'; readonly text: string }
