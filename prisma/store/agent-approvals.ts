@@ -1,5 +1,6 @@
 import type { Executor, Statement } from './db.ts';
-import { clamp, cut } from './pages.ts';
+import { clamp, cut, LAST_ID } from './pages.ts';
+import { iso } from './times.ts';
 import type { Bytes, Page } from './types.ts';
 
 /** States of an approval; only `Pending` is ever left. */
@@ -119,15 +120,9 @@ export interface ApprovalQuery {
   readonly first: number;
 }
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-
 /** Approvals of namespaces. */
 export async function listApprovals(db: Executor, { namespaces, state, agentRun, after, first }: ApprovalQuery): Promise<Page<ApprovalRow>> {
   const limit = clamp(first);
   const from = after === undefined ? 'infinity' : iso(after.createdAt);
   return cut(await db.query<ApprovalRow>(LIST, [[...namespaces], state ?? null, agentRun ?? null, from, after?.id ?? LAST_ID, limit + 1]), limit);
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

@@ -2,6 +2,7 @@ import { texts } from './binary.ts';
 import { accountOf, BUDGET_ACCOUNT, RESERVATION, reservationOf, type StoredAccount, type StoredReservation } from './agent-columns.ts';
 import type { Amount, BudgetAccountCreate, BudgetAccountRow, Limit, ReservationRow } from './agent-types.ts';
 import type { Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
 
 /*
  * Budgets: what is reserved before a model call can never pass a limit, because all accounts that pay are held while it is looked
@@ -126,8 +127,4 @@ export function leftOf({ limit, reserved, spent }: BudgetAccountRow): Limit {
 
 function byKey(a: BudgetAccountCreate, b: BudgetAccountCreate): number {
   return a.key < b.key ? -1 : 1;
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

@@ -3,6 +3,8 @@ import type { CallState } from '../../crds/agent-fold.ts';
 import { texts, uuids } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
 import type { RunPhase } from '../../crds/workflow-run.ts';
+import { iso } from './times.ts';
+import { FIRST_ID } from './pages.ts';
 import type { Bytes } from './types.ts';
 
 /*
@@ -96,7 +98,7 @@ export async function lastAgentCalls(db: Executor, agentRun: string, limit: numb
 
 /** Adds a call. Hold the agent run's row. */
 export async function addAgentCall(tx: Executor, row: Omit<AgentCallRow, 'holder' | 'held' | 'tries' | 'childRun'>): Promise<void> {
-  await tx.query(ADD, [row.agentRun, row.callId, row.namespace, row.step, row.tool, row.effect, row.key, row.argsHash, row.arguments, row.state, new Date(row.createdAt).toISOString()]);
+  await tx.query(ADD, [row.agentRun, row.callId, row.namespace, row.step, row.tool, row.effect, row.key, row.argsHash, row.arguments, row.state, iso(row.createdAt)]);
 }
 
 /** Moves a call on. Hold the agent run's row and look at the call under it first. */
@@ -142,11 +144,9 @@ export interface OpenChild extends AgentCallRow {
   readonly parentOver: boolean;
 }
 
-const FIRST = '00000000-0000-0000-0000-000000000000';
-
 /** Calls that wait for a workflow run, by its id, from above `after`. */
 export async function openChildren(db: Executor, after: string | undefined, limit: number): Promise<readonly OpenChild[]> {
-  return db.query<OpenChild>(CHILDREN, [after ?? FIRST, limit]);
+  return db.query<OpenChild>(CHILDREN, [after ?? FIRST_ID, limit]);
 }
 
 interface StoredEvent { readonly seq: number; readonly at: number; readonly kind: string; readonly payload: Uint8Array }

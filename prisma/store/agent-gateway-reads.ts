@@ -3,6 +3,7 @@ import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
 import { texts } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
 
 /* What the model gateway reads: limits of budgets, conversations, and agent runs that need a hand. */
 
@@ -112,8 +113,4 @@ export async function openAgentRunsOf(db: Executor, runId: string): Promise<read
 /** Agent runs whose node waits although they ended (after `since`) or wait for nothing, and that nobody touched after `before`. */
 export async function unheardAgentRuns(db: Executor, since: number, before: number, limit: number): Promise<readonly AgentRunRow[]> {
   return (await db.query<StoredAgentRun>(UNHEARD, [iso(since), iso(before), limit])).map(agentRunOf);
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

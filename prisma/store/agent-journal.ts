@@ -3,6 +3,7 @@ import { byteas, int4s, texts } from './binary.ts';
 import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunProgress, AgentRunRow } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
 
 /*
  * The journal of agent runs. Every append is one transaction that holds the agent run's row: lock, look, decide, insert with
@@ -105,8 +106,4 @@ function stepOf({ payload }: NewAgentEvent): number | null {
 
 function callOf({ payload }: NewAgentEvent): string | null {
   return 'callId' in payload ? payload.callId ?? null : null;
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

@@ -1,4 +1,5 @@
 import type { Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
 
 /*
  * Long-term memory of agents: texts with a scope and an end. They are found by their words; there are no embeddings, so a search looks
@@ -55,8 +56,4 @@ export async function searchMemories(db: Executor, scope: Pick<MemoryRow, 'names
 /** Deletes at most `limit` memories whose time is over; gives how many. */
 export async function dropExpiredMemories(db: Executor, at: number, limit: number): Promise<number> {
   return (await db.query(DROP, [iso(at), limit])).length;
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

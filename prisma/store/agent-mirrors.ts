@@ -2,6 +2,7 @@ import { texts } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
 import type { MirrorKey, ObjectCursor } from './mirrors.ts';
 import { clamp, cut } from './pages.ts';
+import { iso, isoOrNull } from './times.ts';
 import type { Bytes, Page } from './types.ts';
 
 /*
@@ -111,11 +112,7 @@ const USAGE: Statement = {
 };
 
 function common(row: AgentDefinitionRow): readonly (string | number | Bytes | null)[] {
-  return [row.namespace, row.name, row.uid, row.generation, row.resourceVersion, row.spec, row.labels, row.phase, row.reason, row.message, time(row.updatedAt)];
-}
-
-function time(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString();
+  return [row.namespace, row.name, row.uid, row.generation, row.resourceVersion, row.spec, row.labels, row.phase, row.reason, row.message, iso(row.updatedAt)];
 }
 
 /** Writes an Agent. An older generation changes nothing. */
@@ -150,7 +147,7 @@ export async function agentKeys(db: Executor): Promise<readonly MirrorKey[]> {
 
 /** Writes a Model. An older generation changes nothing. */
 export async function upsertModel(db: Executor, row: ModelRow): Promise<void> {
-  await db.query(MODEL.upsert, [...common(row), time(row.probedAt)]);
+  await db.query(MODEL.upsert, [...common(row), isoOrNull(row.probedAt)]);
 }
 
 /** Removes a Model with that uid. */
@@ -180,7 +177,7 @@ export async function modelKeys(db: Executor): Promise<readonly MirrorKey[]> {
 
 /** Writes a ToolServer with what is known of its tools. An older generation changes nothing. */
 export async function upsertToolServer(db: Executor, row: ToolServerRow): Promise<void> {
-  await db.query(SERVER.upsert, [...common(row), row.tools, row.discoveryHash, row.acceptedHash, time(row.discoveredAt)]);
+  await db.query(SERVER.upsert, [...common(row), row.tools, row.discoveryHash, row.acceptedHash, isoOrNull(row.discoveredAt)]);
 }
 
 /** Removes a ToolServer with that uid. */
@@ -210,12 +207,12 @@ export async function toolServerKeys(db: Executor): Promise<readonly MirrorKey[]
 
 /** Which of some daily accounts of agents (`agent:<namespace>/<name>:<day>`) were booked on since a time. */
 export async function agentAccountsSince(db: Executor, keys: readonly string[], since: number): Promise<readonly string[]> {
-  return keys.length === 0 ? [] : (await db.query<{ key: string }>(SPENT, [texts(keys, (key) => key), time(since)])).map(({ key }) => key);
+  return keys.length === 0 ? [] : (await db.query<{ key: string }>(SPENT, [texts(keys, (key) => key), iso(since)])).map(({ key }) => key);
 }
 
 /** Totals of the runs an agent began since a time. */
 export async function agentUsage(db: Executor, namespace: string, name: string, since: number): Promise<AgentUsageRow> {
-  const [row] = await db.query<Readonly<Record<keyof AgentUsageRow, string>>>(USAGE, [namespace, name, time(since)]);
+  const [row] = await db.query<Readonly<Record<keyof AgentUsageRow, string>>>(USAGE, [namespace, name, iso(since)]);
   const count = (field: Exclude<keyof AgentUsageRow, 'nano'>): number => Number(row?.[field] ?? 0);
   return { runs: count('runs'), input: count('input'), output: count('output'), modelCalls: count('modelCalls'), toolCalls: count('toolCalls'), nano: BigInt(row?.nano ?? 0) };
 }

@@ -4,6 +4,7 @@ import { makeAccounts } from './agent-budget.ts';
 import { lockAgentRun, writeAppending } from './agent-journal.ts';
 import type { AgentRunFacts, AgentRunRow, BudgetAccountCreate } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
+import { iso, isoOrNull } from './times.ts';
 import type { Bytes } from './types.ts';
 
 const INSERT: Statement = {
@@ -52,7 +53,7 @@ export async function createAgentRun(db: Db, create: AgentRunCreate, opening: Op
     await putRevision(tx, facts.revision, facts.namespace, facts.agent, create.revisionSpec, opening.at);
     const made = await tx.query(INSERT, [
       facts.id, facts.runId, facts.node, facts.item, facts.namespace, facts.agent, facts.revision, facts.rootRun, facts.parent, facts.depth, facts.conversationId, facts.turn, facts.principal,
-      texts(facts.accounts, (key) => key), facts.deadline === null ? null : new Date(facts.deadline).toISOString(), opening.epoch, opening.runner, new Date(facts.createdAt).toISOString(),
+      texts(facts.accounts, (key) => key), isoOrNull(facts.deadline), opening.epoch, opening.runner, iso(facts.createdAt),
     ]);
     const run = await lockAgentRun(tx, facts.id);
     if (run === undefined) throw new Error('an agent run that was just made is not there');
@@ -82,7 +83,7 @@ async function take(tx: Executor, run: AgentRunRow, { epoch, runner, at }: Openi
 
 /** Keeps a revision; one that is there stays as it is, because its key is its content. */
 export async function putRevision(tx: Executor, hash: string, namespace: string, agent: string | null, spec: Bytes, at: number): Promise<void> {
-  await tx.query(REVISION, [hash, namespace, agent, spec, new Date(at).toISOString()]);
+  await tx.query(REVISION, [hash, namespace, agent, spec, iso(at)]);
 }
 
 /** JSON of a revision. */

@@ -3,7 +3,8 @@ import { getApproval, type ApprovalRow } from './agent-approvals.ts';
 import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
 import type { Executor, Statement } from './db.ts';
-import { clamp, cut } from './pages.ts';
+import { clamp, cut, LAST_ID } from './pages.ts';
+import { iso } from './times.ts';
 import type { Page } from './types.ts';
 
 /* What the API shows of agents. Pages are by key, never longer than 500 rows. Times in epoch milliseconds, money in nano-USD. */
@@ -73,8 +74,6 @@ const TURNS: Statement = {
   name: 'agent-talk-turns',
   text: `SELECT ${AGENT_RUN} FROM agent_run a WHERE a.conversation_id = $1::uuid AND a.turn > $2::int4 ORDER BY a.turn LIMIT $3::int4`,
 };
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-
 /** One conversation by its id (a UUID), whoever's it is. */
 export async function getTalk(db: Executor, id: string): Promise<TalkRow | undefined> {
   return (await db.query<TalkRow>(GET_TALK, [id]))[0];
@@ -127,8 +126,4 @@ export async function setBudgetLimit(db: Executor, { namespace, level, name, lim
 /** Limits that were set in a namespace. */
 export async function listBudgetLimits(db: Executor, namespace: string): Promise<readonly SetLimitRow[]> {
   return (await db.query<StoredLimit>(LIMITS, [namespace])).map(limitOf);
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

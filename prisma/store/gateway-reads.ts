@@ -1,5 +1,6 @@
 import { uuids } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
 
 /* What the gateway reads at nearly every request: prepared, because it decides the figures. The rest goes over prisma/gateway. */
 
@@ -89,5 +90,5 @@ export async function accessTokenById(db: Executor, id: string): Promise<AccessT
 
 /** Notes that a token was used at `at` (epoch milliseconds); writes at most once a minute. */
 export async function touchAccessToken(db: Executor, tokenId: string, at: number): Promise<void> {
-  await db.query(TOUCH, [tokenId, new Date(at).toISOString()]);
+  await db.query(TOUCH, [tokenId, iso(at)]);
 }

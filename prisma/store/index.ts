@@ -8,8 +8,9 @@ export {
   acquireShards, leaveShards, succeedShards, listShards, releaseShards, renewShards, type ShardRenewal, type ShardRow, type ShardWish,
 } from './shards.ts';
 export {
-  dueTimers, findIdempotent, FIRST_ID, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,
+  dueTimers, findIdempotent, FIRST_OUTBOX_ID, loadLiveRuns, loadOutbox, loadRun, loadRuns, markProjected, runByUid, runsByUids, unprojectedRuns,
 } from './runs.ts';
+export { FIRST_ID } from './pages.ts';
 export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
 export { keepAgentKey, readAgentKey } from './agent-keys.ts';

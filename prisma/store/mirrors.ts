@@ -2,6 +2,7 @@ import { byteas, int4s, texts } from './binary.ts';
 import { RUNNER_POOL, WORKFLOW } from './columns.ts';
 import type { Db, Executor, Statement } from './db.ts';
 import { clamp, cut } from './pages.ts';
+import { iso } from './times.ts';
 import type { Page, RunnerPoolRow, WorkflowNodeRow, WorkflowRow } from './types.ts';
 
 /*
@@ -63,7 +64,7 @@ export async function upsertWorkflow(db: Db, row: WorkflowRow, nodes: readonly W
   await db.transaction(async (tx) => {
     const written = await tx.query(UPSERT_WORKFLOW, [
       row.namespace, row.name, row.uid, row.generation, row.resourceVersion, row.spec, row.hash, row.phase, row.nodeCount,
-      row.labels, row.problems, new Date(row.updatedAt).toISOString(),
+      row.labels, row.problems, iso(row.updatedAt),
     ]);
     if (written.length === 0) return;
     await tx.query(DROP_NODES, [row.namespace, row.name]);
@@ -107,7 +108,7 @@ export async function poolKeys(db: Executor): Promise<readonly MirrorKey[]> {
 
 /** Writes a RunnerPool. An older generation changes nothing. */
 export async function upsertPool(db: Executor, row: RunnerPoolRow): Promise<void> {
-  await db.query(UPSERT_POOL, [row.namespace, row.name, row.uid, row.generation, row.resourceVersion, row.spec, row.labels, new Date(row.updatedAt).toISOString()]);
+  await db.query(UPSERT_POOL, [row.namespace, row.name, row.uid, row.generation, row.resourceVersion, row.spec, row.labels, iso(row.updatedAt)]);
 }
 
 /** Removes a RunnerPool with that uid. */

@@ -1,7 +1,7 @@
 import { uuids } from './binary.ts';
 import { RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
-import { clamp, cut, MOST_ROWS } from './pages.ts';
+import { clamp, cut, LAST_ID, MOST_ROWS } from './pages.ts';
 import type { Page, RunSummary } from './types.ts';
 
 /*
@@ -256,7 +256,6 @@ const TASK_RUNS: Statement = {
     SELECT l.task_id AS "taskId", l.created_at AS "linkedAt", ${RUN_SUMMARY} FROM task_run l JOIN run r ON r.id = l.run_id
     WHERE l.task_id = parent.id AND (l.created_at, l.run_id) < ($3::timestamptz, $4::uuid) ORDER BY l.created_at DESC, l.run_id DESC LIMIT $2::int4) page`,
 };
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 /** Runs of each task, the newest first; those that are gone are left out. */
 export async function listTaskRuns(db: Executor, taskIds: readonly string[], after: ListCursor | undefined, first: number): Promise<readonly Page<TaskRunRow>[]> {

@@ -2,7 +2,8 @@ import { int4s, texts, uuids } from './binary.ts';
 import { ATTEMPT, EVENT, NODE_RUN, RUN_RECORD, RUN_SUMMARY } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
 import { clamp, cut, MOST_ROWS } from './pages.ts';
-import type { AttemptRow, Bytes, EventRow, NodeRunRow, Page, RunCursor, RunQuery, RunRecord, RunSummary } from './types.ts';
+import { iso } from './times.ts';
+import type { AttemptRow, Bytes, EventRow, NodeRunRow, Page, RunQuery, RunRecord, RunSummary } from './types.ts';
 
 /* What the API shows. Pages are by key, never by offset, and never longer than 500 rows. */
 
@@ -75,7 +76,7 @@ export async function listRuns(db: Executor, query: RunQuery): Promise<Page<RunS
   const values: unknown[] = [texts([...new Set(query.namespaces)], (namespace) => namespace), limit + 1];
   if (query.workflow !== undefined) values.push(query.workflow);
   if (query.phase !== undefined) values.push(query.phase);
-  if (cursor !== undefined) values.push(timeOf(cursor), cursor.id);
+  if (cursor !== undefined) values.push(iso(cursor.createdAt), cursor.id);
   const page = cut(await db.query<RunSummary>(statement, values), limit);
   return query.before === undefined ? page : { rows: [...page.rows].reverse(), hasMore: page.hasMore };
 }
@@ -114,8 +115,4 @@ export async function listAttempts(db: Executor, runId: string, after: AttemptCu
 export async function listEvents(db: Executor, runId: string, afterSeq: number, first: number): Promise<Page<EventRow>> {
   const limit = clamp(first);
   return cut(await db.query<EventRow>(EVENTS, [runId, afterSeq, limit + 1]), limit);
-}
-
-function timeOf(cursor: RunCursor): string {
-  return new Date(cursor.createdAt).toISOString();
 }

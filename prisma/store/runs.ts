@@ -1,6 +1,8 @@
 import { int2s, int4s, texts, uuids } from './binary.ts';
 import { NODE_RUN, OUTBOX, RUN_RECORD, RUN_SUMMARY, TIMER } from './columns.ts';
 import type { Executor, Statement } from './db.ts';
+import { iso } from './times.ts';
+import { FIRST_ID } from './pages.ts';
 import type { Bytes, IdempotencyRow, LoadedRun, NodeRunRow, NodeRunRowOf, OutboxRow, RunRecord, RunSummary, TimerRow } from './types.ts';
 
 /* What the owner of a shard reads: runs to go on with, and what is still to be done for them. */
@@ -53,8 +55,6 @@ const UNPROJECTED: Statement = {
   ORDER BY r.id LIMIT $3::int4`,
 };
 
-/** Before every run id: where keyset paging begins. */
-export const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 /** Before every outbox id. */
 export const FIRST_OUTBOX_ID = '0';
 
@@ -104,7 +104,7 @@ export async function loadOutbox(db: Executor, shards: readonly number[], afterI
 
 /** Timers due at `now` (epoch milliseconds), the oldest first. */
 export async function dueTimers(db: Executor, shards: readonly number[], now: number, limit: number): Promise<readonly TimerRow[]> {
-  return db.query<TimerRow>(DUE, [int2s(shards, (id) => id), new Date(now).toISOString(), limit]);
+  return db.query<TimerRow>(DUE, [int2s(shards, (id) => id), iso(now), limit]);
 }
 
 /** What a start under this key made before, unless it has expired. */
