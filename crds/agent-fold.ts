@@ -88,7 +88,7 @@ function apply(state: Building, event: AgentEvent): void {
 
 function movePhase(state: Building, event: Extract<AgentEvent, { kind: 'Parked' | 'Woken' | 'RunCompleted' }>): void {
   if (event.kind === 'RunCompleted') state.end = event.payload;
-  state.phase = event.kind === 'Parked' ? waitingPhase(state) : event.kind === 'Woken' ? 'Running' : event.payload.phase;
+  state.phase = event.kind === 'Parked' ? phaseOfWaiting(state.pending.map((call) => call.state)) : event.kind === 'Woken' ? 'Running' : event.payload.phase;
 }
 
 function reject(state: Building, { message }: AgentEventPayload<'OutputRejected'>): void {
@@ -149,8 +149,9 @@ function compact(state: Building, { messages, summary }: AgentEventPayload<'Cont
   state.messages = [...system, { role: 'user', text: summary }, ...kept];
 }
 
-function waitingPhase(state: Building): AgentPhase {
-  if (state.pending.some((call) => call.state === 'InDoubt')) return 'InDoubt';
-  if (state.pending.some((call) => call.state === 'WaitingApproval')) return 'WaitingApproval';
-  return state.pending.some((call) => call.state === 'Child') ? 'Suspended' : 'WaitingInput';
+/** The phase of an agent run that waits, by the states of the calls that have no result: what a person has to do comes first. */
+export function phaseOfWaiting(calls: readonly (CallState | undefined)[]): AgentPhase {
+  if (calls.includes('InDoubt')) return 'InDoubt';
+  if (calls.includes('WaitingApproval')) return 'WaitingApproval';
+  return calls.includes('Child') ? 'Suspended' : 'WaitingInput';
 }

@@ -1,14 +1,13 @@
 import type { AgentEventPayload, ModelPurpose, NewAgentEvent } from '../../crds/agent-run.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
 import {
-  appendToAgentRun, findReservation, leftOf, lockAccounts, reserve, type AgentRunProgress, type AgentRunRow, type Amount, type Appended, type Appending, type BudgetAccountRow, type Db, type Executor,
+  answerOfStep, appendToAgentRun, BUDGET_PAUSED, findReservation, leftOf, lockAccounts, reserve, type AgentRunProgress, type AgentRunRow, type Amount, type Appended, type Appending, type BudgetAccountRow, type Db, type Executor,
 } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import type { Candidate } from '../models/catalog.ts';
 import { mostOf, outputFor } from '../models/price.ts';
-import { BUDGET_PAUSED, endedOf, ending, REASONS } from '../run/ending.ts';
+import { endedOf, ending, REASONS } from '../run/ending.ts';
 import { notOpened, standing } from '../run/standing.ts';
-import { findAnswer } from './journaled.ts';
 import { chargeLost } from './lost.ts';
 
 /* The first transaction of a model call: is it allowed, is it there already, who pays; then the reservation and `ModelRequested` together. */
@@ -106,7 +105,7 @@ function outOfStep(run: AgentRunRow, { step, purpose }: Asked): Refusal | 'Answe
 /** One summary per step: a request for it that comes again gets the one that is there. */
 async function compactedAlready(tx: Executor, run: AgentRunRow, { step, purpose }: Asked): Promise<'Answered' | undefined> {
   if (purpose !== 'compaction') return undefined;
-  return (await findAnswer(tx, run.id, step, purpose)) === undefined ? undefined : 'Answered';
+  return (await answerOfStep(tx, run.id, step, purpose)) === undefined ? undefined : 'Answered';
 }
 
 function limitReached(run: AgentRunRow, { step, purpose, spec }: Asked, now: number): AgentEventPayload<'RunCompleted'> | undefined {

@@ -5,7 +5,7 @@ import { AGENT_DEFAULTS } from '../../crds/agent-parts.ts';
 import { doubling, sleep } from '../../platform/clock/index.ts';
 import { isBug, RamboError } from '../../platform/errors/index.ts';
 import { withSpan } from '../../platform/tracing/index.ts';
-import type { Amount } from '../../prisma/store/index.ts';
+import { answerOfStep, type Amount } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { attemptModel, type Attempted } from '../models/attempt.ts';
 import type { Candidate, ModelCatalog } from '../models/catalog.ts';
@@ -24,7 +24,7 @@ import type { RevisionSpec } from '../../crds/agent-revision.ts';
 import { beginCall, type Asked, type Begun, type Reservation } from './begin.ts';
 import { completeCall, failCall } from './complete.ts';
 import { insist } from './insist.ts';
-import { findAnswer, firstAsked } from './journaled.ts';
+import { firstAsked } from './journaled.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
 import { callOptions, promptJson, stepPrompt, type Prompt } from './prompt.ts';
 
@@ -137,7 +137,7 @@ async function begin(parts: CallParts, asked: Asked, candidates: readonly Candid
 }
 
 async function replayed(parts: CallParts, { agentRun, step, purpose }: Call, live: LiveCall): Promise<Outcome> {
-  const completed = await findAnswer(parts.db, agentRun, step, purpose);
+  const completed = await answerOfStep(parts.db, agentRun, step, purpose);
   if (completed === undefined) return { ok: false, refusal: new Refusal('StepMismatch', `step ${step} has no answer in the journal`) };
   live.restart();
   return { ok: true, completed };
@@ -244,7 +244,7 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
   parts.counters.answered(candidate.spec.provider, usage, nano, got.ms / 1_000, got.firstMs === undefined ? undefined : got.firstMs / 1_000, got.usage === undefined);
   if (appended === undefined || appended.result === 'Lost') {
     // Written by an earlier try of ours that did not hear so.
-    if (repeated && (await findAnswer(parts.db, call.agentRun, call.step, call.purpose))?.requestId === requestId) return { ok: true, completed };
+    if (repeated && (await answerOfStep(parts.db, call.agentRun, call.step, call.purpose))?.requestId === requestId) return { ok: true, completed };
     parts.log.warn({ agentRun: call.agentRun, step: call.step }, 'a model call was taken over by another gateway while it was made here');
     live.restart();
     return undefined;

@@ -2,7 +2,7 @@ import type { AgentEventPayload, ModelPurpose, NewAgentEvent, Usage } from '../.
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
 import { canonicalJson } from '../../crds/canonical.ts';
 import {
-  appendToAgentRun, eventsOfKinds, lockAccounts, settle, warnAccounts, type AgentRunProgress, type AgentRunRow, type Amount, type Appended, type Appending, type BudgetAccountRow, type Db, type Executor,
+  appendToAgentRun, eventsOfKinds, journaledLimit, lockAccounts, settle, warnAccounts, type AgentRunProgress, type AgentRunRow, type Amount, type Appended, type Appending, type BudgetAccountRow, type Db, type Executor,
 } from '../../prisma/store/index.ts';
 import { ending, REASONS } from '../run/ending.ts';
 import type { Asked, Reservation } from './begin.ts';
@@ -78,7 +78,7 @@ async function warnings(tx: Executor, { accounts, amount }: Reservation, spent: 
     kind: 'BudgetWarning',
     payload: {
       account: key, level, used: { tokens: spent.tokens, nano: String(spent.nano) },
-      limit: { ...(limit.tokens === null ? {} : { tokens: limit.tokens }), ...(limit.nano === null ? {} : { nano: String(limit.nano) }) },
+      limit: journaledLimit(limit),
     },
   }));
 }

@@ -25,5 +25,3 @@ export const REASONS = {
   steps: 'StepLimit', deadline: 'DeadlineExceeded', budget: 'BudgetExceeded', repeated: 'RepeatedCall', output: 'OutputInvalid', guardrail: 'GuardrailDenied',
   unavailable: 'ModelUnavailable', refused: 'ModelRefused', gone: 'RunEnded',
 } as const;
-/** Reason of a row that waits for a raised budget. */
-export const BUDGET_PAUSED = 'BudgetPaused';

@@ -1,8 +1,8 @@
 import { sleep } from '../../platform/clock/index.ts';
-import { answerOfStep, eventOfCall, getAgentCall, getAgentRun, type AgentCallRow, type AgentRunRow } from '../../prisma/store/index.ts';
+import { answerOfStep, eventOfCall, getAgentCall, getAgentRun, openChild, type AgentCallRow, type AgentRunRow } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { notOpened, standing, type Caller } from '../run/standing.ts';
-import { childOf, lookAtChild } from './children.ts';
+import { lookAtChild } from './children.ts';
 import type { Tools } from './context.ts';
 import { dispatchCall, recoverCall } from './dispatch.ts';
 import { requestCall } from './request.ts';
@@ -38,8 +38,8 @@ export async function driveCall(tools: Tools, caller: Pick<Caller, 'agentRun' | 
 
 /** The name and the arguments of a call come from the journal, never from the runner. */
 async function request(tools: Tools, run: AgentRunRow, attempt: number, step: number, callId: string): Promise<void> {
-  const answer = await answerOfStep(tools.parts.db, run.id, step);
-  const call = answer?.payload.toolCalls.find((entry) => entry.callId === callId);
+  const answer = await answerOfStep(tools.parts.db, run.id, step, 'step');
+  const call = answer?.toolCalls.find((entry) => entry.callId === callId);
   if (call === undefined) throw new Refusal('Invalid', `the answer of step ${step} has no tool call ${callId}`);
   await requestCall(tools, { run, spec: await tools.book.revision(run.revision), step, call, attempt });
 }
@@ -71,7 +71,7 @@ async function completed(tools: Tools, run: AgentRunRow, call: AgentCallRow): Pr
 }
 
 async function child(tools: Tools, run: AgentRunRow, call: AgentCallRow): Promise<ToolAnswer | undefined> {
-  const open = await childOf(tools, call);
+  const open = call.childRun === null ? undefined : await openChild(tools.parts.db, call.childRun);
   if (open !== undefined) await lookAtChild(tools, open);
   return (await getAgentCall(tools.parts.db, run.id, call.callId))?.state === 'Child' ? { status: 'waiting', why: 'child' } : undefined;
 }

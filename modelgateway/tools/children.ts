@@ -6,7 +6,7 @@ import { FINAL_PHASES } from '../../crds/workflow-run.ts';
 import { errorMessage, UnavailableError } from '../../platform/errors/index.ts';
 import { commandReplySchema, type CommandReply, type RunCommand } from '../../platform/messages/payloads.ts';
 import { commandSubject, shardOf } from '../../platform/messages/subjects.ts';
-import { appendToAgentRun, changeAgentCall, getAgentCall, getAgentRun, openChildren, type AgentCallRow, type AgentRunRow, type Executor, type OpenChild } from '../../prisma/store/index.ts';
+import { appendToAgentRun, changeAgentCall, getAgentCall, getAgentRun, openChildren, type AgentRunRow, type Executor, type OpenChild } from '../../prisma/store/index.ts';
 import { wake } from '../run/notices.ts';
 import { standing } from '../run/standing.ts';
 import { completeCall, type OpenCall } from './complete.ts';
@@ -158,17 +158,4 @@ function childResult({ childPhase, outputs, error }: OpenChild, tool: RevisionTo
 async function settled(tools: Tools, open: OpenCall, end: ChildEnd): Promise<void> {
   const after = await completeCall(tools, open, { ...end, ms: tools.parts.clock.now() - open.call.createdAt });
   if (after !== undefined && after.awaited === 0) await wake(tools.parts.bus, after);
-}
-
-/** The call that waits for this run, if one does. */
-export async function childOf(tools: Tools, call: AgentCallRow | undefined): Promise<OpenChild | undefined> {
-  if (call?.state !== 'Child' || call.childRun === null) return undefined;
-  const before = previous(call.childRun);
-  return (await openChildren(tools.parts.db, before, 1)).find(({ childRun }) => childRun === call.childRun);
-}
-
-/** The id just below another, for a page that begins with it. */
-function previous(id: string): string {
-  const hex = (BigInt(`0x${id.replaceAll('-', '')}`) - 1n).toString(16).padStart(32, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

@@ -1,7 +1,7 @@
 import type { NewAgentEvent } from '../../crds/agent-run.ts';
 import type { RevisionSpec, RevisionTool } from '../../crds/agent-revision.ts';
 import { schemaProblems } from '../../engine/index.ts';
-import { appendToAgentRun, changeAgentCall, getAgentCall, waitingPhase, type AgentCallRow, type AgentRunRow } from '../../prisma/store/index.ts';
+import { appendToAgentRun, changeAgentCall, getAgentCall, stillWaiting, type AgentCallRow, type AgentRunRow } from '../../prisma/store/index.ts';
 import { runFacts, storedArguments, type Tools } from './context.ts';
 import { guardText } from './guardrails.ts';
 import { keep } from './result.ts';
@@ -41,9 +41,7 @@ export async function completeCall(tools: Tools, open: OpenCall, result: Result)
     await changeAgentCall(tx, run.id, call.callId, { state: 'Completed' });
     if (row.finishedAt !== null) return { events: [], result: false };
     const waited = now.state === 'InDoubt' || now.state === 'Child' ? 1 : 0;
-    const awaited = Math.max(0, row.awaited - waited);
-    const phase = row.parked && awaited > 0 ? await waitingPhase(tx, run.id) : row.phase;
-    return { events: [...checked.decisions, completed], set: { toolCalls: row.toolCalls + 1, awaited, phase }, result: true };
+    return { events: [...checked.decisions, completed], set: { toolCalls: row.toolCalls + 1, ...await stillWaiting(tx, row, waited) }, result: true };
   });
   if (appended?.result !== true) return undefined;
   tools.parts.notify(appended);

@@ -1,13 +1,13 @@
 import { toolBodySchema } from '../../crds/agent-gateway.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts';
-import { callByChild, expireApproval, expiredApprovals, voidApprovals } from '../../prisma/store/index.ts';
+import { expireApproval, expiredApprovals, openChild, voidApprovals } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { wake } from '../run/notices.ts';
 import type { Caller } from '../run/standing.ts';
 import { AnswerCache } from './cache.ts';
 import { driveCall, type ToolAnswer } from './call.ts';
-import { apart, childOf, lookAtChild, sweepChildren } from './children.ts';
+import { apart, lookAtChild, sweepChildren } from './children.ts';
 import type { Tools } from './context.ts';
 import { Credentials } from './credentials.ts';
 import { discover } from './discover.ts';
@@ -61,7 +61,7 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     },
     answerDiscover: (ask) => discover(tools, ask),
     changed: async (runId) => {
-      const child = await childOf(tools, await callByChild(parts.db, runId));
+      const child = await openChild(parts.db, runId);
       if (child !== undefined) await lookAtChild(tools, child);
     },
     busy: () => tools.leases.size,

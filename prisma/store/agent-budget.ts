@@ -125,6 +125,11 @@ export function leftOf({ limit, reserved, spent }: BudgetAccountRow): Limit {
   return { tokens: limit.tokens === null ? null : Math.max(0, limit.tokens - spent.tokens - reserved.tokens), nano: nano !== null && nano < 0n ? 0n : nano };
 }
 
+/** A limit as events of the journal hold it: what is unlimited is left out. */
+export function journaledLimit({ tokens, nano }: Limit): { readonly tokens?: number; readonly nano?: string } {
+  return { ...(tokens === null ? {} : { tokens }), ...(nano === null ? {} : { nano: String(nano) }) };
+}
+
 function byKey(a: BudgetAccountCreate, b: BudgetAccountCreate): number {
   return a.key < b.key ? -1 : 1;
 }

@@ -1,5 +1,7 @@
-import { parseAgentEvent, type AgentEvent, type AgentPhase, type Effect } from '../../crds/agent-run.ts';
-import type { CallState } from '../../crds/agent-fold.ts';
+import { phaseOfWaiting, type CallState } from '../../crds/agent-fold.ts';
+import type { AgentEvent, AgentEventPayload, AgentPhase, Effect, ModelPurpose } from '../../crds/agent-run.ts';
+import { AGENT_EVENT, agentEventOf, type StoredAgentEvent } from './agent-columns.ts';
+import type { AgentRunRow } from './agent-types.ts';
 import { texts, uuids } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
 import type { RunPhase } from '../../crds/workflow-run.ts';
@@ -71,19 +73,17 @@ const RENEW: Statement = {
 };
 const STATES: Statement = { name: 'agent-call-states', text: `SELECT DISTINCT c.state FROM agent_call c WHERE c.agent_run = $1::uuid AND c.state <> 'Completed'` };
 const BY_CHILD: Statement = { name: 'agent-call-by-child', text: `SELECT ${CALL} FROM agent_call c WHERE c.child_run = $1::uuid LIMIT 1` };
-const CHILDREN: Statement = {
-  name: 'agent-children-over',
-  text: `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, r.error, a.finished_at IS NOT NULL AS "parentOver"
-  FROM agent_call c JOIN agent_run a ON a.id = c.agent_run LEFT JOIN run r ON r.id = c.child_run
-  WHERE c.state = 'Child' AND c.child_run > $1::uuid ORDER BY c.child_run LIMIT $2::int4`,
-};
+const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, r.error, a.finished_at IS NOT NULL AS "parentOver"
+  FROM agent_call c JOIN agent_run a ON a.id = c.agent_run LEFT JOIN run r ON r.id = c.child_run WHERE c.state = 'Child'`;
+const CHILD: Statement = { name: 'agent-child-open', text: `${OPEN_CHILD} AND c.child_run = $1::uuid LIMIT 1` };
+const CHILDREN: Statement = { name: 'agent-children-over', text: `${OPEN_CHILD} AND c.child_run > $1::uuid ORDER BY c.child_run LIMIT $2::int4` };
 const EVENT: Statement = {
   name: 'agent-event-of-call',
-  text: `SELECT seq, at, kind, payload FROM agent_event WHERE agent_run = $1::uuid AND kind = $2::text AND call_id = $3::text ORDER BY seq DESC LIMIT 1`,
+  text: `SELECT ${AGENT_EVENT} FROM agent_event e WHERE e.agent_run = $1::uuid AND e.kind = $2::text AND e.call_id = $3::text ORDER BY e.seq DESC LIMIT 1`,
 };
 const ANSWER: Statement = {
   name: 'agent-answer-of-step',
-  text: `SELECT seq, at, kind, payload FROM agent_event WHERE agent_run = $1::uuid AND kind = 'ModelCompleted' AND step = $2::int4 ORDER BY seq`,
+  text: `SELECT ${AGENT_EVENT} FROM agent_event e WHERE e.agent_run = $1::uuid AND e.kind = 'ModelCompleted' AND e.step = $2::int4 ORDER BY e.seq DESC`,
 };
 
 /** One call. */
@@ -124,10 +124,13 @@ export async function renewAgentCalls(db: Executor, calls: readonly CallRef[], h
 
 /** The phase of an agent run that waits, by what it waits for: as the fold has it. */
 export async function waitingPhase(tx: Executor, agentRun: string): Promise<AgentPhase> {
-  const states = new Set((await tx.query<{ state: string }>(STATES, [agentRun])).map(({ state }) => state));
-  if (states.has('InDoubt')) return 'InDoubt';
-  if (states.has('WaitingApproval')) return 'WaitingApproval';
-  return states.has('Child') ? 'Suspended' : 'WaitingInput';
+  return phaseOfWaiting((await tx.query<{ state: CallState }>(STATES, [agentRun])).map(({ state }) => state));
+}
+
+/** So many things less are awaited; a run that waits for others still says for which. */
+export async function stillWaiting(tx: Executor, run: AgentRunRow, less: number): Promise<Pick<AgentRunRow, 'awaited' | 'phase'>> {
+  const awaited = Math.max(0, run.awaited - less);
+  return { awaited, phase: run.parked && awaited > 0 ? await waitingPhase(tx, run.id) : run.phase };
 }
 
 /** The call that started a workflow run, if one did: its agent run is the parent of every agent run in it. */
@@ -144,28 +147,27 @@ export interface OpenChild extends AgentCallRow {
   readonly parentOver: boolean;
 }
 
+/** The call that waits for this workflow run, if one does. */
+export async function openChild(db: Executor, childRun: string): Promise<OpenChild | undefined> {
+  return (await db.query<OpenChild>(CHILD, [childRun]))[0];
+}
+
 /** Calls that wait for a workflow run, by its id, from above `after`. */
 export async function openChildren(db: Executor, after: string | undefined, limit: number): Promise<readonly OpenChild[]> {
   return db.query<OpenChild>(CHILDREN, [after ?? FIRST_ID, limit]);
 }
 
-interface StoredEvent { readonly seq: number; readonly at: number; readonly kind: string; readonly payload: Uint8Array }
-
 /** The last event of a kind about a call. */
 export async function eventOfCall(db: Executor, agentRun: string, kind: 'ToolCompleted' | 'ToolRequested' | 'ToolInDoubt', callId: string): Promise<AgentEvent | undefined> {
-  const [row] = await db.query<StoredEvent>(EVENT, [agentRun, kind, callId]);
-  return row === undefined ? undefined : eventOf(row);
+  const [row] = await db.query<StoredAgentEvent>(EVENT, [agentRun, kind, callId]);
+  return row === undefined ? undefined : agentEventOf(row);
 }
 
-/** The model's answer of a step. */
-export async function answerOfStep(db: Executor, agentRun: string, step: number): Promise<Extract<AgentEvent, { kind: 'ModelCompleted' }> | undefined> {
-  for (const row of await db.query<StoredEvent>(ANSWER, [agentRun, step])) {
-    const event = eventOf(row);
-    if (event.kind === 'ModelCompleted' && event.payload.purpose === 'step') return event;
+/** The model's last answer of a step for a purpose; undefined where there is none. */
+export async function answerOfStep(db: Executor, agentRun: string, step: number, purpose: ModelPurpose): Promise<AgentEventPayload<'ModelCompleted'> | undefined> {
+  for (const row of await db.query<StoredAgentEvent>(ANSWER, [agentRun, step])) {
+    const event = agentEventOf(row);
+    if (event.kind === 'ModelCompleted' && event.payload.purpose === purpose) return event.payload;
   }
   return undefined;
-}
-
-function eventOf({ seq, at, kind, payload }: StoredEvent): AgentEvent {
-  return parseAgentEvent(seq, at, kind, JSON.parse(new TextDecoder().decode(payload)));
 }

@@ -1,4 +1,5 @@
-import type { AgentRunRow, BudgetAccountRow, BudgetLevel, ReservationRow } from './agent-types.ts';
+import { parseAgentEvent, type AgentEvent } from '../../crds/agent-run.ts';
+import type { AgentRunRow, BudgetAccountRow, BudgetLevel, Limit, ReservationRow } from './agent-types.ts';
 
 /* Column lists of the agents' tables. Postgres sends 64-bit integers as text: the functions beside them give the rows of agent-types.ts. */
 
@@ -21,6 +22,22 @@ export function agentRunOf(row: StoredAgentRun): AgentRunRow {
   };
 }
 
+/** A stored event. */
+export const AGENT_EVENT = 'e.seq, e.at, e.kind, e.payload';
+
+/** An event as the driver gives it. */
+export interface StoredAgentEvent { readonly seq: number; readonly at: number; readonly kind: string; readonly payload: Uint8Array }
+
+/** The event of the journal. Throws where its payload does not fit its kind. */
+export function agentEventOf({ seq, at, kind, payload }: StoredAgentEvent): AgentEvent {
+  return parseAgentEvent(seq, at, kind, JSON.parse(new TextDecoder().decode(payload)));
+}
+
+/** A limit from its two columns. */
+export function limitOf(tokens: string | null, nano: string | null): Limit {
+  return { tokens: tokens === null ? null : Number(tokens), nano: nano === null ? null : BigInt(nano) };
+}
+
 /** BudgetAccountRow. */
 export const BUDGET_ACCOUNT = `b.key, b.namespace, b.level, b.limit_tokens AS "limitTokens", b.limit_nano AS "limitNano", b.reserved_tokens AS "reservedTokens",
   b.reserved_nano AS "reservedNano", b.spent_tokens AS "spentTokens", b.spent_nano AS "spentNano", b.warned`;
@@ -36,7 +53,7 @@ export function accountOf(row: StoredAccount): BudgetAccountRow {
   const { key, namespace, level, limitTokens, limitNano, warned } = row;
   return {
     key, namespace, level, warned,
-    limit: { tokens: limitTokens === null ? null : Number(limitTokens), nano: limitNano === null ? null : BigInt(limitNano) },
+    limit: limitOf(limitTokens, limitNano),
     reserved: { tokens: Number(row.reservedTokens), nano: BigInt(row.reservedNano) }, spent: { tokens: Number(row.spentTokens), nano: BigInt(row.spentNano) },
   };
 }

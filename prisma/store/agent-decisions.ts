@@ -2,8 +2,8 @@ import { approvalHash, argumentsHash, callKey } from '../../crds/agent-call.ts';
 import { canonicalJson } from '../../crds/canonical.ts';
 import type { AgentPhase, NewAgentEvent } from '../../crds/agent-run.ts';
 import { approvalOfCall, closeApproval, getApproval, type ApprovalPreview, type ApprovalRow, type ApprovalState } from './agent-approvals.ts';
-import { raiseAccount } from './agent-budget.ts';
-import { changeAgentCall, editAgentCall, getAgentCall, waitingPhase } from './agent-calls.ts';
+import { journaledLimit, raiseAccount } from './agent-budget.ts';
+import { changeAgentCall, editAgentCall, getAgentCall, stillWaiting } from './agent-calls.ts';
 import { appendToAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
 import type { AgentRunRow, Limit } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
@@ -121,13 +121,7 @@ async function writeDecision(tx: Executor, run: AgentRunRow, approval: ApprovalR
     ...(reason === undefined ? {} : { reason: reason.slice(0, 1_024) }), ...(edit === undefined ? {} : { arguments: edit.text }),
   } };
   const events = state === 'Approved' ? [decided] : [decided, completed(call.step, call.callId, call.tool, rejection(state, reason), true)];
-  return { events, set: { ...await stillWaiting(tx, run), pendingApprovals: Math.max(0, run.pendingApprovals - 1) } };
-}
-
-/** One thing less is awaited; a run that waits for others still says for which. */
-async function stillWaiting(tx: Executor, run: AgentRunRow): Promise<Pick<AgentRunRow, 'awaited' | 'phase'>> {
-  const awaited = Math.max(0, run.awaited - 1);
-  return { awaited, phase: run.parked && awaited > 0 ? await waitingPhase(tx, run.id) : run.phase };
+  return { events, set: { ...await stillWaiting(tx, run, 1), pendingApprovals: Math.max(0, run.pendingApprovals - 1) } };
 }
 
 function rejection(state: 'Rejected' | 'Expired', reason: string | undefined): string {
@@ -179,7 +173,7 @@ export async function settleDoubt(db: Db, verdict: DoubtVerdict): Promise<Decide
 async function writeSettled(tx: Executor, run: AgentRunRow, { step, tool }: { readonly step: number; readonly tool: string }, { agentRun, callId, verdict, result, by }: DoubtVerdict): Promise<Omit<Appending<unknown>, 'result'>> {
   const settled: NewAgentEvent = { kind: 'DoubtSettled', payload: { step, callId, verdict, by, ...(result === undefined ? {} : { result }) } };
   await changeAgentCall(tx, agentRun, callId, { state: verdict === 'DidNotHappen' ? 'Requested' : 'Completed' });
-  const set = await stillWaiting(tx, run);
+  const set = await stillWaiting(tx, run, 1);
   if (verdict === 'DidNotHappen') return { events: [settled], set };
   if (verdict === 'Happened') return { events: [settled, completed(step, callId, tool, result ?? 'The call happened; its result is not known.', false)], set };
   const message = `${by} stopped the run: the outcome of ${tool} is unknown`;
@@ -225,7 +219,7 @@ async function resumePaused(tx: Executor, id: string, { account, limit, by, at }
   const run = await lockAgentRun(tx, id);
   if (run === undefined || run.finishedAt !== null || run.reason !== BUDGET_PAUSED) return undefined;
   const raised: NewAgentEvent = { kind: 'BudgetRaised', payload: {
-    account, by, limit: { ...(limit.tokens === null ? {} : { tokens: limit.tokens }), ...(limit.nano === null ? {} : { nano: String(limit.nano) }) },
+    account, by, limit: journaledLimit(limit),
   } };
   const written = await writeAppending(tx, run, at, { events: [raised], set: { awaited: Math.max(0, run.awaited - 1), reason: null, message: null }, result: undefined });
   return wakeOf(written.run);

@@ -1,5 +1,5 @@
-import { parseAgentEvent, type AgentEvent, type AgentEventKind } from '../../crds/agent-run.ts';
-import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
+import type { AgentEvent, AgentEventKind } from '../../crds/agent-run.ts';
+import { AGENT_EVENT, AGENT_RUN, agentEventOf, agentRunOf, limitOf, type StoredAgentEvent, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
 import { texts } from './binary.ts';
 import type { Executor, Statement } from './db.ts';
@@ -30,7 +30,7 @@ const TURNS: Statement = {
 };
 const KINDS_OF: Statement = {
   name: 'gateway-events-of-kinds',
-  text: 'SELECT agent_run AS "agentRun", seq, at, kind, payload FROM agent_event WHERE agent_run = ANY ($1::uuid[]) AND kind = ANY ($2::text[]) ORDER BY agent_run, seq DESC LIMIT $3::int4',
+  text: `SELECT e.agent_run AS "agentRun", ${AGENT_EVENT} FROM agent_event e WHERE e.agent_run = ANY ($1::uuid[]) AND e.kind = ANY ($2::text[]) ORDER BY e.agent_run, e.seq DESC LIMIT $3::int4`,
 };
 const ABANDONED: Statement = {
   name: 'gateway-abandoned',
@@ -57,7 +57,7 @@ export interface BudgetLimitRow {
 /** Limits set for a namespace as a whole and for one agent of it. */
 export async function budgetLimits(db: Executor, namespace: string, agent: string | null): Promise<readonly BudgetLimitRow[]> {
   const rows = await db.query<{ level: BudgetLevel; name: string; tokens: string | null; nano: string | null }>(LIMITS, [namespace, texts(agent === null ? [''] : ['', agent], (name) => name)]);
-  return rows.map(({ level, name, tokens, nano }) => ({ level, name, limit: { tokens: tokens === null ? null : Number(tokens), nano: nano === null ? null : BigInt(nano) } }));
+  return rows.map(({ level, name, tokens, nano }) => ({ level, name, limit: limitOf(tokens, nano) }));
 }
 
 /** A conversation. */
@@ -91,8 +91,8 @@ export async function earlierTurns(db: Executor, id: string, turn: number, limit
 
 /** Events of these kinds of some agent runs, newest first within each. */
 export async function eventsOfKinds(db: Executor, agentRuns: readonly string[], kinds: readonly AgentEventKind[], limit: number): Promise<readonly { readonly agentRun: string; readonly event: AgentEvent }[]> {
-  const rows = await db.query<{ agentRun: string; seq: number; at: number; kind: string; payload: Uint8Array }>(KINDS_OF, [[...agentRuns], texts(kinds, (kind) => kind), limit]);
-  return rows.map(({ agentRun, seq, at, kind, payload }) => ({ agentRun, event: parseAgentEvent(seq, at, kind, JSON.parse(new TextDecoder().decode(payload))) }));
+  const rows = await db.query<StoredAgentEvent & { readonly agentRun: string }>(KINDS_OF, [[...agentRuns], texts(kinds, (kind) => kind), limit]);
+  return rows.map((row) => ({ agentRun: row.agentRun, event: agentEventOf(row) }));
 }
 
 /** Open agent runs whose workflow run is gone or ended, or whose node ended, before a time. */

@@ -1,6 +1,6 @@
-import { isFinalAgentPhase, parseAgentEvent, type AgentEvent, type NewAgentEvent } from '../../crds/agent-run.ts';
+import { isFinalAgentPhase, type AgentEvent, type NewAgentEvent } from '../../crds/agent-run.ts';
 import { byteas, int4s, texts } from './binary.ts';
-import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
+import { AGENT_EVENT, AGENT_RUN, agentEventOf, agentRunOf, type StoredAgentEvent, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunProgress, AgentRunRow } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
 import { iso } from './times.ts';
@@ -14,7 +14,7 @@ const LOCK: Statement = { name: 'agent-run-lock', text: `SELECT ${AGENT_RUN} FRO
 const GET: Statement = { name: 'agent-run-get', text: `SELECT ${AGENT_RUN} FROM agent_run a WHERE a.id = $1::uuid` };
 const EVENTS: Statement = {
   name: 'agent-events',
-  text: 'SELECT seq, at, kind, payload FROM agent_event WHERE agent_run = $1::uuid AND seq > $2::int4 ORDER BY seq LIMIT $3::int4',
+  text: `SELECT ${AGENT_EVENT} FROM agent_event e WHERE e.agent_run = $1::uuid AND e.seq > $2::int4 ORDER BY e.seq LIMIT $3::int4`,
 };
 const APPEND: Statement = {
   name: 'agent-append',
@@ -84,8 +84,7 @@ export async function getAgentRun(db: Executor, id: string): Promise<AgentRunRow
 
 /** At most `limit` events from above `afterSeq`, in order. */
 export async function agentEvents(db: Executor, id: string, afterSeq: number, limit: number): Promise<readonly AgentEvent[]> {
-  const rows = await db.query<{ seq: number; at: number; kind: string; payload: Uint8Array }>(EVENTS, [id, afterSeq, limit]);
-  return rows.map(({ seq, at, kind, payload }) => parseAgentEvent(seq, at, kind, JSON.parse(new TextDecoder().decode(payload))));
+  return (await db.query<StoredAgentEvent>(EVENTS, [id, afterSeq, limit])).map(agentEventOf);
 }
 
 const PAGE = 1_000;

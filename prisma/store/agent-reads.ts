@@ -1,6 +1,7 @@
 import type { AgentPhase } from '../../crds/agent-run.ts';
 import { getApproval, type ApprovalRow } from './agent-approvals.ts';
-import { AGENT_RUN, agentRunOf, type StoredAgentRun } from './agent-columns.ts';
+import { AGENT_RUN, agentRunOf, limitOf, type StoredAgentRun } from './agent-columns.ts';
+import type { ConversationRow } from './agent-gateway-reads.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
 import type { Executor, Statement } from './db.ts';
 import { clamp, cut, LAST_ID } from './pages.ts';
@@ -51,14 +52,7 @@ export async function approvalById(db: Executor, id: string): Promise<ApprovalRo
 }
 
 /** A conversation and when it went on last. */
-export interface TalkRow {
-  readonly id: string;
-  readonly namespace: string;
-  readonly agent: string;
-  readonly principal: string;
-  readonly title: string;
-  readonly turns: number;
-  readonly revision: string | null;
+export interface TalkRow extends ConversationRow {
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -113,17 +107,17 @@ const LIMITS: Statement = { name: 'budget-limits-list', text: `SELECT ${LIMIT} F
 
 type StoredLimit = Omit<SetLimitRow, 'limit'> & { readonly tokens: string | null; readonly nano: string | null };
 
-function limitOf({ tokens, nano, ...row }: StoredLimit): SetLimitRow {
-  return { ...row, limit: { tokens: tokens === null ? null : Number(tokens), nano: nano === null ? null : BigInt(nano) } };
+function setLimitOf({ tokens, nano, ...row }: StoredLimit): SetLimitRow {
+  return { ...row, limit: limitOf(tokens, nano) };
 }
 
 /** Sets a limit of a namespace, or of one of its agents, for accounts that are made from now on. */
 export async function setBudgetLimit(db: Executor, { namespace, level, name, limit, updatedBy, updatedAt }: SetLimitRow): Promise<SetLimitRow> {
   const rows = await db.query<StoredLimit>(SET_LIMIT, [namespace, level, name, limit.tokens, limit.nano, updatedBy, iso(updatedAt)]);
-  return rows.map(limitOf)[0] ?? { namespace, level, name, limit, updatedBy, updatedAt };
+  return rows.map(setLimitOf)[0] ?? { namespace, level, name, limit, updatedBy, updatedAt };
 }
 
 /** Limits that were set in a namespace. */
 export async function listBudgetLimits(db: Executor, namespace: string): Promise<readonly SetLimitRow[]> {
-  return (await db.query<StoredLimit>(LIMITS, [namespace])).map(limitOf);
+  return (await db.query<StoredLimit>(LIMITS, [namespace])).map(setLimitOf);
 }

@@ -36,10 +36,10 @@ export { BUDGET_LEVELS } from './agent-types.ts';
 export { agentEvents, agentJournal, appendToAgentRun, getAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
 export { continueAgentRun, createAgentRun, getRevision, putRevision, type AgentRunCreate, type Opened, type Opening } from './agent-open.ts';
 export {
-  findReservation, fits, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
+  findReservation, fits, journaledLimit, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChildren, renewAgentCalls, waitingPhase,
+  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChild, openChildren, renewAgentCalls, stillWaiting, waitingPhase,
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
