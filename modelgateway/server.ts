@@ -13,7 +13,7 @@ import { tellAppended } from './run/notices.ts';
 import { openDoor, type OpenParts } from './run/open.ts';
 import { parkedDoor } from './run/parked.ts';
 import { Revisions } from './run/revisions.ts';
-import type { Caller } from './run/standing.ts';
+import { SeenRuns } from './run/seen-runs.ts';
 import { Sweeper } from './sweep/sweeper.ts';
 import { runFacts } from './tools/context.ts';
 import { guardText } from './tools/guardrails.ts';
@@ -40,22 +40,6 @@ export interface GatewayServer {
   readonly tools: ToolsHalf;
 }
 
-const MOST_SEEN = 20_000;
-
-/** Workflow runs of late: of all that end, only theirs are looked at at once. The sweep finds the others. */
-export class SeenRuns {
-  readonly #runs = new Set<string>();
-
-  add(caller: Caller): Caller {
-    if (this.#runs.size >= MOST_SEEN) this.#runs.clear();
-    this.#runs.add(caller.run);
-    return caller;
-  }
-
-  /** Whether a run was seen; it has ended, so it is forgotten. */
-  take(run: string): boolean { return this.#runs.delete(run); }
-}
-
 /** Puts a gateway together: its routes on a door, its calls, its sweep. */
 export function wireGateway(parts: GatewayParts): GatewayServer {
   const journals = new Journals(parts.db);
@@ -63,7 +47,11 @@ export function wireGateway(parts: GatewayParts): GatewayServer {
   const calls = new CallRegistry({ ...parts, journals });
   const seen = new SeenRuns();
   const authenticate = authenticator(parts.db, parts.clock);
-  const door = new Door({ ...parts.door, clock: parts.clock, log: parts.log, authenticate: async (token) => seen.add(await authenticate(token)) });
+  const door = new Door({ ...parts.door, clock: parts.clock, log: parts.log, authenticate: async (token) => {
+    const caller = await authenticate(token);
+    seen.add(caller.run);
+    return caller;
+  } });
   const toolParts: ToolParts = {
     ...parts, fetchFor: (namespace) => parts.fetchFor(namespace, undefined), notify: (appended) => { tellAppended(parts.bus, appended); },
     judgeModel: (question) => judgeText(parts.db, calls, revisions, question),

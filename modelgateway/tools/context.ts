@@ -1,6 +1,7 @@
 import type { RevisionTool } from '../../crds/agent-revision.ts';
 import type { AgentFacts } from '../../engine/index.ts';
 import type { AgentCallRow, AgentRunRow } from '../../prisma/store/index.ts';
+import type { SeenRuns } from '../run/seen-runs.ts';
 import type { AnswerCache } from './cache.ts';
 import type { Credentials } from './credentials.ts';
 import type { Leases } from './leases.ts';
@@ -16,6 +17,8 @@ export interface Tools {
   readonly mcp: McpPool;
   readonly leases: Leases;
   readonly cache: AnswerCache;
+  /** Runs that calls wait for. */
+  readonly children: SeenRuns;
 }
 
 /** Arguments of a call as they are sent. */

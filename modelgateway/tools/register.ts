@@ -4,6 +4,7 @@ import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts
 import { expireApproval, expiredApprovals, openChild, voidApprovals } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { wake } from '../run/notices.ts';
+import { SeenRuns } from '../run/seen-runs.ts';
 import type { Caller } from '../run/standing.ts';
 import { AnswerCache } from './cache.ts';
 import { driveCall, type ToolAnswer } from './call.ts';
@@ -33,7 +34,7 @@ export interface ToolsHalf {
   /** Looks at children, expired approvals, ended runs; call it about once a second. Throws what the database does. */
   sweep(): Promise<void>;
   answerDiscover(ask: Extract<AgentAsk, { verb: 'discover' }>): Promise<AgentAnswer>;
-  /** A workflow run changed: a call may wait for its end. */
+  /** A workflow run ended: a call may wait for it. */
   changed(runId: string): Promise<void>;
   /** Number of calls being made now. */
   busy(): number;
@@ -49,6 +50,7 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
   const tools: Tools = {
     parts, book: new ServerBook(parts.db, parts.clock), credentials: new Credentials(parts.secrets, parts.clock), mcp: new McpPool(parts.clock),
     leases: new Leases(parts.db, parts.clock, parts.holder, parts.log), cache: new AnswerCache(parts.clock),
+    children: new SeenRuns(),
   };
   const forgotten = { at: Number.NEGATIVE_INFINITY };
   const driven = new Map<string, Promise<ToolAnswer>>();
@@ -61,6 +63,8 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     },
     answerDiscover: (ask) => discover(tools, ask),
     changed: async (runId) => {
+      // Of every run that ends in the installation only these are asked for.
+      if (!tools.children.take(runId)) return;
       const child = await openChild(parts.db, runId);
       if (child !== undefined) await lookAtChild(tools, child);
     },
