@@ -56,7 +56,6 @@ async function tooDeep(db: Executor, run: AgentRunRow, maxDepth: number, agent: 
 }
 
 async function sendStart(tools: Tools, open: OpenCall, tool: RevisionTool): Promise<void> {
-  tools.children.add(childRunId(open.call.key));
   const reply = await command(tools, startOf(open, tool));
   if (reply === undefined || (!reply.ok && (reply.code === 'Unavailable' || reply.code === 'NotOwner'))) return;
   if (reply.ok) {
@@ -120,11 +119,8 @@ export async function apart(tools: Tools, namespace: string, work: () => Promise
 export async function lookAtChild(tools: Tools, child: OpenChild): Promise<void> {
   const over = child.childPhase !== null && FINAL_PHASES.includes(child.childPhase);
   if (child.parentOver) return endOrphan(tools, child, over);
-  if (child.childPhase !== null && !over) {
-    // One that another gateway began, or this one before it was started anew.
-    if (child.childRun !== null) tools.children.add(child.childRun);
-    return;
-  }
+  if (!over && child.childRun !== null) tools.children.add(child.childRun);
+  if (child.childPhase !== null && !over) return;
   const run = await getAgentRun(tools.parts.db, child.agentRun);
   if (run === undefined) return;
   const spec = await tools.book.revision(run.revision);
