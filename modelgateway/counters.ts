@@ -1,4 +1,4 @@
-import type { Usage } from '../crds/agent-run.ts';
+import type { AgentEventPayload, Usage } from '../crds/agent-run.ts';
 import type { FailureCode } from './models/failure.ts';
 
 /** What the gateway counts, as its parts tell it. Seconds. */
@@ -14,5 +14,5 @@ export interface GatewayCounters {
   /** A call was asked for; tells when it is over. */
   inFlight(): () => void;
   /** An agent run ended here. */
-  ended(phase: string): void;
+  ended(phase: AgentEventPayload<'RunCompleted'>['phase']): void;
 }

@@ -30,13 +30,7 @@ export interface AnyStatus {
 }
 
 /** What is common to the mirrors: the facts of the object, and whether it is ready. */
-export interface MirrorFacts {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly generation: number;
-  readonly resourceVersion: string;
-  readonly labels: Readonly<Record<string, string>>;
+export interface MirrorFacts extends Pick<Definition<unknown, unknown>, 'namespace' | 'name' | 'uid' | 'generation' | 'resourceVersion' | 'labels'> {
   /** JSON with defaults; null where it cannot be read. */
   readonly spec: unknown;
   readonly ready: boolean;

@@ -2,7 +2,7 @@ import type { RevisionTool } from '../../crds/agent-revision.ts';
 import { canonicalJson, tooDeepAt } from '../../crds/canonical.ts';
 import { LIMITS } from '../../crds/names.ts';
 import { firstLine, shorten } from '../errors.ts';
-import { isList } from '../expr/values.ts';
+import { isObject } from '../expr/values.ts';
 import { prepare } from '../schema/library.ts';
 import { checkSchema, isJson, validate, withoutId } from '../schema/schemas.ts';
 import type { Json } from '../types.ts';
@@ -54,8 +54,4 @@ function merged(tool: RevisionTool, given: Readonly<Record<string, Json>>): Argu
   if (!isJson(value) || !isObject(value)) return { ok: false, problems: ['the preset arguments are no JSON'] };
   const bytes = Buffer.byteLength(canonicalJson(value));
   return bytes > MAX_BYTES ? { ok: false, problems: [`the arguments have ${bytes} bytes, at most ${MAX_BYTES} are sent`] } : { ok: true, value };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !isList(value);
 }

@@ -4,7 +4,7 @@ import type { KnownTool, RevisionTool } from '../../crds/agent-revision.ts';
 import { specHash } from '../../crds/canonical.ts';
 import { parseDuration } from '../../crds/duration.ts';
 import type { ToolServerSpec } from '../../crds/tool-server.ts';
-import { isList } from '../expr/values.ts';
+import { isObject } from '../expr/values.ts';
 import { checkSchema, isJson } from '../schema/schemas.ts';
 import type { Json } from '../types.ts';
 import { memoryTools } from './memory-tools.ts';
@@ -168,8 +168,4 @@ function hide(schema: unknown, bind: Objects, field: string, tool: string, named
 
 function milliseconds(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseDuration(text);
-}
-
-function isObject(value: Json | undefined): value is Objects {
-  return typeof value === 'object' && value !== null && !isList(value);
 }

@@ -39,6 +39,11 @@ export function isList<T>(value: readonly T[] | object): value is readonly T[] {
   return Array.isArray(value);
 }
 
+/** Whether a value of JSON is an object, not a list. */
+export function isObject(value: unknown): value is Readonly<Record<string, Json>> {
+  return typeof value === 'object' && value !== null && !isList(value);
+}
+
 interface Budget { bytes: number; readonly max: number }
 
 /**

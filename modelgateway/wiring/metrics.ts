@@ -1,4 +1,3 @@
-import { isFinalAgentPhase } from '../../crds/agent-run.ts';
 import {
   connectionMetrics, createRegistry, gatewayMetrics, kubeCounter, publishConnections, publishWaiting, type ConnectionMetrics, type GatewayMetricsSet, type MetricsPage,
 } from '../../platform/metrics/index.ts';
@@ -41,7 +40,7 @@ export class GatewayMetrics implements GatewayCounters {
     this.#m.inFlight.inc();
     return () => { this.#m.inFlight.dec(); };
   };
-  ended: GatewayCounters['ended'] = (phase) => { if (isPhase(phase) && isFinalAgentPhase(phase)) this.#m.ended.inc({ phase }); };
+  ended: GatewayCounters['ended'] = (phase) => { this.#m.ended.inc({ phase }); };
 
   /** A request to the door ended. */
   request(route: string, status: number, seconds: number): void {
@@ -67,8 +66,4 @@ export class GatewayMetrics implements GatewayCounters {
     await publishConnections(this.#m, { postgres: db.stats(), ask: () => ping(db), nats: bus.connected, kube: this.#kube.answered });
     return this.#registry.page();
   }
-}
-
-function isPhase(text: string): text is 'Succeeded' | 'Failed' | 'BudgetExhausted' | 'Cancelled' {
-  return ['Succeeded', 'Failed', 'BudgetExhausted', 'Cancelled'].includes(text);
 }
