@@ -3,6 +3,7 @@ import { errorMessage } from '../../platform/errors/index.ts';
 import { CliError } from '../errors.ts';
 import { flagOf } from './values.ts';
 import type { Verb, VerbField } from './verbs.ts';
+import { jsonOrUndefined } from './json.ts';
 
 /** Where the API is and who calls. */
 export interface Door {
@@ -90,15 +91,6 @@ function refused(door: Door, status: number, text: string): CliError {
   const { code, detail, errors = [], requestId } = problem.data;
   const lines = errors.map(({ field, message }) => `\n  ${field === '' ? '' : `${flagOf(field)} `}${message}`);
   return new CliError(code, `${code}: ${detail}${lines.join('')}${requestId === undefined || status < 500 ? '' : `\n  request ${requestId}`}`);
-}
-
-function jsonOrUndefined(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }
 
 const pageSchema = z.looseObject({ items: z.array(z.unknown()), nextCursor: z.string().nullable() });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { CliError } from '../errors.ts';
 import type { Door } from './call.ts';
+import { jsonOrUndefined } from './json.ts';
 
 /* The stream of an agent run, as the API sends it: server-sent events, gone on with where they were cut. */
 
@@ -74,19 +75,10 @@ async function open(door: Door, agentRun: string, last: number, first: boolean):
 }
 
 function refused(text: string): CliError {
-  const problem = problemSchema.safeParse(jsonOf(text));
+  const problem = problemSchema.safeParse(jsonOrUndefined(text));
   if (!problem.success) return new CliError('BadAnswer', 'the stream was answered with something else than events: is RAMBO_API_URL the address of the API?');
   const { code, message, detail } = problem.data;
   return new CliError(code, `${code}: ${message ?? detail ?? ''}`);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Blocks of a stream that end with an empty line; comments are left out. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DEMO_ACCOUNTS, DEMO_PROJECT, signIn } from './auth-accounts.ts';
+import { type Call, print, restOf, until } from './demo-tools.ts';
 import { ROOT, type StackAddresses } from './stack.ts';
 
 /* What people do with the gateway: sign in, own a project, start runs for its tasks, bring what they had in the prototype. */
@@ -34,32 +35,10 @@ export async function demoGateway(stack: StackAddresses, say: (line: string) => 
   return ended.phase === 'Succeeded' && done.status === 'DONE' && refused?.includes('NOT_FOUND') === true;
 }
 
-function print(line: string): void {
-  process.stdout.write(`  ${line}\n`);
-}
-
-type Call = <T = unknown>(method: string, route: string, body?: object) => Promise<T>;
-
 /** REST as a signed-in demo account; undefined where there is none. */
 async function door(stack: StackAddresses, role: string): Promise<Call | undefined> {
   const account = DEMO_ACCOUNTS.find((one) => one.role === role);
   if (account === undefined || stack.authEmulator === '') return undefined;
   const { idToken } = await signIn(stack.authEmulator, DEMO_PROJECT, account);
-  return async (method, route, body) => {
-    const response = await fetch(`${stack.apiUrl}/api/v1${route}`, {
-      method, headers: { authorization: `Bearer ${idToken}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const answer = JSON.parse(await response.text());
-    if (!response.ok) throw new Error(`${answer.code}: ${answer.detail}`);
-    return answer;
-  };
-}
-
-async function until<T>(read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    const value = await read();
-    if (holds(value)) return value;
-    if (tries === 300) throw new Error('it did not end within 30 s');
-    await new Promise((resolve) => { setTimeout(resolve, 100); });
-  }
+  return restOf(stack.apiUrl, idToken);
 }
