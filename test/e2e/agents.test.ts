@@ -3,7 +3,7 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import { agentRunId } from '../../crds/agent-run.ts';
 import { ROOT } from '../../hack/stack/stack.ts';
-import { figure, RELEASE, Site, SYSTEM, until } from './site.ts';
+import { figure, RELEASE, type RestAnswer, Site, SYSTEM, until } from './site.ts';
 
 /**
  * Agents as the chart installs them: the model gateway in its own pods, the loop in a runner's, a model that is a script in a pod of the
@@ -60,14 +60,10 @@ async function scriptedModel(): Promise<void> {
   await site.kubectl.run('wait', '--for=condition=Ready', 'pod/scripted-model', '-n', 'default', '--timeout=90s');
 }
 
-interface Answer { readonly status: number; readonly body: Readonly<Record<string, unknown>> & { readonly items?: readonly Readonly<Record<string, unknown>>[] } }
+type Entry = Readonly<Record<string, unknown>>;
 
-async function rest(method: string, route: string, body?: object): Promise<Answer> {
-  const response = await fetch(`http://${await site.service(`${RELEASE}-api`)}/api/v1${route}`, {
-    method, signal: AbortSignal.timeout(30_000), ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    headers: { authorization: `Bearer ${await site.token()}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), connection: 'close' },
-  });
-  return { status: response.status, body: JSON.parse(await response.text()) };
+async function rest(method: string, route: string, body?: object): Promise<RestAnswer<Entry & { readonly items?: readonly Entry[] }>> {
+  return site.rest(method, route, await site.token(), body);
 }
 
 test('two gateways are ready under Pod Security restricted, without a token that they do not need', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { makeAccessToken } from '../../api/auth/access-tokens.ts';
-import { RELEASE, Site, until } from './site.ts';
+import { type RestAnswer, Site, until } from './site.ts';
 
 /** The gateway as the chart installs it: people with access tokens, a project bound to a namespace, workflows published by the API's own account. */
 
@@ -8,7 +8,7 @@ let site: Site;
 beforeAll(() => { site = Site.shared(); });
 afterAll(async () => { await site.close(); });
 
-interface Answer { readonly status: number; readonly type: string; readonly body: Readonly<Record<string, never>> & { readonly id: string; readonly code?: string; readonly phase?: string; readonly objectName?: string; readonly version?: number } }
+type Answer = RestAnswer<Readonly<Record<string, never>> & { readonly id: string; readonly code?: string; readonly phase?: string; readonly objectName?: string; readonly version?: number }>;
 type Call = (method: string, route: string, body?: object) => Promise<Answer>;
 
 /** Somebody with an access token; there is no Firebase in the ring. */
@@ -21,12 +21,8 @@ async function person(): Promise<{ readonly id: string; readonly call: Call }> {
   return { id, call: (method, route, body) => request(method, route, token, body) };
 }
 
-async function request(method: string, route: string, token?: string, body?: object): Promise<Answer> {
-  const response = await fetch(`http://${await site.service(`${RELEASE}-api`)}/api/v1${route}`, {
-    method, signal: AbortSignal.timeout(30_000), ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), connection: 'close' },
-  });
-  return { status: response.status, type: response.headers.get('content-type') ?? '', body: JSON.parse(await response.text()) };
+function request(method: string, route: string, token?: string, body?: object): Promise<Answer> {
+  return site.rest(method, route, token, body);
 }
 
 test('a project, a task, a run of it, a published workflow; nobody else sees any of it', async () => {

@@ -41,6 +41,9 @@ export interface PodObject {
   };
 }
 
+/** An answer over REST. */
+export interface RestAnswer<Body> { readonly status: number; readonly type: string; readonly body: Body }
+
 /** A time of this machine. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -186,6 +189,15 @@ export class Site {
     const { code, retryAfterSeconds } = errors?.[0]?.extensions ?? {};
     const again = code === 'TIMEOUT' ? 1 : code === 'UNAVAILABLE' ? retryAfterSeconds : undefined;
     return { problem, ...(again === undefined ? {} : { againMs: again * 1_000 }) };
+  }
+
+  /** One request over REST; without a token where none is given. The body of the answer is its JSON. */
+  async rest<Body>(method: string, route: string, token?: string, body?: object): Promise<RestAnswer<Body>> {
+    const response = await fetch(`http://${await this.service(`${RELEASE}-api`)}/api/v1${route}`, {
+      method, signal: AbortSignal.timeout(30_000), ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), connection: 'close' },
+    });
+    return { status: response.status, type: response.headers.get('content-type') ?? '', body: JSON.parse(await response.text()) };
   }
 
   /** Rows of a query of the release's database. */
