@@ -7,7 +7,7 @@ export type AgentMessage =
   | { readonly role: 'tool'; readonly callId: string; readonly tool: string; readonly text: string; readonly isError: boolean };
 
 /** Where a tool call stands. */
-export type CallState = 'Requested' | 'WaitingApproval' | 'Dispatched' | 'Child' | 'InDoubt';
+export type CallState = 'Requested' | 'WaitingApproval' | 'Dispatched' | 'WaitingInput' | 'Child' | 'InDoubt';
 
 /** A call of the last answer that has no result yet; `state` undefined: nothing was journaled of it. */
 export interface PendingCall extends ToolCall {
@@ -76,7 +76,8 @@ function apply(state: Building, event: AgentEvent): void {
     case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
     case 'ToolInDoubt': return moveCall(state, event.payload.callId, 'InDoubt');
     case 'ApprovalDecided': return decided(state, event.payload);
-    case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
+    case 'InputRequested': return moveCall(state, event.payload.callId, 'WaitingInput');
+    case 'InputAnswered': case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
     case 'ToolCompleted': return complete(state, event.payload);
     case 'OutputRejected': return reject(state, event.payload);
     case 'ContextCompacted': return compact(state, event.payload);
@@ -153,5 +154,6 @@ function compact(state: Building, { messages, summary }: AgentEventPayload<'Cont
 export function phaseOfWaiting(calls: readonly (CallState | undefined)[]): AgentPhase {
   if (calls.includes('InDoubt')) return 'InDoubt';
   if (calls.includes('WaitingApproval')) return 'WaitingApproval';
+  if (calls.includes('WaitingInput')) return 'WaitingInput';
   return calls.includes('Child') ? 'Suspended' : 'WaitingInput';
 }

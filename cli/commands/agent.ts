@@ -102,19 +102,20 @@ async function watch(io: Io, door: Door, agentRun: string, pause: (ms: number) =
   }
 }
 
-const callsSchema = z.looseObject({ tool: z.string().default(''), arguments: z.string().default(''), callId: z.string().default(''), approval: z.string().default(''), text: z.string().default(''), isError: z.boolean().default(false), message: z.string().default('') });
+const callsSchema = z.looseObject({ tool: z.string().default(''), arguments: z.string().default(''), callId: z.string().default(''), approval: z.string().default(''), input: z.string().default(''), text: z.string().default(''), isError: z.boolean().default(false), message: z.string().default('') });
 
 /** What is said of an event while it goes on; of most nothing. */
 function said(news: News): string | undefined {
   if (news.kind === 'delta') return undefined;
   const of = callsSchema.safeParse(news.event.payload);
   if (!of.success) return undefined;
-  const { tool, arguments: args, callId, approval, text, isError, message } = of.data;
+  const { tool, arguments: args, callId, approval, input, text, isError, message } = of.data;
   switch (news.event.kind) {
     case 'ModelCompleted': return text === '' ? undefined : `  ${plain(text).replaceAll('\n', '\n  ')}`;
     case 'ToolRequested': return `> ${plain(tool)} ${plain(args).slice(0, 500)}`;
     case 'ToolCompleted': return `< ${plain(tool)}${isError ? ' failed' : ''}: ${plain(text).slice(0, 200).replaceAll('\n', ' ')}`;
     case 'ApprovalRequested': return `? ${plain(tool)} waits for a person: rambo approve ${plain(approval)}`;
+    case 'InputRequested': return `? ${plain(tool)} asks a person: rambo answer ${plain(input)}`;
     case 'ToolInDoubt': return `? nobody knows whether ${plain(tool)} happened: rambo api settleAgentDoubt --call-id ${plain(callId)} (${plain(message)})`;
     case 'BudgetExceeded': return `! ${plain(message)}`;
     default: return undefined;

@@ -3,22 +3,19 @@ import { z } from 'zod';
 import { sleep } from '../../platform/clock/index.ts';
 import { call } from '../api/call.ts';
 import type { ApiRequest, Door } from '../api/call.ts';
-import { doorOf, readText, withDoor } from '../api/door.ts';
+import { doorOf, withDoor } from '../api/door.ts';
 import type { DoorOptions } from '../api/door.ts';
-import { CliError } from '../errors.ts';
 import { prose, type Io } from '../io/io.ts';
 import { plain, plainJson } from '../io/plain.ts';
+import { demandHash, jsonGiven, LEAST_HASH } from './decision.ts';
 
 const approvalSchema = z.looseObject({
-  id: z.string(), agentRunId: z.string(), namespace: z.string(), tool: z.string(), hash: z.string(), arguments: z.unknown(), why: z.string(), approvers: z.array(z.string()), state: z.string(), expiresAt: z.string(),
+  id: z.string(), agentRunId: z.string(), namespace: z.string(), tool: z.string(), hash: z.string(), arguments: z.unknown(), why: z.string(), approvers: z.array(z.string()), fourEyes: z.boolean().default(false), state: z.string(), expiresAt: z.string(),
   decidedBy: z.string().nullable(),
 });
 type Approval = z.output<typeof approvalSchema>;
 
 interface ApproveOptions extends DoorOptions { readonly hash?: string; readonly reject?: boolean; readonly reason?: string; readonly arguments?: string }
-
-/** Shorter beginnings of a hash could be met by chance. */
-const LEAST_HASH = 8;
 
 /** `rambo approve`: looks at one call that waits, and decides it. */
 export function approveCommand(io: Io): Command {
@@ -53,10 +50,10 @@ function requestFor(id: string): ApiRequest {
   return { method: 'GET', path: `/api/v1/agent-approvals/${encodeURIComponent(id)}`, headers: {} };
 }
 
-function show(io: Io, { tool, why, namespace, agentRunId, arguments: args, hash, approvers, state, expiresAt, decidedBy }: Approval): void {
+function show(io: Io, { tool, why, namespace, agentRunId, arguments: args, hash, approvers, fourEyes, state, expiresAt, decidedBy }: Approval): void {
   const facts: readonly (readonly [string, string])[] = [
     ['tool', tool], ['why', why], ['agent run', `${agentRunId} in ${namespace}`], ['state', decidedBy === null ? `${state}, until ${expiresAt}` : `${state} by ${decidedBy}`],
-    ...(approvers.length === 0 ? [] : [['approvers', approvers.join(', ')] as const]), ['hash', hash],
+    ...(approvers.length === 0 ? [] : [['approvers', approvers.join(', ')] as const]), ...(fourEyes ? [['four eyes', 'not by the one who started the run'] as const] : []), ['hash', hash],
   ];
   for (const [name, text] of facts) io.say(`${`${name}:`.padEnd(11)} ${plain(text)}`);
   io.say('arguments:');
@@ -64,19 +61,9 @@ function show(io: Io, { tool, why, namespace, agentRunId, arguments: args, hash,
 }
 
 async function decide(door: Door, approval: Approval, hash: string, { reject, reason, arguments: args }: ApproveOptions, pause: (ms: number) => Promise<void>): Promise<unknown> {
-  if (hash.length < LEAST_HASH) throw new CliError('Usage', `--hash: give at least ${LEAST_HASH} digits of it`);
-  if (!approval.hash.startsWith(hash.toLowerCase())) throw new CliError('HashMismatch', 'what waits is not what --hash names: look at it again, nothing was decided');
+  demandHash(hash, approval.hash, 'what waits', 'decided');
   const body = {
-    hash: approval.hash, decision: reject === true ? 'Reject' : 'Approve', ...(reason === undefined ? {} : { reason }), ...(args === undefined ? {} : { arguments: jsonOf(args.startsWith('@') ? readText(args.slice(1)) : args) }),
+    hash: approval.hash, decision: reject === true ? 'Reject' : 'Approve', ...(reason === undefined ? {} : { reason }), ...(args === undefined ? {} : { arguments: jsonGiven('--arguments', args) }),
   };
   return call(door, { method: 'POST', path: `/api/v1/agent-approvals/${encodeURIComponent(approval.id)}/decision`, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }, pause);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch (error) {
-    throw new CliError('Usage', '--arguments is no JSON', { cause: error });
-  }
 }

@@ -1,4 +1,5 @@
 import { approvalHash } from '../../crds/agent-call.ts';
+import { AGENT_LIMITS } from '../../crds/agent-parts.ts';
 import type { NewAgentEvent } from '../../crds/agent-run.ts';
 import type { RevisionTool } from '../../crds/agent-revision.ts';
 import { argumentProblems, parseProbe, probeArguments } from '../../engine/index.ts';
@@ -12,6 +13,7 @@ import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, typ
 import { LEASE_MS } from './leases.ts';
 import { performMemory } from './memory.ts';
 import type { Outcome } from './outcome.ts';
+import { askPerson, resumeOf, type Asked } from './ask.ts';
 import { sendOnce, type Callable } from './send.ts';
 import type { KnownServer } from './servers.ts';
 
@@ -20,6 +22,8 @@ const MOST_TRIES = 3;
 const BACK_OFF_MS = [200, 1_000] as const;
 /** How long a call waits for its turn before it looks again. */
 const TURN_MS = 200;
+/** A tool that wants to be asked again, without a question for a person. */
+const NOT_NOW_MS = 1_000;
 const AGAIN_CLASSES: ReadonlySet<string> = new Set(['ReadOnly', 'Idempotent', 'KeyedIdempotent']);
 
 /** A call that may be sent, and the attempt that asks for it. */
@@ -43,13 +47,15 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
   const target = await tools.book.target(sending.run.namespace, tool);
   if ('refused' in target) return refuse(tools, sending, target.refused);
   const cached = cacheKey(target.server, tool, call);
-  const answer = cached === undefined ? undefined : tools.cache.get(cached);
+  const resume = await resumeOf(tools, sending, tool);
+  if (typeof resume === 'string') return refuse(tools, sending, resume);
+  const answer = cached === undefined || resume !== undefined ? undefined : tools.cache.get(cached);
   if (answer !== undefined) {
     await completeCall(tools, sending, { ...answer, isError: false, ms: 0 });
     return;
   }
   if (!await claim(tools, sending, 'Requested')) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(sending.call, () => perform(tools, sending, target.server, tool, args));
+  await tools.leases.during(sending.call, () => perform(tools, sending, { server: target.server, tool, args, resume }));
 }
 
 /**
@@ -65,10 +71,12 @@ export async function recoverCall(tools: Tools, sending: Sending): Promise<void>
   }
   const target = await tools.book.target(run.namespace, tool);
   if ('refused' in target) return doubt(tools, sending, `the process that made the call is gone, and it cannot be asked about: ${target.refused}`, 'abandoned');
+  const resume = await resumeOf(tools, sending, tool);
+  if (typeof resume === 'string') return doubt(tools, sending, `the process that made the call is gone, and ${resume}`, 'abandoned');
   if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);
   await tools.leases.during(call, () => (call.effect === 'Reconcilable'
     ? probe(tools, sending, target.server, tool, 'the process that made the call is gone')
-    : perform(tools, sending, target.server, tool, storedArguments(call))));
+    : perform(tools, sending, { server: target.server, tool, args: storedArguments(call), resume })));
 }
 
 async function approved(tools: Tools, { run, call }: Sending, tool: RevisionTool, args: CallArguments): Promise<boolean> {
@@ -113,14 +121,33 @@ function dispatched({ step, callId }: AgentCallRow, tries: number): NewAgentEven
   return { kind: 'ToolDispatched', payload: { step, callId, tries } };
 }
 
-/** Sends until there is an answer, as often as the class allows. */
-async function perform(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, args: CallArguments): Promise<void> {
+/** What is sent where. `resume`: what a person said to what the tool asked. */
+interface Parcel {
+  readonly server: KnownServer;
+  readonly tool: RevisionTool;
+  readonly args: CallArguments;
+  readonly resume: Asked | undefined;
+}
+
+/** Sends until there is an answer or a question, as often as the class allows. */
+async function perform(tools: Tools, sending: Sending, { server, tool, args, resume }: Parcel): Promise<void> {
   const { clock } = tools.parts;
   const started = clock.monotonic();
+  let said = resume;
   for (let tries = 1; ; tries += 1) {
-    const outcome = await sendOnce(tools, server, tool, args, sending.call);
+    const outcome = await sendOnce(tools, server, tool, args, sending.call, said);
+    if (outcome.kind === 'asks') {
+      const round = (said?.round ?? 0) + 1;
+      if (outcome.questions.length > 0 || outcome.state === undefined || round > AGENT_LIMITS.inputRounds) return askPerson(tools, sending, tool, { ...outcome, round });
+      // It asks nobody: it wants the same again in a moment, with its state.
+      said = { answers: {}, state: outcome.state, round };
+      await sleep(clock, NOT_NOW_MS);
+      await journalTry(tools, sending);
+      continue;
+    }
     if (outcome.kind === 'answered') {
-      const cached = cacheKey(server, tool, sending.call);
+      // What a person said is for this call alone.
+      const cached = said === undefined ? cacheKey(server, tool, sending.call) : undefined;
       if (cached !== undefined && !outcome.isError) tools.cache.put(cached, { text: outcome.text, ...(outcome.structured === undefined ? {} : { structured: outcome.structured }) }, tool.cacheMs ?? 0);
       await completeCall(tools, sending, { ...outcome, ms: clock.monotonic() - started });
       return;
@@ -132,7 +159,9 @@ async function perform(tools: Tools, sending: Sending, server: KnownServer, tool
   }
 }
 
-function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outcome: Exclude<Outcome, { kind: 'answered' }>, tries: number): boolean {
+type Unanswered = Extract<Outcome, { kind: 'notSent' | 'unknown' }>;
+
+function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outcome: Unanswered, tries: number): boolean {
   if (outcome.kind === 'unknown') return AGAIN_CLASSES.has(call.effect) && tries < MOST_TRIES;
   if (outcome.reason === 'AuthFailed' && server.spec.auth?.clientCredentials !== undefined) {
     // The token may have been withdrawn before its time: one new one is asked for.
@@ -152,7 +181,7 @@ async function journalTry(tools: Tools, { run, call }: Sending): Promise<void> {
   if (appended !== undefined) tools.parts.notify(appended);
 }
 
-async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, outcome: Exclude<Outcome, { kind: 'answered' }>, ms: number): Promise<void> {
+async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, outcome: Unanswered, ms: number): Promise<void> {
   const { effect } = sending.call;
   if (outcome.kind === 'notSent') {
     await completeCall(tools, sending, { text: `The call was not made: ${outcome.message}`, isError: true, ms, ours: true });
@@ -186,6 +215,7 @@ async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: 
       return;
     }
     if (outcome.kind === 'answered') return doubt(tools, sending, `${why}; its probe failed: ${outcome.text.slice(0, 500)}`, 'mine');
+    if (outcome.kind === 'asks') return doubt(tools, sending, `${why}; its probe asks for a person`, 'mine');
     if (tries < MOST_TRIES) await sleep(tools.parts.clock, BACK_OFF_MS[tries - 1] ?? 1_000);
   }
   return doubt(tools, sending, `${why}; its probe gave no answer`, 'mine');

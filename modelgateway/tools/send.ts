@@ -4,6 +4,7 @@ import type { AgentCallRow } from '../../prisma/store/index.ts';
 import type { CallArguments, Tools } from './context.ts';
 import { callHttp } from './http.ts';
 import type { Outcome } from './outcome.ts';
+import type { Resume } from './mcp.ts';
 import type { KnownServer } from './servers.ts';
 
 /** Where K travels in `_meta` of an MCP call, unless the ToolServer says otherwise. No server is known to look at it by itself. */
@@ -15,7 +16,7 @@ const HEADER_KEY = 'idempotency-key';
 export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'http' | 'idempotency' | 'timeoutMs'>;
 
 /** Makes a call once, with the credentials of the server and the key where the server wants it. Never throws. */
-export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>): Promise<Outcome> {
+export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>, resume?: Resume): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -33,7 +34,7 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers });
+    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, resume });
 }
 
 interface KeyPlaces {

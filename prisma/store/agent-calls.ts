@@ -158,7 +158,7 @@ export async function openChildren(db: Executor, after: string | undefined, limi
 }
 
 /** The last event of a kind about a call. */
-export async function eventOfCall(db: Executor, agentRun: string, kind: 'ToolCompleted' | 'ToolRequested' | 'ToolInDoubt', callId: string): Promise<AgentEvent | undefined> {
+export async function eventOfCall(db: Executor, agentRun: string, kind: 'ToolCompleted' | 'ToolRequested' | 'ToolInDoubt' | 'InputRequested', callId: string): Promise<AgentEvent | undefined> {
   const [row] = await db.query<StoredAgentEvent>(EVENT, [agentRun, kind, callId]);
   return row === undefined ? undefined : agentEventOf(row);
 }

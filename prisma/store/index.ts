@@ -46,6 +46,11 @@ export {
   addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals, voidApprovals,
   type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
 } from './agent-approvals.ts';
+export { answerInput, expireInput, type InputVerdict } from './agent-answers.ts';
+export {
+  addInput, answersOf, expiredInputs, INPUT_STATES, inputById, inputOfCall, listInputs, questionsOf, voidInputs,
+  type InputCreate, type InputQuery, type InputRow, type InputState,
+} from './agent-inputs.ts';
 export {
   approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
   type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,

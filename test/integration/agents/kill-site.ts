@@ -7,7 +7,7 @@ import type { Armed } from '../../../platform/failpoint/index.ts';
 import { createLog } from '../../../platform/log/index.ts';
 import { commandSubject, shardOf } from '../../../platform/messages/subjects.ts';
 import { connectBus, type Bus } from '../../../platform/nats/bus.ts';
-import { decideApproval, listApprovals, listDoubts, openStore, settleDoubt, type Db, type Decided } from '../../../prisma/store/index.ts';
+import { answerInput, decideApproval, listApprovals, listDoubts, listInputs, openStore, settleDoubt, type Db, type Decided } from '../../../prisma/store/index.ts';
 import { AgentStack } from './stack-site.ts';
 
 /** What happened in one run of the matrix. */
@@ -18,6 +18,8 @@ export interface Seen {
   readonly fired: boolean;
   readonly doubts: number;
   readonly approvals: number;
+  /** Questions of a tool that were answered. */
+  readonly answers: number;
   readonly ms: number;
   readonly effects: Readonly<Record<string, number>>;
 }
@@ -62,7 +64,7 @@ export class KillSite {
     const began = performance.now();
     const id = this.#arm(armed);
     const run = await this.s.id(await this.s.run(agent));
-    const answered = { approvals: 0, doubts: 0 };
+    const answered = { approvals: 0, doubts: 0, answers: 0 };
     const state = { phase: 'Pending', detail: '' };
     while (performance.now() - began < timeoutMs) {
       const [row] = await this.s.t.sql<{ phase: RunPhase }>('select phase from run where id = $1::uuid', [run]);
@@ -96,14 +98,17 @@ export class KillSite {
   }
 
   /** Approves what waits, and settles doubts as somebody does who looked at the till. */
-  async #answer(answered: { approvals: number; doubts: number }): Promise<void> {
+  async #answer(answered: { approvals: number; doubts: number; answers: number }): Promise<void> {
     const at = Date.now();
     for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
       if (await this.#decided(await decideApproval(this.#db, { namespace, approval: id, hash, decision: 'Approve', by: 'user:boss', names: ['user:boss'], at }))) answered.approvals++;
     }
-    for (const { agentRun, callId, namespace } of await listDoubts(this.#db, ['default'], 10)) {
-      const happened = (this.s.tools.hits().effects['charge'] ?? 0) > 0;
-      const verdict = happened ? { verdict: 'Happened' as const, result: 'charged' } : { verdict: 'DidNotHappen' as const };
+    for (const { id, hash, namespace } of (await listInputs(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
+      if (await this.#decided(await answerInput(this.#db, { namespace, input: id, hash, answers: { seats: { action: 'accept', content: { seats: 2 } } }, by: 'user:boss', names: ['user:boss'], at }))) answered.answers++;
+    }
+    for (const { agentRun, callId, namespace, tool } of await listDoubts(this.#db, ['default'], 10)) {
+      const happened = (this.s.tools.hits().effects[tool.replace('tools__', '')] ?? 0) > 0;
+      const verdict = happened ? { verdict: 'Happened' as const, result: 'it was done' } : { verdict: 'DidNotHappen' as const };
       if (await this.#decided(await settleDoubt(this.#db, { namespace, agentRun, callId, ...verdict, by: 'user:boss', at }))) answered.doubts++;
     }
   }

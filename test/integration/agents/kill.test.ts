@@ -23,6 +23,8 @@ beforeAll(async () => {
   await s.agent('approval', { modelRef: { name: 'first' }, tools, policy: [{ match: 'tool.name == "tools/charge"', decision: 'RequireApproval' }, ...allow] });
   await s.script('parallel', [{ tools: [tool('count', { note: 'a' }), tool('charge', { amount: 5 }), tool('add', { a: 1, b: 2 })] }, { text: 'done' }] as never);
   await s.agent('parallel', { modelRef: { name: 'parallel' }, tools, policy: allow });
+  await s.script('asking', [{ tools: [tool('count', { note: 'a' })] }, { tools: [tool('book', { place: 'Luigi', rounds: 2 })] }, { text: 'done' }] as never);
+  await s.agent('asking', { modelRef: { name: 'asking' }, tools: [{ toolServerRef: { name: 'tools', include: ['count', 'book'] } }], policy: allow });
   await s.script('outer', [{ tools: [{ name: 'agent__first', arguments: { input: 'hello' } }] }, { text: 'done' }] as never);
   await s.agent('nested', { modelRef: { name: 'outer' }, tools: [{ agentRef: { name: 'first' }, description: 'Does it.' }], policy: allow });
 }, 1_200_000);
@@ -42,11 +44,11 @@ function chosen(points: ReadonlyMap<string, number>, shape: string): readonly { 
 }
 
 /** What is wrong with how a run ended; empty when all is well. */
-function wrong({ phase, detail, effects }: Seen): readonly string[] {
+function wrong({ phase, detail, effects }: Seen, unkeyed = 'charge'): readonly string[] {
   return [
     ...(phase === 'Succeeded' ? [] : [`it ended ${phase}: ${detail}`]),
     ...((effects['count'] ?? 0) === 1 ? [] : [`the keyed effect happened ${effects['count'] ?? 0} times`]),
-    ...((effects['charge'] ?? 0) === 1 ? [] : [`the unkeyed effect happened ${effects['charge'] ?? 0} times`]),
+    ...((effects[unkeyed] ?? 0) === 1 ? [] : [`the unkeyed effect happened ${effects[unkeyed] ?? 0} times`]),
   ];
 }
 
@@ -56,13 +58,14 @@ test.each<[string, string, readonly { readonly point: string; readonly hit: numb
   ['after a runner was lost', 'first', [{ point: 'runner.agent.model.after', hit: 1 }]],
   ['with parallel tools', 'parallel', []],
   ['with an agent below the agent', 'nested', []],
+  ['with a tool that asks a person twice', 'asking', []],
 ])('whatever is killed, an agent %s ends with each effect once', async (shape, agent, before) => {
   const found: string[] = [];
   for (const fault of chosen(await site.golden(agent), shape)) {
     const seen = await site.play(agent, { faults: [...before, fault].map((one) => ({ ...one, action: 'kill' as const })) });
     const name = `${shape}: ${fault.point}#${fault.hit}`;
-    if (process.env['RAMBO_TEST_VERBOSE'] !== undefined) process.stderr.write(`    ${name}: ${seen.phase} in ${seen.ms} ms, ${seen.fired ? 'struck' : 'not struck'}, ${seen.doubts} doubts, ${seen.approvals} approvals\n`);
-    found.push(...wrong(seen).map((what) => `${name}: ${what}`));
+    if (process.env['RAMBO_TEST_VERBOSE'] !== undefined) process.stderr.write(`    ${name}: ${seen.phase} in ${seen.ms} ms, ${seen.fired ? 'struck' : 'not struck'}, ${seen.doubts} doubts, ${seen.approvals} approvals, ${seen.answers} answers\n`);
+    found.push(...wrong(seen, agent === 'asking' ? 'book' : 'charge').map((what) => `${name}: ${what}`));
   }
   expect(found).toEqual([]);
 }, 3_600_000);
@@ -72,6 +75,6 @@ test('a call that was sent and never answered is in doubt, and a person says wha
   const hits = [...(await site.golden('first'))].find(([point]) => point === 'outside.fetch.after')?.[1] ?? 0;
   const seen: Seen[] = [];
   for (let hit = 1; hit <= hits && seen.every(({ doubts }) => doubts === 0); hit++) seen.push(await site.play('first', { faults: [{ point: 'outside.fetch.after', hit, action: 'kill' }] }));
-  expect(seen.flatMap(wrong)).toEqual([]);
+  expect(seen.flatMap((one) => wrong(one))).toEqual([]);
   expect(seen.at(-1)).toMatchObject({ doubts: 1, fired: true });
 }, 1_200_000);

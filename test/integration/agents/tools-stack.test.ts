@@ -1,5 +1,5 @@
 import { agentRunId } from '../../../crds/agent-run.ts';
-import { decideApproval, getAgentRun, listApprovals, listDoubts, openStore, settleDoubt, type Db } from '../../../prisma/store/index.ts';
+import { answerInput, decideApproval, getAgentRun, listApprovals, listDoubts, listInputs, openStore, settleDoubt, type Db } from '../../../prisma/store/index.ts';
 import type { RunObject } from '../../harness/test-stack.ts';
 import { AgentStack } from './stack-site.ts';
 
@@ -57,6 +57,19 @@ test('a call that needs an approval waits parked, and is made once it is given',
   expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged 5, charge 1' } });
   expect(s.tools.hits().effects).toEqual({ charge: 1 });
+});
+
+test('a tool that asks a person waits parked, without a runner, and goes on with the answer', async () => {
+  await s.script('host', [{ tools: [{ name: 'bank__book', arguments: { place: 'Luigi' } }] }, { text: '{{last}}' }]);
+  await s.agent('host', { modelRef: { name: 'host' }, tools: [{ toolServerRef: { name: 'bank', include: ['book'] } }] });
+  const run = await s.run('host');
+  const id = await waits(run, 'WaitingInput');
+  expect(await getAgentRun(db, id)).toMatchObject({ runner: null, awaited: 1 });
+  const { rows: [input] } = await listInputs(db, { namespaces: ['default'], agentRun: id, first: 1 });
+  expect(s.tools.hits().effects).toEqual({});
+  expect(await answerInput(db, { namespace: 'default', input: input?.id ?? '', hash: input?.hash ?? '', answers: { seats: { action: 'accept', content: { seats: 4 } } }, by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true, wake: { ready: true } });
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'booked Luigi for 4, booking 1' } });
+  expect(s.tools.hits().effects).toEqual({ book: 1 });
 });
 
 test('a call whose answer is lost waits in doubt for a verdict', async () => {
