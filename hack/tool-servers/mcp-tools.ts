@@ -94,6 +94,10 @@ const FIXED: readonly Served[] = [
       return { content: [{ type: 'text', text: JSON.stringify(structuredContent) }], structuredContent };
     },
   },
+  {
+    tool: { name: 'whoami', description: 'Repeats what it was called with, credentials too, as pages of errors do.', inputSchema: object(), annotations: { readOnlyHint: true } },
+    run: (world) => ({ content: [{ type: 'text', text: `you came with ${world.hits().authorizations.at(-1) ?? 'nothing'}` }], structuredContent: { authorization: world.hits().authorizations.at(-1) ?? null } }),
+  },
   { tool: ASKING, run: (world, call) => answered(world, call, (text) => committed(world, call, text)) },
   // Names a model cannot have, and two that are the same once they are made to fit.
   { tool: { name: 'shop.buy item', description: 'First of two whose names collide.', inputSchema: object() }, run: () => text('first') },

@@ -2,9 +2,11 @@ import type { RevisionTool } from '../../crds/agent-revision.ts';
 import { RamboError } from '../../platform/errors/index.ts';
 import type { AgentCallRow } from '../../prisma/store/index.ts';
 import type { CallArguments, Tools } from './context.ts';
+import { credentialsIn, withoutEcho } from './echo.ts';
 import { callHttp } from './http.ts';
 import type { Outcome } from './outcome.ts';
 import type { Resume } from './mcp.ts';
+import type { Fetch } from './parts.ts';
 import type { KnownServer } from './servers.ts';
 
 /** Where K travels in `_meta` of an MCP call, unless the ToolServer says otherwise. No server is known to look at it by itself. */
@@ -26,15 +28,27 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
     return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
   }
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
-  const sent = { ...args, ...keyed.arguments };
+  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume }), credentialsIn(server, headers));
+}
+
+/** What goes along with a call. */
+interface Along {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly keyed: KeyPlaces;
+  readonly key: string;
+  readonly fetch: Fetch;
+  readonly resume: Resume | undefined;
+}
+
+function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume }: Along): Promise<Outcome> {
   const { signal } = new AbortController();
   if (tool.kind === 'http') {
-    if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
+    if (tool.http === undefined) return Promise.resolve({ kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false });
     return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, resume });
+    { tool, arguments: sent, meta: { [META_KEY]: key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, resume });
 }
 
 interface KeyPlaces {

@@ -88,13 +88,13 @@ describe('an approval', () => {
     const other = await site.person();
     await site.member(mine.project, other, 'DEVELOPER');
     const [one, two, three] = [await ask(site, mine, 's1c1', { fourEyes: true }), await ask(site, mine, 's1c2', { fourEyes: true }), await ask(site, mine, 's1c3', { fourEyes: true })];
-    expect(await decide(mine.owner, {}, {}, one)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', message: expect.stringMatching(/who started the run/) as string } });
+    expect(await decide(mine.owner, {}, {}, one)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', detail: expect.stringMatching(/who started the run/) as string } });
     expect((await decide(other, {}, {}, one)).body).toMatchObject({ state: 'Approved', fourEyes: true, decidedBy: `user:${other.userId}` });
     expect((await decide(mine.owner, { decision: 'Reject' }, {}, two)).status).toBe(200);
     const rows = await site.gateway.read((db) => db.audit.findMany({ where: { operation: 'decideAgentApproval', principal: `user:${mine.owner.userId}` } }));
     expect(rows.map(({ outcome }) => outcome).sort()).toEqual(['DONE', 'FAILED']);
     await site.gateway.read((db) => db.agentRun.update({ where: { id: mine.agentRun }, data: { principal: `workflowrun:${mine.namespace}/x` } }));
-    expect(await decide(other, {}, {}, three)).toMatchObject({ status: 403, body: { message: expect.stringMatching(/nobody knows who started/) as string } });
+    expect(await decide(other, {}, {}, three)).toMatchObject({ status: 403, body: { detail: expect.stringMatching(/nobody knows who started/) as string } });
   });
 
   test('with edited arguments takes those that fit the tool of the revision, under a new hash', async () => {
