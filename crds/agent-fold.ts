@@ -1,4 +1,4 @@
-import type { AgentEvent, AgentEventPayload, AgentPhase, ToolCall } from './agent-run.ts';
+import type { AgentEvent, AgentEventKind, AgentEventPayload, AgentPhase, ToolCall } from './agent-run.ts';
 
 /** A message as the model sees it. `callId`s tie results to calls. */
 export type AgentMessage =
@@ -74,17 +74,22 @@ function apply(state: Building, event: AgentEvent): void {
     case 'ModelCompleted': return answer(state, event.payload);
     case 'ToolRequested': return moveCall(state, event.payload.callId, event.payload.decision === 'RequireApproval' ? 'WaitingApproval' : 'Requested');
     case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
-    case 'ToolInDoubt': return moveCall(state, event.payload.callId, 'InDoubt');
     case 'ApprovalDecided': return decided(state, event.payload);
-    case 'InputRequested': return moveCall(state, event.payload.callId, 'WaitingInput');
-    case 'InputAnswered': case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
     case 'ToolCompleted': return complete(state, event.payload);
     case 'OutputRejected': return reject(state, event.payload);
     case 'ContextCompacted': return compact(state, event.payload);
     case 'Parked': case 'Woken': case 'RunCompleted': return movePhase(state, event);
-    // What was asked, refused or spent changes nothing that the model sees.
-    default: return;
+    // What was asked of a model, refused or spent changes nothing that the model sees.
+    default: return moveByKind(state, event);
   }
+}
+
+/** Events that say of their call where it stands, and nothing else. */
+const STANDS: Readonly<Partial<Record<AgentEventKind, CallState>>> = { ToolInDoubt: 'InDoubt', InputRequested: 'WaitingInput', InputAnswered: 'Requested', DoubtSettled: 'Requested' };
+
+function moveByKind(state: Building, { kind, payload }: AgentEvent): void {
+  const to = STANDS[kind];
+  if (to !== undefined && 'callId' in payload && payload.callId !== undefined) moveCall(state, payload.callId, to);
 }
 
 function movePhase(state: Building, event: Extract<AgentEvent, { kind: 'Parked' | 'Woken' | 'RunCompleted' }>): void {

@@ -101,7 +101,7 @@ async function creation(parts: OpenParts, caller: Caller, given: With): Promise<
   const agent = given.agentRef?.name ?? null;
   const conversation = await conversationOf(db, caller, agent, run.principal, given, at);
   const pinned = await pin(parts, caller, given, conversation);
-  await checkDepth(parts, parent);
+  await checkDepth(parts, parent, agent);
   const input = given.input ?? null;
   await checkInput(pinned.spec, input);
   const { rootRun, depth, deadline } = placeBelow(parent, caller.run, at + pinned.spec.limits.timeoutMs);
@@ -144,11 +144,12 @@ function pin({ revisions }: OpenParts, caller: Caller, given: With, conversation
   throw new Refusal('Invalid', 'with needs agentRef or inline', { why: 'AgentInvalid' });
 }
 
-/** Every agent above says how many may be below it. */
-async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | undefined): Promise<void> {
+/** Every agent above says how many may be below it, and is none of them: a way round through workflows is seen here first. */
+async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | undefined, agent: string | null): Promise<void> {
   let below = 1;
   for (let above = parent; above !== undefined; below++) {
     const { limits } = await revisions.ofRun(above.id);
+    if (agent !== null && above.agent === agent) throw new Refusal('Invalid', `agent ${agent} would call itself, by way of a workflow`, { why: 'AgentCycle' });
     if (below > limits.maxDepth) throw new Refusal('Invalid', `agents are nested deeper than limits.maxDepth (${limits.maxDepth}) of ${above.agent ?? 'the agent above'} allows`, { why: 'TooDeep' });
     above = above.parent === null ? undefined : await getAgentRun(db, above.parent);
   }

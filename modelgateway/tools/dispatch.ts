@@ -31,6 +31,11 @@ export interface Sending extends OpenCall {
   readonly attempt: number;
 }
 
+/** A call that is being made. `over` aborts once its agent run has ended. */
+interface Making extends Sending {
+  readonly over: AbortSignal;
+}
+
 /** Sends a call of state `Requested`: what was approved must be exactly this, the server must still say the same. Ends when the call has another state. */
 export async function dispatchCall(tools: Tools, sending: Sending): Promise<void> {
   const { tool, call } = sending;
@@ -55,7 +60,7 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
     return;
   }
   if (!await claim(tools, sending, 'Requested')) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(sending.call, () => perform(tools, sending, { server: target.server, tool, args, resume }));
+  await tools.leases.during(sending.call, (over) => perform(tools, { ...sending, over }, { server: target.server, tool, args, resume }));
 }
 
 /**
@@ -74,9 +79,9 @@ export async function recoverCall(tools: Tools, sending: Sending): Promise<void>
   const resume = await resumeOf(tools, sending, tool);
   if (typeof resume === 'string') return doubt(tools, sending, `the process that made the call is gone, and ${resume}`, 'abandoned');
   if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(call, () => (call.effect === 'Reconcilable'
-    ? probe(tools, sending, target.server, tool, 'the process that made the call is gone')
-    : perform(tools, sending, { server: target.server, tool, args: storedArguments(call), resume })));
+  await tools.leases.during(call, (over) => (call.effect === 'Reconcilable'
+    ? probe(tools, { ...sending, over }, target.server, tool, 'the process that made the call is gone')
+    : perform(tools, { ...sending, over }, { server: target.server, tool, args: storedArguments(call), resume })));
 }
 
 async function approved(tools: Tools, { run, call }: Sending, tool: RevisionTool, args: CallArguments): Promise<boolean> {
@@ -130,12 +135,14 @@ interface Parcel {
 }
 
 /** Sends until there is an answer or a question, as often as the class allows. */
-async function perform(tools: Tools, sending: Sending, { server, tool, args, resume }: Parcel): Promise<void> {
+async function perform(tools: Tools, sending: Making, { server, tool, args, resume }: Parcel): Promise<void> {
   const { clock } = tools.parts;
   const started = clock.monotonic();
   let said = resume;
   for (let tries = 1; ; tries += 1) {
-    const outcome = await sendOnce(tools, server, tool, args, sending.call, said);
+    const outcome = await sendOnce(tools, server, tool, args, { ...sending.call, over: sending.over }, said);
+    // Nobody waits for it any more; what it came to is for no journal.
+    if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'asks') {
       const round = (said?.round ?? 0) + 1;
       if (outcome.questions.length > 0 || outcome.state === undefined || round > AGENT_LIMITS.inputRounds) return askPerson(tools, sending, tool, { ...outcome, round });
@@ -181,7 +188,7 @@ async function journalTry(tools: Tools, { run, call }: Sending): Promise<void> {
   if (appended !== undefined) tools.parts.notify(appended);
 }
 
-async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, outcome: Unanswered, ms: number): Promise<void> {
+async function giveUp(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, outcome: Unanswered, ms: number): Promise<void> {
   const { effect } = sending.call;
   if (outcome.kind === 'notSent') {
     await completeCall(tools, sending, { text: `The call was not made: ${outcome.message}`, isError: true, ms, ours: true });
@@ -197,7 +204,7 @@ async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool:
 }
 
 /** Finds out by the declared probe whether a call happened, and records what the probe says. No answer is a doubt. */
-async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, why: string): Promise<void> {
+async function probe(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, why: string): Promise<void> {
   const { call, run } = sending;
   const started = tools.parts.clock.monotonic();
   const looked = probeOf(server, tool);
@@ -209,7 +216,8 @@ async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: 
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
   for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-    const outcome = await sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly' });
+    const outcome = await sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly', over: sending.over });
+    if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'answered' && !outcome.isError) {
       await completeCall(tools, sending, { text: `The answer of the call was lost (${why}). ${looked.tool}, asked what came of it, says: ${outcome.text}`, isError: false, ms: tools.parts.clock.monotonic() - started, ours: true });
       return;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   Client, isInputRequiredResult, ProtocolError, SdkError, SdkErrorCode, SdkHttpError, StreamableHTTPClientTransport, UnauthorizedError, type CallToolResult, type InputRequiredResult, type Tool,
 } from '@modelcontextprotocol/client';
+import { z } from 'zod';
 import type { DiscoveredTool, RevisionTool } from '../../crds/agent-revision.ts';
 import type { ToolServerSpec } from '../../crds/tool-server.ts';
 import type { Clock } from '../../platform/clock/index.ts';
@@ -225,15 +226,20 @@ function resumed(resume: Resume | undefined): object {
   return resume === undefined ? {} : { ...(Object.keys(resume.answers).length === 0 ? {} : { inputResponses: plainJson(JSON.stringify(resume.answers)) }), ...(resume.state === undefined ? {} : { requestState: resume.state }) };
 }
 
+/** Their library hands a server's questions on as they came. */
+const requestSchema = z.object({ method: z.string(), params: z.object({ mode: z.string().optional(), message: z.string().optional(), requestedSchema: z.unknown().optional() }).optional() });
+
 /** What a server wants first. Only forms were offered to it: what it asks else is a mistake of its own. */
 function asked({ inputRequests, requestState }: InputRequiredResult): Outcome {
   const questions: RawQuestion[] = [];
-  for (const [key, { method, params }] of Object.entries(inputRequests ?? {})) {
-    if (method !== 'elicitation/create' || params.mode === 'url') {
-      const what = method === 'elicitation/create' ? 'to open an address' : `for ${String(method).slice(0, 64)}`;
+  for (const [key, request] of Object.entries(inputRequests ?? {})) {
+    const parsed = requestSchema.safeParse(request);
+    const { method, params }: z.output<typeof requestSchema> = parsed.success ? parsed.data : { method: 'something that is no question' };
+    if (method !== 'elicitation/create' || params?.mode === 'url') {
+      const what = method === 'elicitation/create' ? 'to open an address' : `for ${method.slice(0, 64)}`;
       return { kind: 'answered', isError: true, text: `The tool asks ${what}, which it was not offered: the call was not completed.` };
     }
-    questions.push({ key, message: String(params.message), schema: plainJson(JSON.stringify(params.requestedSchema ?? null)) });
+    questions.push({ key, message: params?.message ?? '', schema: plainJson(JSON.stringify(params?.requestedSchema ?? null)) });
   }
   return { kind: 'asks', questions, ...(requestState === undefined ? {} : { state: requestState }) };
 }

@@ -18,7 +18,7 @@ const HEADER_KEY = 'idempotency-key';
 export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'http' | 'idempotency' | 'timeoutMs'>;
 
 /** Makes a call once, with the credentials of the server and the key where the server wants it. Never throws. */
-export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>, resume?: Resume): Promise<Outcome> {
+export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'> & { readonly over: AbortSignal }, resume?: Resume): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -28,7 +28,7 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
     return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
   }
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
-  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume }), credentialsIn(server, headers));
+  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume, signal: call.over }), credentialsIn(server, headers));
 }
 
 /** What goes along with a call. */
@@ -38,10 +38,10 @@ interface Along {
   readonly key: string;
   readonly fetch: Fetch;
   readonly resume: Resume | undefined;
+  readonly signal: AbortSignal;
 }
 
-function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume }: Along): Promise<Outcome> {
-  const { signal } = new AbortController();
+function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume, signal }: Along): Promise<Outcome> {
   if (tool.kind === 'http') {
     if (tool.http === undefined) return Promise.resolve({ kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false });
     return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });

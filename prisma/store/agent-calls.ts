@@ -71,6 +71,10 @@ const RENEW: Statement = {
   text: `UPDATE agent_call c SET holder_until = now() + $4::int4 * interval '1 millisecond' FROM unnest($1::uuid[], $2::text[]) AS k(agent_run, call_id)
   WHERE c.agent_run = k.agent_run AND c.call_id = k.call_id AND c.holder = $3::text AND c.state = 'Dispatched' RETURNING c.agent_run AS "agentRun", c.call_id AS "callId"`,
 };
+const OVER: Statement = {
+  name: 'agent-calls-over',
+  text: `SELECT k.agent_run AS "agentRun", k.call_id AS "callId" FROM unnest($1::uuid[], $2::text[]) AS k(agent_run, call_id) JOIN agent_run a ON a.id = k.agent_run WHERE a.finished_at IS NOT NULL`,
+};
 const STATES: Statement = { name: 'agent-call-states', text: `SELECT DISTINCT c.state FROM agent_call c WHERE c.agent_run = $1::uuid AND c.state <> 'Completed'` };
 const BY_CHILD: Statement = { name: 'agent-call-by-child', text: `SELECT ${CALL} FROM agent_call c WHERE c.child_run = $1::uuid LIMIT 1` };
 const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, r.error, a.finished_at IS NOT NULL AS "parentOver"
@@ -120,6 +124,11 @@ export interface CallRef {
 /** Keeps the lease of calls that are being made; gives those that are still this holder's. */
 export async function renewAgentCalls(db: Executor, calls: readonly CallRef[], holder: string, ms: number): Promise<readonly CallRef[]> {
   return calls.length === 0 ? [] : db.query<CallRef>(RENEW, [uuids(calls, (c) => c.agentRun), texts(calls, (c) => c.callId), holder, ms]);
+}
+
+/** Those of some calls whose agent run has ended: nobody waits for them. */
+export async function callsOver(db: Executor, calls: readonly CallRef[]): Promise<readonly CallRef[]> {
+  return calls.length === 0 ? [] : db.query<CallRef>(OVER, [uuids(calls, (c) => c.agentRun), texts(calls, (c) => c.callId)]);
 }
 
 /** The phase of an agent run that waits, by what it waits for: as the fold has it. */

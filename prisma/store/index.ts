@@ -39,7 +39,7 @@ export {
   findReservation, fits, journaledLimit, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChild, openChildren, renewAgentCalls, stillWaiting, waitingPhase,
+  addAgentCall, answerOfStep, callByChild, callsOver, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChild, openChildren, renewAgentCalls, stillWaiting, waitingPhase,
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {

@@ -27,6 +27,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${typeof address === 'object' ? address?.port ?? 0 : 0}`;
   world = await toolsWorld();
   await world.mirror('liar', { mcp: { url: `${url}/mcp`, protocol: 'legacy' }, tools: [{ name: 'tell', effect: 'AtMostOnce', timeout: '2s' }] });
+  await world.mirror('patient', { mcp: { url: `${url}/mcp`, protocol: 'legacy' }, tools: [{ name: 'tell', effect: 'AtMostOnce', timeout: '50s' }] });
   await world.mirror('modern', { mcp: { url: `${url}/modern`, protocol: '2026-07-28' }, tools: [{ name: 'tell', effect: 'AtMostOnce', timeout: '2s' }] });
 });
 afterAll(async () => {
@@ -46,9 +47,9 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   const message: Message = JSON.parse(await readText(request));
   const modern = request.url === '/modern' ? { resultType: 'complete' } : {};
   switch (message.method) {
-    case 'initialize': return say(response, message, { protocolVersion: message.params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'liar', version: '1' } });
-    case 'server/discover': return say(response, message, { ...modern, supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, serverInfo: { name: 'liar', version: '1' }, ttlMs: 0, cacheScope: 'private' });
-    case 'tools/list': return list(response, message, modern);
+    case 'initialize': { say(response, message, { protocolVersion: message.params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'liar', version: '1' } }); return; }
+    case 'server/discover': { say(response, message, { ...modern, supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, serverInfo: { name: 'liar', version: '1' }, ttlMs: 0, cacheScope: 'private' }); return; }
+    case 'tools/list': { list(response, message, modern); return; }
     case 'tools/call': lie(message, response); return;
     default: response.writeHead(202).end();
   }
@@ -91,27 +92,26 @@ describe('a result', () => {
     expect((await world.journal(run)).at(-1)).toMatchObject({ kind: 'ToolCompleted', payload: { text, isError: false } });
   });
 
-  test('of 64 MiB is read no further than 32, and not kept', async () => {
+  test.each([[40, /\[cut: 41943040 bytes in all; the rest was not kept\]$/], [80, /its result is over 32 MiB and was not kept/]])('of %i MiB is not kept, and the gateway goes on', async (size, message) => {
     const { said } = await call((message, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.write(`{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"content":[{"type":"text","text":"`);
       const piece = 'x'.repeat(1_048_576);
       let sent = 0;
       const more = (): void => {
-        while (sent < 80) { sent += 1; if (!response.write(piece)) { response.once('drain', more); return; } }
+        while (sent < size) { sent += 1; if (!response.write(piece)) { response.once('drain', more); return; } }
         response.end('"}]}}');
       };
       more();
-    });
-    expect(said).toMatch(/its result is over 32 MiB and was not kept/);
+    }, 'patient');
+    expect(said.slice(-200)).toMatch(message);
+    expect(said.length).toBeLessThan(70_000);
   }, 60_000);
 
-  test.each<[string, Lie]>([
-    ['of another shape', (message, response) => { say(response, message, { content: 'text' }); }], ['that is none', (message, response) => { say(response, message, 7); }],
-  ])('%s is an error for the model', async (_what, told) => { expect((await call(told)).said).toMatch(/no result of a tool|refused the call/); });
+  test('of another shape is an error for the model', async () => { expect((await call((message, response) => { say(response, message, { content: 'text' }); })).said).toMatch(/no result of a tool/); });
 
   test.each<[string, Lie]>([
-    ['to another call', raw(() => '{"jsonrpc":"2.0","id":"nobody","result":{"content":[]}}')], ['that is no JSON', raw(() => '<html>')], ['of another type', raw(() => 'ok', 'text/html')],
+    ['that is none', (message, response) => { say(response, message, 7); }], ['to another call', raw(() => '{"jsonrpc":"2.0","id":"nobody","result":{"content":[]}}')], ['that is no JSON', raw(() => '<html>')], ['of another type', raw(() => 'ok', 'text/html')],
     ['that never ends, in pieces of nothing', (_message, response) => { response.writeHead(200, { 'content-type': 'text/event-stream' }); const drip = setInterval(() => { response.write(': still there\n\n'); }, 100); response.once('close', () => { clearInterval(drip); }); }],
     ['that never begins', () => undefined],
     ['behind a header beyond all measure', (_message, response) => { response.socket?.end(`HTTP/1.1 200 OK\r\nx-huge: ${'x'.repeat(300_000)}\r\n\r\n`); }],
@@ -148,15 +148,15 @@ describe('a server of today that asks for what it was not offered', () => {
     ['a form that is none', { a: { method: 'elicitation/create', params: { message: 'x', requestedSchema: 'text' } } }, /asks for no object/],
     ['a form with a remote reference', { a: { method: 'elicitation/create', params: { message: 'x', requestedSchema: { type: 'object', properties: { a: { type: 'string', $ref: 'http://169.254.169.254/' } } } } } }, /is broken/],
     ['nothing at all', {}, /says no question|no result of a tool|asked 8 times/],
-    ['something without parameters', { a: { method: 'elicitation/create' } }, /asks|refused|no result/],
+    ['something without parameters', { a: { method: 'elicitation/create' } }, /asks for no object/],
   ])('%s', async (_what, requests, message) => {
     const { run, said } = await call(asksFor(requests), 'modern');
     expect(said).toMatch(message);
     expect((await listInputs(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 1 })).rows).toEqual([]);
   }, 60_000);
 
-  test('an unknown kind of result is no result', async () => {
-    expect((await call((message, response) => { say(response, message, { resultType: 'come_back', content: [] }); }, 'modern')).said).toMatch(/no result of a tool/);
+  test('a kind of result that nobody knows says nothing of what happened', async () => {
+    expect((await call((message, response) => { say(response, message, { resultType: 'come_back', content: [] }); }, 'modern')).said).toBe(DOUBT);
   });
 });
 
@@ -188,7 +188,7 @@ describe('a list of tools', () => {
     lists = () => { throw new Error(`no such key: ${authorization}`); };
     await expect(world.mirror('echo', spec)).rejects.toThrow(/no such key: \[credential\]/);
     lists = () => ({ tools: [TOOL] });
-    await world.mirror('echo', spec);
+    await world.mirror('echo', spec, 'any');
     const { run, said } = await call((message, response) => { response.writeHead(400).end(JSON.stringify({ jsonrpc: '2.0', id: message.id, error: { code: -1, message: `bad ${authorization}` } })); }, 'echo');
     expect(JSON.stringify([said, await world.journal(run)])).not.toContain(key);
   });

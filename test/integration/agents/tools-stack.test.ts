@@ -85,6 +85,49 @@ test('a call whose answer is lost waits in doubt for a verdict', async () => {
   expect(s.tools.hits().effects).toEqual({ charge: 1 });
 });
 
+test('a workflow as a tool whose own agent waits for a person: both wait without a runner, and both go on', async () => {
+  await s.script('clerk', [{ tools: [{ name: 'bank__charge', arguments: { amount: 9 } }] }, { text: '{{last}}' }]);
+  await s.agent('clerk', { modelRef: { name: 'clerk' }, tools: [{ toolServerRef: { name: 'bank', include: ['charge'] } }] });
+  await s.t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'payment', namespace: 'default' }, spec: {
+    inputs: { type: 'object', properties: {} }, nodes: [{ name: 'pay', type: 'agent', with: { agentRef: { name: 'clerk' }, input: 'pay' } }], outputs: { paid: '${{ nodes.pay.output }}' },
+  } });
+  await s.script('manager', [{ tools: [{ name: 'workflow__payment', arguments: {} }] }, { text: '{{last}}' }]);
+  await s.agent('manager', { modelRef: { name: 'manager' }, tools: [{ workflowRef: { name: 'payment' } }] });
+  const run = await s.run('manager');
+  const id = await waits(run, 'Suspended');
+  const child = await s.t.until('the agent below to wait', async () => (await s.t.sql<{ id: string }>("select id from agent_run where parent = $1::uuid and phase = 'WaitingApproval' and parked", [id]))[0]?.id);
+  const { rows: [approval] } = await listApprovals(db, { namespaces: ['default'], agentRun: child, first: 1 });
+  expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: '{"paid":"charged 9, charge 1"}' } });
+});
+
+test('an agent that leads back to itself through a workflow is refused where it is called', async () => {
+  await s.t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'circle', namespace: 'default' }, spec: {
+    inputs: { type: 'object', properties: {} }, nodes: [{ name: 'again', type: 'agent', with: { agentRef: { name: 'snake' }, input: 'bite' } }], outputs: { said: '${{ nodes.again.output }}' },
+  } });
+  await s.script('snake', [{ tools: [{ name: 'workflow__circle', arguments: {} }] }, { text: '{{last}}' }]);
+  await s.agent('snake', { modelRef: { name: 'snake' }, tools: [{ workflowRef: { name: 'circle' } }] });
+  const run = await s.run('snake');
+  const { status } = await s.t.finished(run.metadata.name);
+  expect(status).toMatchObject({ phase: 'Succeeded', outputs: { answer: expect.stringMatching(/workflow circle ended Failed: .*would call itself/) as string } });
+  expect(await s.t.sql('select count(*)::int as runs from agent_run where agent = $1', ['snake'])).toEqual([{ runs: 1 }]);
+});
+
+test('cancelling the run ends the open call of an agent below, long before its time', async () => {
+  await s.script('sleeper', [{ tools: [{ name: 'tools__slow', arguments: { ms: 55_000 } }] }, { text: 'no' }]);
+  await s.agent('sleeper', { modelRef: { name: 'sleeper' }, tools: [{ toolServerRef: { name: 'tools', include: ['slow'] } }] });
+  await s.script('waker', [{ tools: [{ name: 'agent__sleeper', arguments: { input: 'x' } }] }, { text: 'no' }]);
+  await s.agent('waker', { modelRef: { name: 'waker' }, tools: [{ agentRef: { name: 'sleeper' } }] });
+  const run = await s.run('waker');
+  await waits(run, 'Suspended');
+  await s.t.until('the call', () => Promise.resolve(s.tools.hits().calls['slow'] === 1));
+  const began = performance.now();
+  await s.t.stack.kubectl.run('patch', 'workflowrun', run.metadata.name, '-n', 'default', '--type=merge', '-p', '{"spec":{"cancel":"Graceful"}}');
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Cancelled' });
+  await s.t.until('the call to be given up', async () => (await s.t.sql<{ state: string }>("select c.state from agent_call c join agent_run a on a.id = c.agent_run where a.agent = 'sleeper'"))[0]?.state === 'Completed' || undefined);
+  expect(performance.now() - began).toBeLessThan(40_000);
+});
+
 test('cancelling the parent cancels the child', async () => {
   await s.script('stuck', [{ text: 'never', fail: { kind: 'hang' } }]);
   await s.agent('stuck', { modelRef: { name: 'stuck' } });
