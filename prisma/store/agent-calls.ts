@@ -77,7 +77,9 @@ const OVER: Statement = {
 };
 const STATES: Statement = { name: 'agent-call-states', text: `SELECT DISTINCT c.state FROM agent_call c WHERE c.agent_run = $1::uuid AND c.state <> 'Completed'` };
 const BY_CHILD: Statement = { name: 'agent-call-by-child', text: `SELECT ${CALL} FROM agent_call c WHERE c.child_run = $1::uuid LIMIT 1` };
-const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, r.error, a.finished_at IS NOT NULL AS "parentOver"
+/** A run that failed by a node says why at the node. */
+const NODE_ERROR = "CASE WHEN r.phase = 'Failed' THEN (SELECT n.error FROM node_run n WHERE n.run_id = r.id AND n.status = 'Failed' AND n.error IS NOT NULL ORDER BY n.node, n.item LIMIT 1) END";
+const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, coalesce(r.error, ${NODE_ERROR}) AS error, a.finished_at IS NOT NULL AS "parentOver"
   FROM agent_call c JOIN agent_run a ON a.id = c.agent_run LEFT JOIN run r ON r.id = c.child_run WHERE c.state = 'Child'`;
 const CHILD: Statement = { name: 'agent-child-open', text: `${OPEN_CHILD} AND c.child_run = $1::uuid LIMIT 1` };
 const CHILDREN: Statement = { name: 'agent-children-over', text: `${OPEN_CHILD} AND c.child_run > $1::uuid ORDER BY c.child_run LIMIT $2::int4` };
