@@ -7,12 +7,17 @@ export const WIRE_BYTES = MOST_BYTES * 2 + 1_048_576;
 
 /**
  * What one request to a tool came to. `answered`: the tool said something, an error among it. `notSent`: nothing left, or the other side
- * refused before it did anything; `again` says whether another try may help. `unknown`: it may have happened, the effect class decides.
+ * refused before it did anything; `again` says whether another try may help. `unknown`: it may have happened, the effect class decides. `lost`:
+ * nothing left, because the call is no longer this process's to make.
  */
 export type Outcome =
   | { readonly kind: 'answered'; readonly text: string; readonly isError: boolean; readonly structured?: unknown; readonly type?: string }
   | { readonly kind: 'notSent'; readonly reason: string; readonly message: string; readonly again: boolean }
-  | { readonly kind: 'unknown'; readonly message: string };
+  | { readonly kind: 'unknown'; readonly message: string }
+  | { readonly kind: 'lost' };
+
+/** A request that came to nothing, or to nothing that is known. */
+export type NoAnswer = Extract<Outcome, { readonly kind: 'notSent' | 'unknown' }>;
 
 /** What an HTTP status of a refusal means for the effect; undefined for one that is an answer. */
 export function refusedByStatus(status: number, message: string): Outcome | undefined {
