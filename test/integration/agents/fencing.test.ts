@@ -1,4 +1,5 @@
 import { listDoubts, openStore, type Db } from '../../../prisma/store/index.ts';
+import type { Fault } from '../../../platform/failpoint/index.ts';
 import { GatewaySwitch } from './gateway-switch.ts';
 import { nothingAnswered } from './kill-person.ts';
 import { KillSite, LEASE } from './kill-site.ts';
@@ -35,11 +36,14 @@ afterEach(() => {
   gateways.leadTo();
 });
 
+/** Nobody hears that the attempt is over: messages get lost, and the gateway must not lean on them. */
+const DEAF: readonly Fault[] = [1, 2].map((hit) => ({ point: 'runner.hear.cancel', hit, action: 'drop' }));
+
 /** Starts a run, and waits until a process is stopped at a point; both. */
 async function stoppedAt(at: Kill, shape = FIRST): Promise<{ readonly run: string; readonly pid: number }> {
   site.s.tools.reset();
   site.person.others = 0;
-  site.arm([{ ...at, action: 'stop' }]);
+  site.arm([{ ...at, action: 'stop' }, ...DEAF]);
   const run = await site.begin(shape);
   const pid = await site.s.t.until(`a process to stop at ${at.point}`, async () => site.fired()[0]);
   return { run, pid };
@@ -69,8 +73,7 @@ test.each<[string, Kill]>([
   await site.s.t.until('another attempt to have the run', async () => await site.person.epoch(run) >= 2, 60_000);
   const refused = gateways.fenced;
   process.kill(pid, 'SIGCONT');
-  await site.s.t.until('the first to be refused', async () => gateways.fenced > refused || (await site.s.t.sql("select 1 from run where id = $1::uuid and phase = 'Succeeded'", [run])).length > 0);
-  expect(gateways.fenced).toBeGreaterThan(refused);
+  await site.s.t.until('the first to be refused', async () => gateways.fenced > refused);
   expect(await ends(run)).toEqual([]);
 }, 120_000);
 
