@@ -15,9 +15,11 @@ export interface Parts {
   /** Name of this process as holder of calls. */
   readonly holder: string;
   readonly counters: GatewayCounters;
+  /** Leases of calls: whoever holds one renews it; not renewed for this long, its gateway is taken for gone. Milliseconds. */
+  readonly leaseMs: number;
 }
 
-/** Leases of calls: whoever holds one renews it; not renewed for this long, its gateway is taken for gone. Milliseconds. */
-export const LEASE_MS = 6_000;
-/** How often leases are renewed. */
-export const RENEW_MS = 2_000;
+/** How often a lease is renewed, in milliseconds. */
+export function renewMs(leaseMs: number): number {
+  return leaseMs / 3;
+}

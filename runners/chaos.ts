@@ -6,7 +6,7 @@ import type { Executor } from './core/types.ts';
 
 /*
  * Failpoints of a runner: runner.receive, runner.ack, runner.execute.before|after, runner.publish.<verb>,
- * runner.request.<verb>.before|after. Only the bundles of test/chaos contain this file.
+ * runner.request.<verb>.before|after, runner.hear.<verb>. Only the bundles of test/chaos contain this file.
  */
 
 /** Messages of a runner; every result that was answered `Recorded` is noted, for the oracle. */
@@ -23,7 +23,7 @@ export function chaosRunnerBus(bus: RunnerBus): RunnerBus {
       if (verbOf(subject) === 'result') noteRecorded(payload, answer);
       return answer;
     },
-    listen: (subject, handler) => bus.listen(subject, handler),
+    listen: (subject, handler) => bus.listen(subject, (from, payload) => { if (pass(`runner.hear.${verbOf(subject)}`) !== 'drop') handler(from, payload); }),
   };
 }
 

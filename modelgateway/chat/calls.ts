@@ -15,7 +15,7 @@ import type { Limiter } from '../models/limiter.ts';
 import { costOf } from '../models/price.ts';
 import type { MakeModel } from '../models/provider.ts';
 import type { Secrets } from '../models/secrets.ts';
-import { LEASE_MS, type Parts } from '../parts.ts';
+import type { Parts } from '../parts.ts';
 import type { Journals } from '../run/journals.ts';
 import { Deltas, tellAppended } from '../run/notices.ts';
 import { endRun } from '../run/end-run.ts';
@@ -125,7 +125,7 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
 
 async function begin(parts: CallParts, asked: Asked, candidates: readonly Candidate[]): Promise<Begun> {
   const now = parts.clock.now();
-  const begun = await beginCall(parts.db, asked, candidates, { requestId: parts.ids.uuid(), holder: parts.holder, until: now + LEASE_MS, now });
+  const begun = await beginCall(parts.db, asked, candidates, { requestId: parts.ids.uuid(), holder: parts.holder, until: now + parts.leaseMs, now });
   tellAppended(parts.bus, begun);
   for (const { kind, payload } of begun.events) {
     if (kind === 'ModelFailed') parts.counters.failed('unknown', 'Lost');

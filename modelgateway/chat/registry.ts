@@ -1,6 +1,6 @@
 import type { TimerHandle } from '../../platform/clock/index.ts';
 import { renewReservations } from '../../prisma/store/index.ts';
-import { LEASE_MS, RENEW_MS } from '../parts.ts';
+import { renewMs } from '../parts.ts';
 import { makeCall, type Call, type CallParts } from './calls.ts';
 import { LiveCall, outcomeOf, type Outcome } from './live-call.ts';
 
@@ -70,7 +70,7 @@ export class CallRegistry {
   }
 
   #renewLater(): void {
-    this.#renewing ??= this.#parts.clock.after(RENEW_MS, () => { void this.#renew(); });
+    this.#renewing ??= this.#parts.clock.after(renewMs(this.#parts.leaseMs), () => { void this.#renew(); });
   }
 
   /** Renews the leases of what is under way. A call whose lease is gone belongs to somebody else. */
@@ -78,7 +78,7 @@ export class CallRegistry {
     const held = [...this.#live.values()].flatMap((live) => (live.requestId === undefined ? [] : [{ live, id: live.requestId }]));
     try {
       if (held.length > 0) {
-        const kept = new Set(await renewReservations(this.#parts.db, held.map(({ id }) => id), this.#parts.holder, this.#parts.clock.now() + LEASE_MS));
+        const kept = new Set(await renewReservations(this.#parts.db, held.map(({ id }) => id), this.#parts.holder, this.#parts.clock.now() + this.#parts.leaseMs));
         // One that was settled while we asked is no loss.
         for (const { live } of held.filter(({ id, live: { requestId, settling } }) => !kept.has(id) && requestId === id && !settling)) live.stop(new Error('another gateway took this call over'));
       }

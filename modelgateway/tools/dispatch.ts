@@ -10,10 +10,9 @@ import { standing } from '../run/standing.ts';
 import { startChild } from './children.ts';
 import { completeCall, type OpenCall } from './complete.ts';
 import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
-import { LEASE_MS } from './leases.ts';
 import { performMemory } from './memory.ts';
-import type { Outcome } from './outcome.ts';
 import { askPerson, resumeOf, type Asked } from './ask.ts';
+import type { NoAnswer } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
 import type { KnownServer } from './servers.ts';
 
@@ -46,8 +45,9 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
   if (!await approved(tools, sending, tool, args)) return refuse(tools, sending, 'what was approved is not what would be sent');
   if (tool.kind === 'workflow' || tool.kind === 'agent') return startChild(tools, sending, tool);
   if (tool.kind === 'memory') {
-    if (!await claim(tools, sending, 'Requested')) return sleep(tools.parts.clock, TURN_MS);
-    return tools.leases.during(call, () => performMemory(tools, sending, tool));
+    const since = await claim(tools, sending, 'Requested');
+    if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
+    return tools.leases.during(call, since, () => performMemory(tools, sending, tool));
   }
   const target = await tools.book.target(sending.run.namespace, tool);
   if ('refused' in target) return refuse(tools, sending, target.refused);
@@ -59,8 +59,9 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
     await completeCall(tools, sending, { ...answer, isError: false, ms: 0 });
     return;
   }
-  if (!await claim(tools, sending, 'Requested')) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(sending.call, (over) => perform(tools, { ...sending, over }, { server: target.server, tool, args, resume }));
+  const since = await claim(tools, sending, 'Requested');
+  if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
+  await tools.leases.during(sending.call, since, (over) => perform(tools, { ...sending, over }, { server: target.server, tool, args, resume }));
 }
 
 /**
@@ -71,15 +72,17 @@ export async function recoverCall(tools: Tools, sending: Sending): Promise<void>
   const { tool, call, run } = sending;
   if (tool === undefined || call.effect === 'AtMostOnce') return doubt(tools, sending, 'the process that made the call is gone; whether it happened is not known', 'abandoned');
   if (tool.kind === 'memory') {
-    if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);
-    return tools.leases.during(call, () => performMemory(tools, sending, tool));
+    const since = await claim(tools, sending, 'abandoned');
+    if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
+    return tools.leases.during(call, since, () => performMemory(tools, sending, tool));
   }
   const target = await tools.book.target(run.namespace, tool);
   if ('refused' in target) return doubt(tools, sending, `the process that made the call is gone, and it cannot be asked about: ${target.refused}`, 'abandoned');
   const resume = await resumeOf(tools, sending, tool);
   if (typeof resume === 'string') return doubt(tools, sending, `the process that made the call is gone, and ${resume}`, 'abandoned');
-  if (!await claim(tools, sending, 'abandoned')) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(call, (over) => (call.effect === 'Reconcilable'
+  const since = await claim(tools, sending, 'abandoned');
+  if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
+  await tools.leases.during(call, since, (over) => (call.effect === 'Reconcilable'
     ? probe(tools, { ...sending, over }, target.server, tool, 'the process that made the call is gone')
     : perform(tools, { ...sending, over }, { server: target.server, tool, args: storedArguments(call), resume })));
 }
@@ -97,8 +100,9 @@ function cacheKey(server: KnownServer, tool: RevisionTool, call: AgentCallRow): 
   return tool.effect === 'ReadOnly' && tool.cacheMs !== undefined && tool.cacheMs > 0 ? `${server.uid}/${server.generation}/${tool.tool}/${tool.schemaHash}/${call.argsHash}` : undefined;
 }
 
-/** Takes the lease and journals that the call is sent now. False: it is no longer in that state, or others have their turn. */
-async function claim(tools: Tools, { run, call, spec, attempt }: Sending, from: 'Requested' | 'abandoned'): Promise<boolean> {
+/** Takes the lease and journals that the call is sent now; gives when (monotonic) it began to. Undefined: it is no longer in that state, or others have their turn. */
+async function claim(tools: Tools, { run, call, spec, attempt }: Sending, from: 'Requested' | 'abandoned'): Promise<number | undefined> {
+  const since = tools.parts.clock.monotonic();
   const appended = await appendToAgentRun(tools.parts.db, run.id, tools.parts.clock.now(), async (row, tx) => {
     const refusal = standing(row, attempt);
     if (refusal !== undefined) throw refusal;
@@ -106,12 +110,36 @@ async function claim(tools: Tools, { run, call, spec, attempt }: Sending, from: 
     if (now === undefined || !isFree(now, from) || (from === 'Requested' && await underWay(tx, run.id) >= spec.limits.parallelTools)) return { events: [], result: false };
     // A look by the probe sends nothing: the call keeps its number of tries.
     const sends = from === 'Requested' || now.effect !== 'Reconcilable';
-    await changeAgentCall(tx, run.id, call.callId, { state: 'Dispatched', lease: { holder: tools.parts.holder, ms: LEASE_MS }, tried: sends });
+    await changeAgentCall(tx, run.id, call.callId, { state: 'Dispatched', lease: { holder: tools.parts.holder, ms: tools.parts.leaseMs }, tried: sends });
     return { events: sends ? [dispatched(now, now.tries + 1)] : [], result: true };
   });
-  if (appended === undefined) return false;
+  if (appended === undefined) return undefined;
   tools.parts.notify(appended);
-  return appended.result;
+  return appended.result ? since : undefined;
+}
+
+/** Whether this process may still send a call: it was not stopped for so long that others had to decide about it. */
+async function stillMine(tools: Tools, sending: Sending): Promise<boolean> {
+  return tools.leases.fresh(sending.call) || retake(tools, sending, false);
+}
+
+/** Takes the lease of a call that this process makes anew; `tried` journals that it is sent once more. False: it is not its to make any more. */
+async function retake(tools: Tools, { run, call }: Sending, tried: boolean): Promise<boolean> {
+  const since = tools.parts.clock.monotonic();
+  const appended = await appendToAgentRun(tools.parts.db, run.id, tools.parts.clock.now(), async (row, tx) => {
+    const now = await getAgentCall(tx, run.id, call.callId);
+    if (now === undefined || !isMine(tools, now) || row.finishedAt !== null) return { events: [], result: false };
+    await changeAgentCall(tx, run.id, call.callId, { state: 'Dispatched', lease: { holder: tools.parts.holder, ms: tools.parts.leaseMs }, tried });
+    return { events: tried ? [dispatched(now, now.tries + 1)] : [], result: true };
+  });
+  if (appended?.result !== true) return false;
+  tools.leases.taken(call, since);
+  tools.parts.notify(appended);
+  return true;
+}
+
+function isMine(tools: Tools, call: AgentCallRow): boolean {
+  return call.state === 'Dispatched' && call.holder === tools.parts.holder;
 }
 
 function isFree(call: AgentCallRow, from: 'Requested' | 'abandoned'): boolean {
@@ -140,16 +168,17 @@ async function perform(tools: Tools, sending: Making, { server, tool, args, resu
   const started = clock.monotonic();
   let said = resume;
   for (let tries = 1; ; tries += 1) {
-    const outcome = await sendOnce(tools, server, tool, args, { ...sending.call, over: sending.over }, said);
+    const outcome = await sendOnce(tools, server, { tool, args, resume: said }, sending.call, { may: () => stillMine(tools, sending), over: sending.over });
     // Nobody waits for it any more; what it came to is for no journal.
     if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
+    if (outcome.kind === 'lost') return;
     if (outcome.kind === 'asks') {
       const round = (said?.round ?? 0) + 1;
       if (outcome.questions.length > 0 || outcome.state === undefined || round > AGENT_LIMITS.inputRounds) return askPerson(tools, sending, tool, { ...outcome, round });
       // It asks nobody: it wants the same again in a moment, with its state.
       said = { answers: {}, state: outcome.state, round };
       await sleep(clock, NOT_NOW_MS);
-      await journalTry(tools, sending);
+      if (!await retake(tools, sending, true)) return;
       continue;
     }
     if (outcome.kind === 'answered') {
@@ -162,13 +191,11 @@ async function perform(tools: Tools, sending: Making, { server, tool, args, resu
     const again = mayTryAgain(tools, sending, server, outcome, tries);
     if (!again) return giveUp(tools, sending, server, tool, outcome, clock.monotonic() - started);
     await sleep(clock, BACK_OFF_MS[tries - 1] ?? 1_000);
-    await journalTry(tools, sending);
+    if (!await retake(tools, sending, true)) return;
   }
 }
 
-type Unanswered = Extract<Outcome, { kind: 'notSent' | 'unknown' }>;
-
-function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outcome: Unanswered, tries: number): boolean {
+function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outcome: NoAnswer, tries: number): boolean {
   if (outcome.kind === 'unknown') return AGAIN_CLASSES.has(call.effect) && tries < MOST_TRIES;
   if (outcome.reason === 'AuthFailed' && server.spec.auth?.clientCredentials !== undefined) {
     // The token may have been withdrawn before its time: one new one is asked for.
@@ -178,25 +205,15 @@ function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outco
   return outcome.again && tries < MOST_TRIES;
 }
 
-async function journalTry(tools: Tools, { run, call }: Sending): Promise<void> {
-  const appended = await appendToAgentRun(tools.parts.db, run.id, tools.parts.clock.now(), async (row, tx) => {
-    const now = await getAgentCall(tx, run.id, call.callId);
-    if (now === undefined || now.state !== 'Dispatched' || row.finishedAt !== null) return { events: [], result: undefined };
-    await changeAgentCall(tx, run.id, call.callId, { state: 'Dispatched', lease: { holder: tools.parts.holder, ms: LEASE_MS }, tried: true });
-    return { events: [dispatched(now, now.tries + 1)], result: undefined };
-  });
-  if (appended !== undefined) tools.parts.notify(appended);
-}
-
-async function giveUp(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, outcome: Unanswered, ms: number): Promise<void> {
+async function giveUp(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, outcome: NoAnswer, ms: number): Promise<void> {
   const { effect } = sending.call;
   if (outcome.kind === 'notSent') {
-    await completeCall(tools, sending, { text: `The call was not made: ${outcome.message}`, isError: true, ms, ours: true });
+    await completeCall(tools, sending, { text: `The call was not made: ${outcome.message}`, isError: true, ms, ours: true, by: tools.parts.holder });
     return;
   }
   if (AGAIN_CLASSES.has(effect)) {
     const hint = effect === 'KeyedIdempotent' ? 'It may have happened; look before you ask for the same again.' : 'It may be called again.';
-    await completeCall(tools, sending, { text: `The tool gave no answer (${outcome.message}). ${hint}`, isError: true, ms, ours: true });
+    await completeCall(tools, sending, { text: `The tool gave no answer (${outcome.message}). ${hint}`, isError: true, ms, ours: true, by: tools.parts.holder });
     return;
   }
   if (effect === 'Reconcilable') return probe(tools, sending, server, tool, outcome.message);
@@ -216,7 +233,7 @@ async function probe(tools: Tools, sending: Making, server: KnownServer, tool: R
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
   for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-    const outcome = await sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly', over: sending.over });
+    const outcome = await sendOnce(tools, server, { tool: looked, args }, { key: call.key, effect: 'ReadOnly' }, { may: () => Promise.resolve(true), over: sending.over });
     if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'answered' && !outcome.isError) {
       await completeCall(tools, sending, { text: `The answer of the call was lost (${why}). ${looked.tool}, asked what came of it, says: ${outcome.text}`, isError: false, ms: tools.parts.clock.monotonic() - started, ours: true });
@@ -244,7 +261,7 @@ function probeOf(server: KnownServer, tool: RevisionTool): Callable | undefined 
 async function doubt(tools: Tools, { run, tool, call }: OpenCall, message: string, whose: 'abandoned' | 'mine'): Promise<void> {
   const appended = await appendToAgentRun(tools.parts.db, run.id, tools.parts.clock.now(), async (row, tx) => {
     const now = await getAgentCall(tx, run.id, call.callId);
-    if (now === undefined || now.state !== 'Dispatched' || (whose === 'abandoned' && now.held) || row.finishedAt !== null) return { events: [], result: undefined };
+    if (now === undefined || now.state !== 'Dispatched' || (whose === 'abandoned' ? now.held : !isMine(tools, now)) || row.finishedAt !== null) return { events: [], result: undefined };
     await changeAgentCall(tx, run.id, call.callId, { state: 'InDoubt' });
     const event: NewAgentEvent = { kind: 'ToolInDoubt', payload: { step: call.step, callId: call.callId, tool: call.tool, message: `${shownTool(tool, call.tool)}: ${message}`.slice(0, 2_048) } };
     return { events: [event], set: { awaited: row.awaited + 1 }, result: undefined };

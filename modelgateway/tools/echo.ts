@@ -18,6 +18,7 @@ export function withoutEcho(outcome: Outcome, credentials: readonly string[]): O
   switch (outcome.kind) {
     case 'answered': return { ...outcome, text: hidden(outcome.text, credentials), ...('structured' in outcome ? { structured: hiddenIn(outcome.structured, credentials) } : {}) };
     case 'notSent': case 'unknown': return { ...outcome, message: hidden(outcome.message, credentials) };
+    case 'lost': return outcome;
     case 'asks': return { ...outcome, questions: hiddenIn(outcome.questions, credentials) };
   }
 }

@@ -33,6 +33,8 @@ export interface McpCall {
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Asked when the server is reached, before the call is sent; false sends nothing. */
+  readonly may: () => Promise<boolean>;
 }
 
 /** How a call goes on that its tool has asked about. */
@@ -64,7 +66,7 @@ export class McpPool {
     this.#clock = clock;
   }
 
-  /** Calls a tool once. Never throws. */
+  /** Calls a tool once. Throws only what `may` throws. */
   async call(endpoint: Endpoint, call: McpCall): Promise<Outcome> {
     const outcome = await this.#once(endpoint, call);
     // A server that knows its sessions answers 404 to one it has forgotten, before it looks at the call.
@@ -109,6 +111,7 @@ export class McpPool {
     } catch (error) {
       return connectFailed(error);
     }
+    if (!await call.may()) return { kind: 'lost' };
     try {
       const { tool, inputSchema } = { tool: call.tool.tool, inputSchema: call.tool.inputSchema as Tool['inputSchema'] };
       // The definition is given so that the library does not fetch one, send the call again or check what comes back.

@@ -30,6 +30,8 @@ export interface ToolParts {
   readonly fetchFor: (namespace: string) => Fetch;
   /** Name of this process, new at every start. */
   readonly holder: string;
+  /** How long a call whose holder is not heard of stays its own. Milliseconds. */
+  readonly leaseMs: number;
   /** Tells that a journal grew; after the commit. */
   readonly notify: (appended: Pick<Appended<unknown>, 'run' | 'events'>) => void;
   readonly judgeModel?: ModelJudge | undefined;

@@ -49,7 +49,7 @@ const PAGE = 100;
 export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
   const tools: Tools = {
     parts, book: new ServerBook(parts.db, parts.clock), credentials: new Credentials(parts.secrets, parts.clock), mcp: new McpPool(parts.clock),
-    leases: new Leases(parts.db, parts.clock, parts.holder, parts.log), cache: new AnswerCache(parts.clock),
+    leases: new Leases(parts), cache: new AnswerCache(parts.clock),
     children: new SeenRuns(),
   };
   const forgotten = { at: Number.NEGATIVE_INFINITY };

@@ -17,8 +17,23 @@ const HEADER_KEY = 'idempotency-key';
 /** A tool as it is called at its server. */
 export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'http' | 'idempotency' | 'timeoutMs'>;
 
-/** Makes a call once, with the credentials of the server and the key where the server wants it. Never throws. */
-export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'> & { readonly over: AbortSignal }, resume?: Resume): Promise<Outcome> {
+/** A tool, what it is given, and what a person said to what it asked. */
+export interface Parcel {
+  readonly tool: Callable;
+  readonly args: CallArguments;
+  readonly resume?: Resume | undefined;
+}
+
+/** When a request may leave, and when it is given up. */
+export interface Leave {
+  /** Asked last of all before anything of the call leaves; false is the outcome `lost`. */
+  readonly may: () => Promise<boolean>;
+  /** Aborts once nobody waits for the call. */
+  readonly over: AbortSignal;
+}
+
+/** Makes a call once, with the credentials of the server and the key where the server wants it. Throws only what `may` throws. */
+export async function sendOnce(tools: Tools, server: KnownServer, { tool, args, resume }: Parcel, call: Pick<AgentCallRow, 'key' | 'effect'>, leave: Leave): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -28,27 +43,27 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
     return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
   }
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
-  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume, signal: call.over }), credentialsIn(server, headers));
+  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume, ...leave }), credentialsIn(server, headers));
 }
 
 /** What goes along with a call. */
-interface Along {
+interface Along extends Leave {
   readonly headers: Readonly<Record<string, string>>;
   readonly keyed: KeyPlaces;
   readonly key: string;
   readonly fetch: Fetch;
   readonly resume: Resume | undefined;
-  readonly signal: AbortSignal;
 }
 
-function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume, signal }: Along): Promise<Outcome> {
+async function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume, may, over }: Along): Promise<Outcome> {
   if (tool.kind === 'http') {
-    if (tool.http === undefined) return Promise.resolve({ kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false });
-    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
+    if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
+    if (!await may()) return { kind: 'lost' };
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal: over, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, resume });
+    { tool, arguments: sent, meta: { [META_KEY]: key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal: over, headers: keyed.headers, resume, may });
 }
 
 interface KeyPlaces {

@@ -1,7 +1,7 @@
 import { systemClock } from '../../platform/clock/index.ts';
 import { systemIds } from '../../platform/ids/index.ts';
 import type { Log } from '../../platform/log/index.ts';
-import { agentAskSchema, type AgentAnswer } from '../../platform/messages/agent-ask.ts';
+import { agentAskSchema, type AgentAnswer, type AgentAsk } from '../../platform/messages/agent-ask.ts';
 import { AGENT_ASK_QUEUE, AGENT_ASK_SUBJECT } from '../../platform/messages/subjects.ts';
 import { readObjectsConfig } from '../../platform/config/index.ts';
 import { probeModel, type ProbeParts } from '../models/probe.ts';
@@ -15,7 +15,7 @@ import { Limiter } from '../models/limiter.ts';
 import { makeModel } from '../models/provider.ts';
 import { kubeSecrets } from '../models/secrets.ts';
 import { wireGateway, type GatewayParts, type GatewayServer } from '../server.ts';
-import { chaosBus, chaosDb, chaosFetch } from './chaos.ts';
+import { chaosAsk, chaosBus, chaosDb, chaosFetch } from './chaos.ts';
 import { defaultLimits, type GatewayConfig } from './config.ts';
 import { connectOutside } from './connect.ts';
 import type { GatewayMetrics } from './metrics.ts';
@@ -47,7 +47,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
     db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder: `${config.RAMBO_REPLICA ?? 'modelgateway'}-${systemIds.secret().slice(0, 8)}`,
     catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
     fetchFor,
-    patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
+    patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE, leaseMs: config.RAMBO_MODELGATEWAY_LEASE,
     defaults: defaultLimits(config), objects,
     door: { host: config.RAMBO_LISTEN_HOST, port: config.RAMBO_LISTEN_PORT, mostBytes: config.RAMBO_MODELGATEWAY_BODY_BYTES, answered: (route, status, seconds) => { metrics.request(route, status, seconds); } },
   });
@@ -98,8 +98,9 @@ function followRuns(bus: Bus, { sweeper, seen, tools }: GatewayServer, log: Log)
 function answerControllers(bus: Bus, { tools }: GatewayServer, probing: ProbeParts): { stop(): void } {
   return bus.respond(AGENT_ASK_SUBJECT, async (_subject, payload) => {
     const ask = agentAskSchema.safeParse(JSON.parse(new TextDecoder().decode(payload)));
+    const find = (to: AgentAsk): Promise<AgentAnswer> => (to.verb === 'discover' ? tools.answerDiscover(to) : probeModel(probing, to));
     const answer: AgentAnswer = ask.success
-      ? await (ask.data.verb === 'discover' ? tools.answerDiscover(ask.data) : probeModel(probing, ask.data))
+      ? await (globalThis.RAMBO_CHAOS === true ? chaosAsk(() => find(ask.data)) : find(ask.data))
       : { v: 1, ok: false, error: { code: 'ProtocolError', message: 'this gateway does not know the question' } };
     return Buffer.from(JSON.stringify(answer));
   }, AGENT_ASK_QUEUE);

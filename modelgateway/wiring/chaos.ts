@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { AGENT_EVENTS } from '../../crds/agent-run.ts';
 import { UnavailableError } from '../../platform/errors/index.ts';
@@ -13,6 +14,7 @@ import type { Db, Executor } from '../../prisma/store/index.ts';
  *   journal.<kind of event>.before   the event is about to be written, nothing of its transaction is durable
  *   journal.<kind of event>.after    its transaction is committed, nothing has been done about it
  *   outside.fetch.before|after       a request to a model or a tool: before it leaves; when its answer begins
+ *   outside.ask.before|after         the same for what a controller asked to know of a model or a tool server
  *   nats.publish.<verb>, nats.request.<verb>.before|after
  */
 
@@ -78,9 +80,16 @@ export function chaosBus(bus: Bus): Bus {
   });
 }
 
+const asked = new AsyncLocalStorage<boolean>();
+
+/** What is fetched meanwhile is not of a run: it comes when controllers please, and would be taken for a call. */
+export function chaosAsk<T>(answer: () => Promise<T>): Promise<T> {
+  return asked.run(true, answer);
+}
+
 /** Requests to models and tools. */
 export function chaosFetch(fetch: GuardedFetch): GuardedFetch {
-  const passing = (input: string | URL | Request, init?: RequestInit): Promise<Response> => around('outside.fetch', () => fetch(input, init), away('the network'));
+  const passing = (input: string | URL | Request, init?: RequestInit): Promise<Response> => around(asked.getStore() === true ? 'outside.ask' : 'outside.fetch', () => fetch(input, init), away('the network'));
   return Object.assign(passing, { close: () => { fetch.close(); } });
 }
 

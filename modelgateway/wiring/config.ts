@@ -26,6 +26,7 @@ export const gatewayConfigSchema = z.object({
   RAMBO_MODELGATEWAY_FIRST_TOKEN: duration('2m').describe('How long a model may take to begin its answer.'),
   RAMBO_MODELGATEWAY_IDLE: duration('60s').describe('How long a model may say nothing in the middle of an answer.'),
   RAMBO_MODELGATEWAY_OUTAGE: duration('10m').describe('How long all models of an agent may be out of order before its run fails with ModelUnavailable.'),
+  RAMBO_MODELGATEWAY_LEASE: duration('6s').describe('How long the calls of a gateway that is not heard of any more stay its own; then others take them over, by their class.'),
   RAMBO_MODELGATEWAY_DRAIN: duration('20s').describe('How long model calls may go on after SIGTERM.'),
   RAMBO_MODELGATEWAY_BODY_BYTES: z.coerce.number().int().min(65_536).max(268_435_456).default(16_777_216).describe('Largest body of a request, in bytes.'),
   RAMBO_LOG_LEVEL: logLevel().describe('debug, info, warn or error.'),

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { sleep, systemClock } from '../clock/index.ts';
 
@@ -26,6 +26,8 @@ export interface Armed {
   readonly faults: readonly Fault[];
   /** Append every hit to `hits`, to learn which points a run comes by. */
   readonly count: boolean;
+  /** Hits are counted over all processes, not in each: a point that whichever process comes by is then the same one in every run. */
+  readonly shared?: boolean;
   /** A deliberate defect, to prove that the oracle sees it. */
   readonly defect?: 'ackBeforeCommit' | 'noFencing' | 'sentBeforePublish';
 }
@@ -51,7 +53,7 @@ class Control {
   hit(point: string): FaultAction | undefined {
     if (this.#dir === undefined) return undefined;
     this.#refresh();
-    const n = (this.#hits.get(point) ?? 0) + 1;
+    const n = this.#armed.shared === true ? this.#sharedHit(point) : (this.#hits.get(point) ?? 0) + 1;
     this.#hits.set(point, n);
     if (this.#armed.count) appendFileSync(path.join(this.#dir, 'hits'), `${point}\n`);
     const fault = this.#armed.faults.find((f) => f.point === point && f.hit === n);
@@ -78,10 +80,23 @@ class Control {
     }
   }
 
+  /** Which hit of all processes this is; only points at which something is to happen are counted so. */
+  #sharedHit(point: string): number {
+    if (!this.#armed.faults.some((fault) => fault.point === point)) return 0;
+    let n = (this.#hits.get(point) ?? 0) + 1;
+    while (!this.#leave(`hit-${this.#armed.id}-${point}-${n}`)) n++;
+    return n;
+  }
+
   /** A fault strikes once, whichever process comes first and however often it starts again. */
   #first(fault: Fault): boolean {
+    return this.#leave(`fired-${this.#armed.id}-${fault.point}-${fault.hit}`);
+  }
+
+  /** Leaves a file with this process's id, unless it is there. */
+  #leave(name: string): boolean {
     try {
-      closeSync(openSync(path.join(this.#dir ?? '', `fired-${this.#armed.id}-${fault.point}-${fault.hit}`.replaceAll('/', '_')), 'wx'));
+      writeFileSync(path.join(this.#dir ?? '', name.replaceAll('/', '_')), `${process.pid}\n`, { flag: 'wx' });
       return true;
     } catch {
       return false;

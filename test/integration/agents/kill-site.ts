@@ -3,128 +3,183 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { FINAL_PHASES, type RunPhase } from '../../../crds/workflow-run.ts';
-import type { Armed } from '../../../platform/failpoint/index.ts';
-import { createLog } from '../../../platform/log/index.ts';
-import { commandSubject, shardOf } from '../../../platform/messages/subjects.ts';
-import { connectBus, type Bus } from '../../../platform/nats/bus.ts';
-import { answerInput, decideApproval, listApprovals, listDoubts, listInputs, openStore, settleDoubt, type Db, type Decided } from '../../../prisma/store/index.ts';
+import type { StackNetwork } from '../../../hack/stack/stack.ts';
+import type { Armed, Fault } from '../../../platform/failpoint/index.ts';
+import { wrongInJournals } from './kill-oracle.ts';
+import { nothingAnswered, Person, type Answered } from './kill-person.ts';
+import { makeAgents, nodeOf, type Kill, type Shape } from './kill-shapes.ts';
 import { AgentStack } from './stack-site.ts';
 
-/** What happened in one run of the matrix. */
-export interface Seen {
-  readonly phase: string;
-  readonly detail: string;
-  /** Whether the fault struck. */
-  readonly fired: boolean;
-  readonly doubts: number;
-  readonly approvals: number;
-  /** Questions of a tool that were answered. */
-  readonly answers: number;
-  readonly ms: number;
-  readonly effects: Readonly<Record<string, number>>;
+/** What is done to one run. */
+export interface Blow {
+  /** Processes are killed here. */
+  readonly kills: readonly Kill[];
+  /** NATS is killed and its store removed here, before whoever comes by goes on. */
+  readonly wipe?: Kill;
+  /** The process that takes a decision dies before it can tell. */
+  readonly silent?: boolean;
 }
 
-/** A stack of the bundles with failpoints, and a person who approves calls and settles doubts by what the tools really did. */
+/** What happened in one run of the matrix. */
+export interface Seen extends Readonly<Answered> {
+  readonly phase: string;
+  /** What is wrong with how it ended; empty when all is well. */
+  readonly wrong: readonly string[];
+  /** Whether all of it struck. */
+  readonly struck: boolean;
+  readonly ms: number;
+}
+
+/** Calls of a gateway that is gone are taken over after so long: 6 s where it matters. */
+export const LEASE = '2s';
+/** How long a process waits that is to find NATS wiped. */
+const WIPE_MS = 400;
+
+/** A stack of the bundles with failpoints, and a person who answers what waits. One run at a time. */
 export class KillSite {
   readonly s: AgentStack;
+  readonly person: Person;
   readonly #dir: string;
-  readonly #db: Db;
-  readonly #bus: Bus;
 
-  private constructor(s: AgentStack, dir: string, db: Db, bus: Bus) {
+  private constructor(s: AgentStack, dir: string, person: Person) {
     this.s = s;
     this.#dir = dir;
-    this.#db = db;
-    this.#bus = bus;
+    this.person = person;
   }
 
-  static async start(): Promise<KillSite> {
+  static async start(network?: StackNetwork): Promise<KillSite> {
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-kill-'));
     mkdirSync(path.join(dir, 'control'));
-    const s = await AgentStack.start({ bundles: { folder: 'chaos', env: { RAMBO_CHAOS_DIR: path.join(dir, 'control') } } }, { minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
-    const { databaseUrl, natsUrl, natsCreds } = s.t.addresses;
-    // A busy machine may let a login wait for longer than it may.
-    const bus = await s.t.until('NATS', () => connectBus({ url: natsUrl, name: 'kill-matrix', log: createLog('test', 'error'), creds: () => readFileSync(natsCreds, 'utf8') }).catch(() => undefined)).catch(async (error: unknown) => {
+    const env = { RAMBO_CHAOS_DIR: path.join(dir, 'control'), RAMBO_MODELGATEWAY_LEASE: LEASE };
+    const s = await AgentStack.start({ bundles: { folder: 'chaos', env }, ...(network === undefined ? {} : { network }) }, { minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
+    try {
+      const [person] = await Promise.all([Person.start(s), makeAgents(s)]);
+      return new KillSite(s, dir, person);
+    } catch (error) {
       await s.stop();
       throw error;
-    });
-    return new KillSite(s, dir, openStore({ url: databaseUrl, max: 2, connectTimeoutMs: 10_000 }), bus);
+    }
   }
 
   async stop(): Promise<void> {
-    await this.#bus.close();
-    await this.#db.close();
+    await this.person.stop();
     await this.s.stop();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  /** One run of an agent under faults, with a person who answers. */
-  async play(agent: string, armed: Partial<Armed>, timeoutMs = 90_000): Promise<Seen> {
+  /** One run of a shape under faults, with a person who answers. */
+  async play(shape: Shape, blow: Blow, { timeoutMs = 90_000, count = false }: { readonly timeoutMs?: number; readonly count?: boolean } = {}): Promise<Seen> {
+    const thread = `thread-${randomUUID()}`;
+    this.arm([]);
+    if (shape.conversation) await this.#turn(shape, thread);
     this.s.tools.reset();
     const began = performance.now();
-    const id = this.#arm(armed);
-    const run = await this.s.id(await this.s.run(agent));
-    const answered = { approvals: 0, doubts: 0, answers: 0 };
-    const state = { phase: 'Pending', detail: '' };
-    while (performance.now() - began < timeoutMs) {
-      const [row] = await this.s.t.sql<{ phase: RunPhase }>('select phase from run where id = $1::uuid', [run]);
-      state.phase = row?.phase ?? 'Pending';
-      if (row !== undefined && FINAL_PHASES.includes(row.phase)) break;
-      await this.#answer(answered);
-      await new Promise((resolve) => { setTimeout(resolve, 50); });
+    const faults = faultsOf(shape, blow);
+    if (shape.from === 'start') this.arm(faults, count);
+    const run = await this.begin(shape, thread);
+    const answered = nothingAnswered();
+    if (shape.from === 'decision') {
+      await this.s.t.until('the run to wait', () => this.person.waits());
+      await this.#killAll();
+      this.arm(faults, count);
     }
-    if (state.phase !== 'Succeeded') state.detail = await this.#detail(run);
-    const fired = readdirSync(path.join(this.#dir, 'control')).filter((file) => file.startsWith(`fired-${id}-`)).length;
-    return { ...state, ...answered, fired: fired === (armed.faults ?? []).length, ms: Math.round(performance.now() - began), effects: this.s.tools.hits().effects };
+    const wiped = blow.wipe === undefined ? Promise.resolve() : this.#wipeAt(blow.wipe, timeoutMs);
+    const phase = await this.ended(run, answered, { until: began + timeoutMs, silent: blow.silent === true });
+    await wiped;
+    const struck = this.fired().length === faults.length;
+    return { phase, wrong: await this.wrong(run, phase), struck, ...answered, ms: Math.round(performance.now() - began) };
   }
 
   /** How often each point is passed by one run without faults. */
-  async golden(agent: string): Promise<ReadonlyMap<string, number>> {
-    const file = path.join(this.#dir, 'control', 'hits');
+  async golden(shape: Shape): Promise<ReadonlyMap<string, number>> {
+    const file = this.#control('hits');
     rmSync(file, { force: true });
-    const seen = await this.play(agent, { count: true });
-    if (seen.phase !== 'Succeeded') throw new Error(`the run without faults ended ${seen.phase}: ${seen.detail}`);
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
-    this.#arm({});
+    const { wrong } = await this.play({ ...shape, before: [] }, { kills: [] }, { count: true });
+    if (wrong.length > 0) throw new Error(`the run without faults: ${wrong.join('; ')}`);
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter((line) => line !== '') : [];
+    this.arm([]);
     return new Map([...Map.groupBy(lines, (line) => line)].map(([point, all]) => [point, all.length]));
   }
 
-  #arm(armed: Partial<Armed>): string {
-    const id = randomUUID();
-    const file = path.join(this.#dir, 'control', 'armed.json');
-    writeFileSync(`${file}.new`, JSON.stringify({ id, faults: [], count: false, ...armed }));
-    renameSync(`${file}.new`, file);
-    return id;
+  /** Puts faults in place for all processes, or takes them out. Hits are those of all processes together. */
+  arm(faults: readonly Fault[], count = false): void {
+    for (const file of readdirSync(this.#control(''))) if (/^(fired|hit)-/.test(file)) rmSync(this.#control(file), { force: true });
+    const armed: Armed = { id: randomUUID(), faults, count, shared: true };
+    writeFileSync(this.#control('armed.json.new'), JSON.stringify(armed));
+    renameSync(this.#control('armed.json.new'), this.#control('armed.json'));
   }
 
-  /** Approves what waits, and settles doubts as somebody does who looked at the till. */
-  async #answer(answered: { approvals: number; doubts: number; answers: number }): Promise<void> {
-    const at = Date.now();
-    for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
-      if (await this.#decided(await decideApproval(this.#db, { namespace, approval: id, hash, decision: 'Approve', by: 'user:boss', names: ['user:boss'], at }))) answered.approvals++;
-    }
-    for (const { id, hash, namespace } of (await listInputs(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
-      if (await this.#decided(await answerInput(this.#db, { namespace, input: id, hash, answers: { seats: { action: 'accept', content: { seats: 2 } } }, by: 'user:boss', names: ['user:boss'], at }))) answered.answers++;
-    }
-    for (const { agentRun, callId, namespace, tool } of await listDoubts(this.#db, ['default'], 10)) {
-      const happened = (this.s.tools.hits().effects[tool.replace('tools__', '')] ?? 0) > 0;
-      const verdict = happened ? { verdict: 'Happened' as const, result: 'it was done' } : { verdict: 'DidNotHappen' as const };
-      if (await this.#decided(await settleDoubt(this.#db, { namespace, agentRun, callId, ...verdict, by: 'user:boss', at }))) answered.doubts++;
-    }
+  /** Process ids of those that were struck, in no order. */
+  fired(): readonly number[] {
+    return readdirSync(this.#control('')).filter((file) => file.startsWith('fired-')).map((file) => Number(readFileSync(this.#control(file), 'utf8')));
   }
 
-  /** As the API does after a decision: the node is woken; where that is lost the gateway's sweep does it. */
-  async #decided(decided: Decided): Promise<boolean> {
-    if (!decided.ok) return false;
-    const { runId, node, item, ready } = decided.wake;
-    if (ready) await this.#bus.request(commandSubject(shardOf(runId)), Buffer.from(JSON.stringify({ v: 1, verb: 'wake', runId, node, item })), 1_000).catch(() => undefined);
-    return true;
+  /** NATS dies and forgets everything; it comes back by itself. */
+  wipeNats(): void {
+    const { stack, addresses } = this.s.t;
+    stack.child('nats').kill();
+    rmSync(path.join(path.dirname(path.dirname(addresses.natsCreds)), 'nats/store'), { recursive: true, force: true });
   }
 
-  async #detail(run: string): Promise<string> {
+  /** Rows of a run, for whoever looks into a failure. */
+  async detail(run: string): Promise<string> {
     const nodes = await this.s.t.sql<{ node: string; status: string; attempt: number; error: Uint8Array | null }>('select node, status, attempt, error from node_run where run_id = $1::uuid', [run]);
-    const agents = await this.s.t.sql<{ phase: string; reason: string | null; message: string | null; epoch: number; parked: boolean; awaited: number; kinds: string }>(
+    const agents = await this.s.t.sql(
       `select a.phase, a.reason, a.message, a.epoch, a.parked, a.awaited, (select string_agg(kind, ' ' order by seq) from agent_event e where e.agent_run = a.id) as kinds from agent_run a where a.root_run = $1::uuid or a.run_id = $1::uuid`, [run]);
     return JSON.stringify([nodes.map(({ error, ...rest }) => ({ ...rest, error: error === null ? null : Buffer.from(error).toString('utf8') })), agents]);
   }
+
+  /** Starts a run; its id. */
+  async begin(shape: Shape, thread = '', turn?: string): Promise<string> {
+    return this.s.id(await this.s.run(shape.agent, '', nodeOf(shape, thread, turn)));
+  }
+
+  /** The first turn of a conversation, which nobody breaks. */
+  async #turn(shape: Shape, thread: string): Promise<void> {
+    const run = await this.begin(shape, thread, '[[script: [{"text":"Hello."}]]] Good morning.');
+    const phase = await this.ended(run, nothingAnswered(), { until: performance.now() + 60_000, silent: false });
+    if (phase !== 'Succeeded') throw new Error(`the first turn ended ${phase}: ${await this.detail(run)}`);
+  }
+
+  /** Answers what waits until a run has ended, or it is too late; its phase. */
+  async ended(run: string, answered: Answered, { until, silent }: { readonly until: number; readonly silent: boolean }): Promise<string> {
+    for (;;) {
+      const [row] = await this.s.t.sql<{ phase: RunPhase }>('select phase from run where id = $1::uuid', [run]);
+      if ((row !== undefined && FINAL_PHASES.includes(row.phase)) || performance.now() > until) return row?.phase ?? 'Pending';
+      await this.person.answer(answered, silent);
+      await new Promise((resolve) => { setTimeout(resolve, 50); });
+    }
+  }
+
+  /** What is wrong with a run that is over, the `runs`th since the tools were reset; empty when all is well. */
+  async wrong(run: string, phase: string, runs = 1): Promise<readonly string[]> {
+    return [...(phase === 'Succeeded' ? [] : [`it ended ${phase}: ${await this.detail(run)}`]), ...this.#wrongEffects(runs), ...await wrongInJournals(this.s.t, run)];
+  }
+
+  #wrongEffects(runs: number): readonly string[] {
+    const { count = 0, charge = 0, book = 0 } = this.s.tools.hits().effects;
+    return Object.entries({ keyed: count, unkeyed: charge + book }).flatMap(([what, times]) => (times === runs ? [] : [`the ${what} effect happened ${times} times in ${runs} runs`]));
+  }
+
+  async #killAll(): Promise<void> {
+    const { stack } = this.s.t;
+    stack.child('modelgateway').kill();
+    stack.child('controller-0').kill();
+    await stack.kubectl.run('delete', 'pods', '-l', 'rambo.dev/pool=default', '--grace-period=0', '--force', '--wait=false');
+  }
+
+  async #wipeAt(at: Kill, timeoutMs: number): Promise<void> {
+    const struck = `-${at.point}-${at.hit}`;
+    await this.s.t.until(`${at.point}#${at.hit} to be passed`, async () => readdirSync(this.#control('')).some((file) => file.startsWith('fired-') && file.endsWith(struck)), timeoutMs).catch(() => undefined);
+    this.wipeNats();
+  }
+
+  #control(file: string): string {
+    return path.join(this.#dir, 'control', file);
+  }
+}
+
+function faultsOf(shape: Shape, { kills, wipe }: Blow): readonly Fault[] {
+  const killed = [...shape.before, ...kills].map((kill): Fault => ({ ...kill, action: 'kill' }));
+  return wipe === undefined ? killed : [...killed, { ...wipe, action: { delayMs: WIPE_MS } }];
 }

@@ -125,7 +125,7 @@ export class AgentSite {
         if (value === undefined) throw new RamboError('SecretMissing', `there is no Secret "${name}" in namespace ${namespace}`);
         return value;
       } },
-      patience: { firstMs: 1_500, idleMs: 1_000 }, outageMs: 600_000,
+      patience: { firstMs: 1_500, idleMs: 1_000 }, outageMs: 600_000, leaseMs: 6_000,
       defaults: { run: { tokens: null, nano: null }, namespaceDay: { tokens: null, nano: null } },
       ...over,
       door: { host: '127.0.0.1', port: 0, mostBytes: 1_048_576, answered: () => undefined, ...over.door },

@@ -83,7 +83,7 @@ export async function toolsWorld(): Promise<ToolsWorld> {
     const notices: AgentRunRow[] = [];
     let door: ((caller: Caller, body: unknown, signal: AbortSignal) => Promise<DoorAnswer>) | undefined;
     const half = registerTools({ post: (_path, handler) => { door = handler; } }, {
-      db, clock: systemClock, ids: systemIds, holder: `gw-${randomUUID()}`, log: { info: () => undefined, warn: () => undefined },
+      db, clock: systemClock, ids: systemIds, holder: `gw-${randomUUID()}`, leaseMs: 6_000, log: { info: () => undefined, warn: () => undefined },
       bus: {
         publish: () => undefined,
         request: async (_subject, payload) => {
