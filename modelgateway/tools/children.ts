@@ -43,6 +43,7 @@ export async function startChild(tools: Tools, sending: Sending, tool: RevisionT
   });
   if (appended?.result !== true) return;
   tools.parts.notify(appended);
+  tools.children.add(child);
   await sendStart(tools, { ...sending, call: { ...call, state: 'Child', childRun: child } }, tool);
 }
 
@@ -94,15 +95,11 @@ async function command(tools: Tools, message: RunCommand): Promise<CommandReply 
   }
 }
 
-/** Looks at every call that waits for a run: completes those whose run is over, starts those that have none, cancels those nobody waits for. */
-export async function sweepChildren(tools: Tools): Promise<void> {
-  let after: string | undefined;
-  for (;;) {
-    const page = await openChildren(tools.parts.db, after, PAGE);
-    for (const child of page) await apart(tools, child.namespace, () => lookAtChild(tools, child));
-    after = page.at(-1)?.childRun ?? undefined;
-    if (page.length < PAGE || after === undefined) return;
-  }
+/** Looks at the next calls that wait for a run, a page at a time: the end of a run is heard of by its notice, this is for notices that were lost. */
+export async function sweepChildren(tools: Tools, place: { after: string | undefined }): Promise<void> {
+  const page = await openChildren(tools.parts.db, place.after, PAGE);
+  place.after = page.length < PAGE ? undefined : page.at(-1)?.childRun ?? undefined;
+  for (const child of page) await apart(tools, child.namespace, () => lookAtChild(tools, child));
 }
 
 /** Does one piece of a sweep: one that cannot be done must not stand in the way of the others. Throws while the database is away. */

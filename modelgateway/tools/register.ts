@@ -1,7 +1,7 @@
 import { toolBodySchema } from '../../crds/agent-gateway.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts';
-import { expireApproval, expiredApprovals, openChild, voidApprovals } from '../../prisma/store/index.ts';
+import { expireApproval, expiredApprovals, openChild } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { wake } from '../run/notices.ts';
 import { SeenRuns } from '../run/seen-runs.ts';
@@ -31,7 +31,7 @@ export interface Doors {
 
 /** The tools' half of the gateway, running. */
 export interface ToolsHalf {
-  /** Looks at children, expired approvals, ended runs; call it about once a second. Throws what the database does. */
+  /** Looks at children and expired approvals; call it about once a second. Throws what the database does. */
   sweep(): Promise<void>;
   answerDiscover(ask: Extract<AgentAsk, { verb: 'discover' }>): Promise<AgentAnswer>;
   /** A workflow run ended: a call may wait for it. */
@@ -53,11 +53,12 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     children: new SeenRuns(),
   };
   const forgotten = { at: Number.NEGATIVE_INFINITY };
+  const place: { after: string | undefined } = { after: undefined };
   const driven = new Map<string, Promise<ToolAnswer>>();
   doors.post('/v1/agent/tool', (caller, body, signal) => answer(tools, driven, caller, body, signal));
   return {
     sweep: async () => {
-      await sweepChildren(tools);
+      await sweepChildren(tools, place);
       await sweepApprovals(tools);
       await sweepMemories(tools, forgotten);
     },
@@ -127,5 +128,4 @@ async function sweepApprovals(tools: Tools): Promise<void> {
       if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
     });
   }
-  await voidApprovals(parts.db, parts.clock.now());
 }

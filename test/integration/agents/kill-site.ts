@@ -98,10 +98,10 @@ export class KillSite {
   /** Approves what waits, and settles doubts as somebody does who looked at the till. */
   async #answer(answered: { approvals: number; doubts: number }): Promise<void> {
     const at = Date.now();
-    for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
+    for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespace: 'default', state: 'Pending', first: 10 })).rows) {
       if (await this.#decided(await decideApproval(this.#db, { namespace, approval: id, hash, decision: 'Approve', by: 'user:boss', names: ['user:boss'], at }))) answered.approvals++;
     }
-    for (const { agentRun, callId, namespace } of await listDoubts(this.#db, ['default'], 10)) {
+    for (const { agentRun, callId, namespace } of (await listDoubts(this.#db, { namespace: 'default', first: 10 })).rows) {
       const happened = (this.s.tools.hits().effects['charge'] ?? 0) > 0;
       const verdict = happened ? { verdict: 'Happened' as const, result: 'charged' } : { verdict: 'DidNotHappen' as const };
       if (await this.#decided(await settleDoubt(this.#db, { namespace, agentRun, callId, ...verdict, by: 'user:boss', at }))) answered.doubts++;
