@@ -35,7 +35,7 @@ Examples:
       try {
         const conversation = options.conversation ?? systemIds.uuid();
         await new Chat({
-          io, input, caller: { door: doorOf(options), pause: (ms) => sleep(io.clock, ms) }, namespace: options.namespace, agent, conversation, json: options.output === 'json',
+          io, input, caller: { door: await doorOf(options), pause: (ms) => sleep(io.clock, ms) }, namespace: options.namespace, agent, conversation, json: options.output === 'json',
         }).talk();
       } finally {
         input.close();

@@ -50,7 +50,7 @@ Examples:
     .action(async (agent: string | undefined, options: RunsOptions) => {
       if (!/^([1-9]\d?|100)$/.test(options.first)) throw new CliError('Usage', `--first: ${options.first} is no number from 1 to 100`);
       const query = new URLSearchParams({ namespace: options.namespace, first: options.first, ...(agent === undefined ? {} : { agent }), ...(options.phase === undefined ? {} : { phase: options.phase }) });
-      const answer = await call(doorOf(options), get(`/agent-runs?${query.toString()}`), (ms) => sleep(io.clock, ms));
+      const answer = await call(await doorOf(options), get(`/agent-runs?${query.toString()}`), (ms) => sleep(io.clock, ms));
       const { items } = pageSchema.parse(answer);
       io.print(options.output === 'json' ? `${plainJson(Reflect.get(Object(answer), 'items'))}\n` : textTable(['ID', 'AGENT', 'PHASE', 'STEPS', 'TOOLS', 'TOKENS', 'USD', 'BEGAN', 'WHY'], items.map((run) => [
         run.id, run.agent, run.phase, run.step, run.toolCalls, `${run.inputTokens} + ${run.outputTokens}`, run.costUsd, run.createdAt.slice(0, 19).replace('T', ' '), run.reason,
@@ -64,7 +64,7 @@ export function showCommand(io: Io): Command {
     .summary('show how a run of an agent stands: phase, output, tokens, cost, budgets')
     .addOption(outputOption())
     .action(async (agentRun: string, options: LookOptions) => {
-      const answer = await call(doorOf(options), get(`/agent-runs/${encodeURIComponent(agentRun)}`), (ms) => sleep(io.clock, ms));
+      const answer = await call(await doorOf(options), get(`/agent-runs/${encodeURIComponent(agentRun)}`), (ms) => sleep(io.clock, ms));
       const run = detailsSchema.parse(answer);
       if (options.output === 'json') io.print(`${plainJson(answer)}\n`);
       else io.print(details(run));
@@ -83,7 +83,7 @@ Examples:
   rambo agent steps <agent run> -o json | jq '.[] | select(.kind == "ToolRequested") | .payload'`)
     .action(async (agentRun: string, options: LookOptions) => {
       const page = (cursor?: string): ApiRequest => get(`/agent-runs/${encodeURIComponent(agentRun)}/steps?first=100${cursor === undefined ? '' : `&after=${encodeURIComponent(cursor)}`}`);
-      const items = await everyItem(doorOf(options), page(), page, (ms) => sleep(io.clock, ms));
+      const items = await everyItem(await doorOf(options), page(), page, (ms) => sleep(io.clock, ms));
       io.print(options.output === 'json' ? `${plainJson(items)}\n` : stepsTable(items));
     });
 }

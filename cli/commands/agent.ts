@@ -36,7 +36,7 @@ Examples:
   rambo agent run -n support triage 'Where is parcel 4711?'
   rambo agent run -n support triage -c monday 'And the other one?'`)
     .action(async (agent: string, input: string | undefined, options: RunOptions) => {
-      const caller = { door: doorOf(options), pause: (ms: number) => sleep(io.clock, ms) };
+      const caller = { door: await doorOf(options), pause: (ms: number) => sleep(io.clock, ms) };
       const given = input?.startsWith('@') === true ? readText(input.slice(1)) : input;
       const started = await startAgent(caller, { namespace: options.namespace, agent, ...(given === undefined ? {} : { input: given }), ...(options.conversation === undefined ? {} : { conversation: options.conversation }) });
       if (options.detach === true) {
@@ -64,7 +64,7 @@ function eventsCommand(io: Io): Command {
     .addOption(new Option('--from <seq>', 'the first event wanted').default('1')).addOption(new Option('--deltas', 'pieces of answers too, which no journal has'))
     .action(async (agentRun: string, options: EventsOptions) => {
       if (!/^[1-9]\d{0,9}$/.test(options.from)) throw new CliError('Usage', `--from: ${options.from} is no number of an event`);
-      for await (const news of follow(doorOf(options), agentRun, Number(options.from), (ms) => sleep(io.clock, ms))) {
+      for await (const news of follow(await doorOf(options), agentRun, Number(options.from), (ms) => sleep(io.clock, ms))) {
         if (news.kind === 'event') io.print(`${JSON.stringify(news.event)}\n`);
         else if (options.deltas === true) io.print(`${JSON.stringify({ delta: news.delta })}\n`);
       }

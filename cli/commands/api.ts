@@ -43,7 +43,7 @@ function verbCommand(io: Io, verb: Verb): Command {
   if (verb.pages) command.addOption(new Option('--all', 'all pages, as one list'));
   command.addOption(new Option('-o, --output <form>', 'form of the answer').choices(['json', 'table']).default('json'));
   return withDoor(command).action(async (options: CommonOptions & Readonly<Record<string, unknown>>) => {
-    const door = doorOf(options);
+    const door = await doorOf(options);
     const values = valuesOf(verb, options);
     const pause = (ms: number): Promise<void> => sleep(io.clock, ms);
     const request = (more: readonly (readonly [string, unknown])[] = []): ApiRequest => requestOf(base, verb, new Map([...values, ...more]));

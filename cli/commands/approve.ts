@@ -19,6 +19,8 @@ export function approveCommand(io: Io): Command {
     .summary('look at a call of an agent that waits for a person, and approve or reject it')
     .description(prose(`Shows what a call of an agent that waits would do: tool, arguments, hash. With --hash it decides.
 
+As kubectl rambo approve it needs no token of its own: it asks the API server, with your kubeconfig, for one of a service account that is good for ten minutes and for RamBo alone. Whether that account may patch agentapprovals is up to RBAC.
+
 The decision is bound to the hash: when something else waits by now, nothing is decided. The arguments may come from a model that read hostile text: look at them, not at what the agent says of them.`))
     .addOption(new Option('--hash <hash>', `decide about exactly this: the hash that was shown, or its first ${LEAST_HASH} digits or more`))
     .addOption(new Option('--reject', 'the call is not made'))
@@ -30,7 +32,7 @@ Examples:
   kubectl rambo approve <id> --hash 3fa4c9d1
   rambo approve <id> --hash 3fa4c9d1 --reject --reason 'not on a Friday'`)
     .action(async (id: string, options: ApproveOptions) => {
-      const door = doorOf(options);
+      const door = await doorOf(options);
       const pause = (ms: number): Promise<void> => sleep(io.clock, ms);
       const approval = await approvalOf(door, id, pause);
       showApproval(io, approval);
