@@ -70,6 +70,7 @@ export class AgentSite {
   readonly model: ScriptedModel;
   readonly db: Db;
   readonly told: Told[] = [];
+  readonly #tokens = new Map<string, string[]>();
   readonly secrets = new Map<string, string>();
   readonly counted: string[] = [];
   readonly #postgres: TestServer;
@@ -170,6 +171,8 @@ export class AgentSite {
     );
     await this.sql("INSERT INTO node_run (run_id, node, item, status, attempt, retries, infra) VALUES ($1, $2, -1, 'Running', $3, 0, 0) ON CONFLICT DO NOTHING", [run, node, attempt]);
     const token = await signAgentToken(KEY, { ns: namespace, run, node, item: -1, attempt, pool: 'default', with: specHash(given) }, Date.now());
+    const id = agentRunId(run, node, -1);
+    this.#tokens.set(id, [...this.#tokens.get(id) ?? [], token]);
     const send = async (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Response> => fetch(`${gateway.url}${path}`, {
       method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers }, body: JSON.stringify(body), ...(signal === undefined ? {} : { signal }),
     });
@@ -181,7 +184,7 @@ export class AgentSite {
     const ask: Attempt['ask'] = (step, { stream = false, purpose = 'step', body = {}, headers = {}, signal } = {}) =>
       post('/v1/chat/completions', { stream, ...body }, { [GATEWAY_HEADERS.step]: String(step), [GATEWAY_HEADERS.purpose]: purpose, ...headers }, signal);
     return {
-      agentRun: agentRunId(run, node, -1), run, node, attempt, given, post,
+      agentRun: id, run, node, attempt, given, post,
       open: () => post('/v1/agent/open', { with: given, runner: `pod-${attempt}` }),
       ask,
       insist: async (step) => {
@@ -195,6 +198,9 @@ export class AgentSite {
       next: () => this.attempt(gateway, given, { node, namespace, run, attempt: attempt + 1 }),
     };
   }
+
+  /** Tokens that were signed for an agent run, attempt by attempt. */
+  tokens(agentRun: string): readonly string[] { return this.#tokens.get(agentRun) ?? []; }
 
   journal(agentRun: string): Promise<readonly AgentEvent[]> {
     return agentJournal(this.db, agentRun);
