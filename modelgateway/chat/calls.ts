@@ -13,7 +13,7 @@ import { estimatedUsage, lostUsage, promptBound, type CountTokens } from '../mod
 import { failureOf, type Failure } from '../models/failure.ts';
 import type { Limiter } from '../models/limiter.ts';
 import { costOf } from '../models/price.ts';
-import type { MakeModel } from '../models/provider.ts';
+import { boundedFetch, type MakeModel } from '../models/provider.ts';
 import type { Secrets } from '../models/secrets.ts';
 import { LEASE_MS, type Parts } from '../parts.ts';
 import type { Journals } from '../run/journals.ts';
@@ -21,7 +21,7 @@ import { Deltas, tellAppended } from '../run/notices.ts';
 import { endRun } from '../run/end-run.ts';
 import { REASONS } from '../run/ending.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
-import { beginCall, type Asked, type Begun, type Reservation } from './begin.ts';
+import { beginCall, outputWithin, type Asked, type Begun, type Reservation } from './begin.ts';
 import { completeCall, failCall } from './complete.ts';
 import { insist } from './insist.ts';
 import { firstAsked } from './journaled.ts';
@@ -106,7 +106,7 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
       agentRun: call.agentRun, attempt: call.attempt, step: call.step, purpose: call.purpose, spec: call.spec, promptTokens: promptBound(json), outputTokens: call.maxOutput,
       requestHash: requestHash(prompt), ...(seq === undefined ? {} : { seq }),
     };
-    const candidates = (await parts.catalog.find(call.namespace, call.models)).filter(({ name }) => !course.out.has(name));
+    const candidates = inWindow(await parts.catalog.find(call.namespace, call.models), asked, course).filter(({ name }) => !course.out.has(name));
     if (candidates.length === 0) return giveUp(parts, call, course);
     const begun = await begin(parts, asked, candidates);
     switch (begun.status) {
@@ -121,6 +121,16 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
     }
     if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
   }
+}
+
+/** Leaves out those whose context window the prompt does not fit into: an answer of a few tokens would be worse than a reason. */
+function inWindow(candidates: readonly Candidate[], { promptTokens, outputTokens }: Asked, { out }: Course): readonly Candidate[] {
+  for (const { name, spec } of candidates) {
+    const window = spec.capabilities?.contextWindow;
+    if (window === undefined || outputWithin(window, promptTokens, outputTokens) > 0) continue;
+    out.set(name, { code: 'Refused', message: `the prompt may have ${promptTokens} tokens, and the context window has ${window}: set memory.compaction, or ask a model with a larger one`, passing: false, spent: 'nothing' });
+  }
+  return candidates;
 }
 
 async function begin(parts: CallParts, asked: Asked, candidates: readonly Candidate[]): Promise<Begun> {
@@ -184,7 +194,7 @@ async function nextTry(parts: CallParts, { name, spec }: Candidate, failure: Fai
   const count = (tries.get(name) ?? 0) + 1;
   tries.set(name, count);
   const impatient = (failure.retryAfterMs ?? 0) > MOST_RETRY_AFTER_MS;
-  if (!failure.passing || impatient || count > (spec.retries ?? AGENT_DEFAULTS.modelRetries)) {
+  if (!failure.passing || failure.lasting === true || impatient || count > (spec.retries ?? AGENT_DEFAULTS.modelRetries)) {
     out.set(name, failure);
     parts.counters.again('fallback');
     return;
@@ -204,10 +214,10 @@ async function attempt(parts: CallParts, { call, live, asked, prompt }: Asking, 
   let apiKey: string | undefined;
   try {
     apiKey = spec.credentialsRef === undefined ? undefined : await parts.secrets.read(call.namespace, spec.credentialsRef.name, spec.credentialsRef.key);
-    const model = await parts.makeModel(spec, apiKey, parts.fetchFor(call.namespace, spec.tls));
+    const model = await parts.makeModel(spec, apiKey, boundedFetch(parts.fetchFor(call.namespace, spec.tls), maxOutput));
     const deltas = new Deltas(parts.bus, parts.clock, { namespace: call.namespace, id: call.agentRun }, call.step);
     const attempted = await attemptModel(parts.clock, {
-      model, options: callOptions(prompt, maxOutput, spec.capabilities?.structuredOutput === true), step: call.step, apiKey, signal: live.signal,
+      model, options: callOptions(prompt, maxOutput, spec), step: call.step, apiKey, signal: live.signal,
       patience: { ...parts.patience, totalMs },
       piece: (piece) => { live.piece(piece); if (call.purpose === 'step') deltas.add(piece); },
     });

@@ -37,6 +37,11 @@ interface Building {
   firstMs: number | undefined;
 }
 
+/** A stream in which no answer began: something else answered. */
+class NoAnswer extends Error {
+  override readonly name = 'NoAnswer';
+}
+
 /** Asks a model once and hands its pieces on as they come. Never throws. */
 export async function attemptModel(clock: Clock, attempt: Attempt): Promise<Attempted> {
   const started = clock.monotonic();
@@ -60,7 +65,7 @@ export async function attemptModel(clock: Clock, attempt: Attempt): Promise<Atte
       idle.cancel();
       idle = clock.after(idleMs, overdue('the model said nothing more', idleMs));
     }
-    if (built.finish === undefined) throw new Error('it ended without a finish');
+    if (built.finish === undefined) throw built.firstMs === undefined ? new NoAnswer('there was nothing of an answer in it') : new Error('it ended without a finish');
     const { text, reasoning, toolCalls, finish, usage, firstMs: first } = built;
     return { ok: true, answer: { text, reasoning, toolCalls, finish, usage, firstMs: first, ms: clock.monotonic() - started } };
   } catch (error) {
