@@ -19,6 +19,7 @@ import { runFacts } from './tools/context.ts';
 import { guardText } from './tools/guardrails.ts';
 import type { ToolParts } from './tools/parts.ts';
 import { registerTools, type ToolsHalf } from './tools/register.ts';
+import { validTraceparent } from '../platform/tracing/gen-ai.ts';
 
 /** What a gateway is made of. */
 export interface GatewayParts extends Omit<CallParts, 'journals'> {
@@ -61,8 +62,8 @@ export function wireGateway(parts: GatewayParts): GatewayServer {
   door.post('/v1/agent/open', openDoor(open));
   door.post('/v1/agent/finish', finishDoor(open));
   door.post('/v1/agent/parked', parkedDoor(parts));
-  door.post('/v1/chat/completions', chatDoor({ clock: parts.clock, enter: (call) => calls.enter(call), revisionOf: ({ agentRun }) => revisions.ofRun(agentRun) }));
-  const tools = registerTools({ post: (path, handler) => { door.post(path, ({ caller, body, signal }) => handler(caller, body, signal)); } }, toolParts);
+  door.post('/v1/chat/completions', chatDoor({ clock: parts.clock, enter: (call) => calls.enter(call), revisionOf: ({ agentRun }) => revisions.ofRun(agentRun), conversationOf: ({ agentRun }) => revisions.conversationOf(agentRun) }));
+  const tools = registerTools({ post: (path, handler) => { door.post(path, ({ caller, body, signal, header }) => handler(caller, body, signal, validTraceparent(header('traceparent')))); } }, toolParts);
   const sweeper = new Sweeper({ ...parts, sweepTools: () => tools.sweep(), stop: (agentRun) => { calls.stop(agentRun); } });
   return { door, calls, sweeper, revisions, seen, tools };
 }

@@ -4,7 +4,7 @@ import { parseDuration } from '../../crds/duration.ts';
 import { AGENT_DEFAULTS } from '../../crds/agent-parts.ts';
 import { doubling, sleep } from '../../platform/clock/index.ts';
 import { isBug, RamboError } from '../../platform/errors/index.ts';
-import { withSpan } from '../../platform/tracing/index.ts';
+import { withGenAi } from '../../platform/tracing/gen-ai.ts';
 import { answerOfStep, type Amount } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { attemptModel, type Attempted } from '../models/attempt.ts';
@@ -25,6 +25,7 @@ import { beginCall, outputWithin, type Asked, type Begun, type Reservation } fro
 import { completeCall, failCall } from './complete.ts';
 import { insist } from './insist.ts';
 import { firstAsked } from './journaled.ts';
+import { chatFacts, chatSpan } from './telemetry.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
 import { callOptions, promptJson, stepPrompt, type Prompt } from './prompt.ts';
 
@@ -59,6 +60,9 @@ export interface Call {
   readonly maxOutput: number;
   /** Of purpose `compaction`: messages the summary replaces. */
   readonly compacted?: number;
+  /** W3C traceparent of whoever asked first. */
+  readonly traceparent?: string | undefined;
+  readonly conversation?: string | undefined;
 }
 
 /** How often a call that another gateway makes is looked at. */
@@ -81,7 +85,7 @@ interface Course {
 /** Makes a call until there is an answer, or none can be had. Never throws: what is wrong becomes a refusal. */
 export async function makeCall(parts: CallParts, call: Call, live: LiveCall): Promise<void> {
   try {
-    live.end(await withSpan('invoke_agent', undefined, { namespace: call.namespace }, () => answer(parts, call, live)));
+    live.end(await answer(parts, call, live));
   } catch (error) {
     if (isBug(error)) parts.log.error({ agentRun: call.agentRun, step: call.step, err: error }, 'a model call failed by a fault of ours');
     else if (!(error instanceof Refusal)) parts.log.warn({ agentRun: call.agentRun, step: call.step, err: error }, 'a model call could not be made; it is asked for again');
@@ -170,7 +174,11 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
   live.settling = false;
   const done = parts.counters.inFlight();
   try {
-    const attempted = await withSpan('chat', undefined, { namespace: call.namespace }, () => attempt(parts, asking, reservation));
+    const attempted = await withGenAi(chatSpan(call, reservation), async (span) => {
+      const made = await attempt(parts, asking, reservation);
+      span.set(chatFacts(made));
+      return made;
+    });
     if (attempted.ok) return await complete(parts, asking, reservation, attempted);
     const { failure } = attempted;
     parts.counters.failed(candidate.spec.provider, failure.code);
@@ -208,7 +216,7 @@ async function nextTry(parts: CallParts, { name, spec }: Candidate, failure: Fai
 async function attempt(parts: CallParts, { call, live, asked, prompt }: Asking, { candidate, maxOutput }: Reservation): Promise<Attempted> {
   const { name, spec } = candidate;
   const totalMs = parseDuration(spec.timeout ?? '') ?? AGENT_DEFAULTS.modelTimeoutMs;
-  const leave = await parts.limiter.enter(`${call.namespace}/${name}`, spec.limits, asked.promptTokens + maxOutput, live.signal);
+  const leave = await parts.limiter.enter(call.namespace, name, spec.limits, asked.promptTokens + maxOutput, live.signal);
   if (leave === undefined) return { ok: false, text: '', reasoning: '', failure: { code: 'Aborted', message: 'nobody waits for the answer any more', passing: false, spent: 'nothing' } };
   let tokens = 0;
   let apiKey: string | undefined;
@@ -252,6 +260,7 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
   live.settling = true;
   const { value: appended, repeated } = await insist(parts.clock, SETTLE_MS, () => completeCall(parts.db, asking.asked, reservation, completed, parts.clock.now(), call.compacted));
   parts.counters.answered(candidate.spec.provider, usage, nano, got.ms / 1_000, got.firstMs === undefined ? undefined : got.firstMs / 1_000, got.usage === undefined);
+  parts.counters.spent(call.namespace, call.spec.agent ?? '', usage, nano);
   if (appended === undefined || appended.result === 'Lost') {
     // Written by an earlier try of ours that did not hear so.
     if (repeated && (await answerOfStep(parts.db, call.agentRun, call.step, call.purpose))?.requestId === requestId) return { ok: true, completed };

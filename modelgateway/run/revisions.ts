@@ -24,7 +24,7 @@ export interface Pinned {
 export class Revisions {
   readonly #db: Executor;
   readonly #specs = new Map<string, RevisionSpec>();
-  readonly #ofRun = new Map<string, string>();
+  readonly #ofRun = new Map<string, { readonly hash: string; readonly conversation: string | undefined }>();
 
   constructor(db: Executor) {
     this.#db = db;
@@ -43,12 +43,22 @@ export class Revisions {
 
   /** The revision an agent run is pinned to. Throws Refusal `NotOpened`. */
   async ofRun(agentRun: string): Promise<RevisionSpec> {
-    const hash = this.#ofRun.get(agentRun) ?? (await getAgentRun(this.#db, agentRun))?.revision;
-    if (hash === undefined) throw notOpened();
-    remember(this.#ofRun, agentRun, hash);
-    const spec = await this.byHash(hash);
-    if (spec === undefined) throw new Refusal('Invalid', `revision ${hash} of the agent run is gone`);
+    const pinned = this.#ofRun.get(agentRun) ?? await this.#pinnedTo(agentRun);
+    remember(this.#ofRun, agentRun, pinned);
+    const spec = await this.byHash(pinned.hash);
+    if (spec === undefined) throw new Refusal('Invalid', `revision ${pinned.hash} of the agent run is gone`);
     return spec;
+  }
+
+  /** The conversation of an agent run whose revision was asked for of late. */
+  conversationOf(agentRun: string): string | undefined {
+    return this.#ofRun.get(agentRun)?.conversation;
+  }
+
+  async #pinnedTo(agentRun: string): Promise<{ readonly hash: string; readonly conversation: string | undefined }> {
+    const row = await getAgentRun(this.#db, agentRun);
+    if (row === undefined) throw notOpened();
+    return { hash: row.revision, conversation: row.conversationId ?? undefined };
   }
 
   /** What runs of an Agent get: the last of its revisions that resolved. Throws Refusal. */

@@ -1,7 +1,7 @@
 import { sleep } from '../../platform/clock/index.ts';
 import { isBug } from '../../platform/errors/index.ts';
 import {
-  abandonedAgentRuns, appendToAgentRun, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
+  abandonedAgentRuns, appendToAgentRun, forgetModelLimits, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
 } from '../../prisma/store/index.ts';
 import { chargeLost } from '../chat/lost.ts';
 import { overdue } from '../chat/begin.ts';
@@ -26,6 +26,8 @@ const SETTLED_MS = 5_000;
 const UNHEARD_MS = 3_600_000;
 /** A node whose agent run may go on, and that nobody opened for so long, is woken again: a wake may come too often, never too seldom. */
 const PATIENCE_MS = 4_000;
+/** How often it is looked for what nobody has used for long. */
+const FORGET_MS = 3_600_000;
 const MOST = 50;
 
 /**
@@ -36,6 +38,7 @@ export class Sweeper {
   readonly #parts: SweepParts;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  #forgotAt = 0;
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
@@ -59,6 +62,9 @@ export class Sweeper {
     for (const id of await overdueAgentRuns(db, now, MOST)) await this.#end(id, overdue());
     for (const run of await unheardAgentRuns(db, now - UNHEARD_MS, now - PATIENCE_MS, MOST)) await wake(this.#parts.bus, run);
     await this.#parts.sweepTools();
+    if (now - this.#forgotAt < FORGET_MS) return;
+    this.#forgotAt = now;
+    await forgetModelLimits(db);
   }
 
   /** A workflow run has ended: its agent runs end with it, and what is under way for them is given up. */
