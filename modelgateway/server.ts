@@ -6,6 +6,7 @@ import { CallRegistry } from './chat/registry.ts';
 import { authenticator } from './http/authenticate.ts';
 import { Door, type DoorParts } from './http/server.ts';
 import type { DefaultLimits } from './run/accounts.ts';
+import type { ConfigMapReader } from './run/config-maps.ts';
 import { finishDoor } from './run/finish.ts';
 import type { GuardText } from './run/guard.ts';
 import { Journals } from './run/journals.ts';
@@ -25,6 +26,7 @@ import { validTraceparent } from '../platform/tracing/gen-ai.ts';
 export interface GatewayParts extends Omit<CallParts, 'journals'> {
   readonly log: Log;
   readonly defaults: DefaultLimits;
+  readonly configMaps: ConfigMapReader;
   /** Keeps whole results of tools; without it they are cut. */
   readonly objects?: ToolParts['objects'];
   readonly door: Omit<DoorParts, 'clock' | 'log' | 'authenticate'>;
@@ -44,7 +46,7 @@ export interface GatewayServer {
 /** Puts a gateway together: its routes on a door, its calls, its sweep. */
 export function wireGateway(parts: GatewayParts): GatewayServer {
   const journals = new Journals(parts.db);
-  const revisions = new Revisions(parts.db);
+  const revisions = new Revisions(parts.db, parts.configMaps);
   const calls = new CallRegistry({ ...parts, journals });
   const seen = new SeenRuns();
   const authenticate = authenticator(parts.db, parts.clock);

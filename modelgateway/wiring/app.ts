@@ -15,6 +15,7 @@ import { limitRows } from '../models/limit-rows.ts';
 import { Limiter } from '../models/limiter.ts';
 import { makeModel } from '../models/provider.ts';
 import { kubeSecrets } from '../models/secrets.ts';
+import { kubeConfigMaps } from '../run/config-maps.ts';
 import { wireGateway, type GatewayParts, type GatewayServer } from '../server.ts';
 import { chaosBus, chaosDb, chaosFetch } from './chaos.ts';
 import { defaultLimits, type GatewayConfig } from './config.ts';
@@ -47,7 +48,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
   const limiter = new Limiter({ rows: limitRows(db), clock: systemClock, log, holder });
   const server = wireGateway({
     db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder,
-    catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
+    catalog: new ModelCatalog(db, systemClock), secrets, configMaps: kubeConfigMaps(kube), limiter, makeModel, countTokens,
     fetchFor,
     patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
     defaults: defaultLimits(config), objects,

@@ -73,6 +73,8 @@ export class AgentSite {
   readonly db: Db;
   readonly told: Told[] = [];
   readonly secrets = new Map<string, string>();
+  /** Texts of ConfigMaps by `namespace/name/key`. */
+  readonly configMaps = new Map<string, string>();
   readonly counted: string[] = [];
   readonly #postgres: TestServer;
   readonly #url: string;
@@ -130,6 +132,7 @@ export class AgentSite {
         if (value === undefined) throw new RamboError('SecretMissing', `there is no Secret "${name}" in namespace ${namespace}`);
         return value;
       } },
+      configMaps: { read: async (namespace, name, key) => this.configMaps.get(`${namespace}/${name}/${key}`) },
       patience: { firstMs: 1_500, idleMs: 1_000 }, outageMs: 600_000,
       defaults: { run: { tokens: null, nano: null }, namespaceDay: { tokens: null, nano: null } },
       ...over,
