@@ -220,7 +220,7 @@ describe('the model gateway', () => {
     expect(the(objects, 'Service', 'rambo-modelgateway')['spec']).toMatchObject({ ports: [{ port: 80, targetPort: 'http' }] });
     const one = the(objects, 'Deployment', 'rambo-modelgateway');
     expect(one['spec'].replicas).toBe(3);
-    expect(env(one)).toMatchObject({ RAMBO_LISTEN_PORT: '8080', RAMBO_METRICS_PORT: '8081', RAMBO_NATS_CREDS_FILE: '/etc/rambo/nats/modelgateway.creds', RAMBO_MODELGATEWAY_REPLICAS: '3' });
+    expect(env(one)).toMatchObject({ RAMBO_LISTEN_PORT: '8080', RAMBO_METRICS_PORT: '8081', RAMBO_NATS_CREDS_FILE: '/etc/rambo/nats/modelgateway.creds' });
     expect(container(one)['ports']).toEqual([{ name: 'http', containerPort: 8_080 }, { name: 'metrics', containerPort: 8_081 }]);
     expect(env(controller({ modelgateway: { runnerUrl: 'https://gateway.example' } }))['RAMBO_MODELGATEWAY_URL']).toBe('https://gateway.example');
   });
