@@ -231,8 +231,10 @@ describe('the model gateway', () => {
       RAMBO_MODELGATEWAY_ALLOW: 'llm.internal,10.20.0.0/16', RAMBO_MODELGATEWAY_RUN_USD: '2.5', RAMBO_MODELGATEWAY_DAY_TOKENS: '100000000', RAMBO_MODELGATEWAY_DAY_USD: '40',
     });
   });
-  test('reads Secrets where workflows run, one by one, and nothing else of the cluster', () => {
-    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+  test('reads Secrets and ConfigMaps where workflows run, one by one, and nothing else of the cluster', () => {
+    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual([
+      { apiGroups: [''], resources: ['secrets'], verbs: ['get'] }, { apiGroups: [''], resources: ['configmaps'], verbs: ['get'] },
+    ]);
     const objects = render({ ...TRIAL, watchNamespaces: ['team-a'] });
     expect(objects.some(({ kind, metadata }) => kind.startsWith('ClusterRole') && metadata.name === 'rambo-modelgateway')).toBe(false);
     expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
