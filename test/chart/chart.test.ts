@@ -232,12 +232,11 @@ describe('the model gateway', () => {
     });
   });
   test('reads Secrets and ConfigMaps where workflows run, one by one, and nothing else of the cluster', () => {
-    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual([
-      { apiGroups: [''], resources: ['secrets'], verbs: ['get'] }, { apiGroups: [''], resources: ['configmaps'], verbs: ['get'] },
-    ]);
+    const rules = ['secrets', 'configmaps'].map((resource) => ({ apiGroups: [''], resources: [resource], verbs: ['get'] }));
+    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual(rules);
     const objects = render({ ...TRIAL, watchNamespaces: ['team-a'] });
     expect(objects.some(({ kind, metadata }) => kind.startsWith('ClusterRole') && metadata.name === 'rambo-modelgateway')).toBe(false);
-    expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+    expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual(rules);
   });
   test('keeps long results where the API keeps files', () => {
     expect(env(gateway({ objectStore: { endpoint: 'https://s3.example.com', existingSecret: 's3' } }))).toMatchObject({ RAMBO_S3_ENDPOINT: 'https://s3.example.com', RAMBO_S3_ACCESS_KEY_FILE: '/etc/rambo/objects/access-key' });
