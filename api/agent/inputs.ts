@@ -74,7 +74,7 @@ export const inputOperations: readonly Operation[] = [
     run: async ({ services }, { namespace, state, agentRunId, ...rest }) => {
       const { first, after } = pageInput(ORDER, rest);
       const { rows, hasMore } = await listInputs(services.db, {
-        namespaces: [namespace], first, ...defined({ state, agentRun: agentRunId }), ...(after === undefined ? {} : { after: { createdAt: z.number().parse(after.value), id: after.id } }),
+        namespace, first, ...defined({ state, agentRun: agentRunId }), ...(after === undefined ? {} : { after: { createdAt: z.number().parse(after.value), id: after.id } }),
       });
       return pageValue(ORDER, { items: rows.map(inputEntity), hasMore }, after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
     },

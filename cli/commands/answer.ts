@@ -36,7 +36,7 @@ Examples:
   kubectl rambo answer <id> --hash 3fa4c9d1 --content '{"seats": 4}'
   rambo answer <id> --hash 3fa4c9d1 --decline`)
     .action(async (id: string, options: AnswerOptions) => {
-      const door = doorOf(options);
+      const door = await doorOf(options);
       const pause = (ms: number): Promise<void> => sleep(io.clock, ms);
       const input = inputSchema.parse(await call(door, { method: 'GET', path: pathOf(id), headers: {} }, pause));
       show(io, input);

@@ -14,6 +14,7 @@ import { performMemory } from './memory.ts';
 import { askPerson, resumeOf, type Asked } from './ask.ts';
 import type { NoAnswer } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
+import { traced } from './telemetry.ts';
 import type { KnownServer } from './servers.ts';
 
 /** Tries of one dispatch where trying again can do no harm. */
@@ -28,6 +29,8 @@ const AGAIN_CLASSES: ReadonlySet<string> = new Set(['ReadOnly', 'Idempotent', 'K
 /** A call that may be sent, and the attempt that asks for it. */
 export interface Sending extends OpenCall {
   readonly attempt: number;
+  /** W3C traceparent of whoever asked. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A call that is being made. `over` aborts once its agent run has ended. */
@@ -168,7 +171,8 @@ async function perform(tools: Tools, sending: Making, { server, tool, args, resu
   const started = clock.monotonic();
   let said = resume;
   for (let tries = 1; ; tries += 1) {
-    const outcome = await sendOnce(tools, server, { tool, args, resume: said }, sending.call, { may: () => stillMine(tools, sending), over: sending.over });
+    const parcel = { tool, args, ...(said === undefined ? {} : { resume: said }) };
+    const outcome = await traced(tools, sending, tool, (traceparent) => sendOnce(tools, server, parcel, { ...sending.call, traceparent }, { may: () => stillMine(tools, sending), over: sending.over }));
     // Nobody waits for it any more; what it came to is for no journal.
     if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'lost') return;
@@ -233,7 +237,7 @@ async function probe(tools: Tools, sending: Making, server: KnownServer, tool: R
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
   for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-    const outcome = await sendOnce(tools, server, { tool: looked, args }, { key: call.key, effect: 'ReadOnly' }, { may: () => Promise.resolve(true), over: sending.over });
+    const outcome = await traced(tools, sending, looked, (traceparent) => sendOnce(tools, server, { tool: looked, args }, { key: call.key, effect: 'ReadOnly', traceparent }, { may: () => Promise.resolve(true), over: sending.over }));
     if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'answered' && !outcome.isError) {
       await completeCall(tools, sending, { text: `The answer of the call was lost (${why}). ${looked.tool}, asked what came of it, says: ${outcome.text}`, isError: false, ms: tools.parts.clock.monotonic() - started, ours: true });

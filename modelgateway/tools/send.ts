@@ -33,7 +33,7 @@ export interface Leave {
 }
 
 /** Makes a call once, with the credentials of the server and the key where the server wants it. Throws only what `may` throws. */
-export async function sendOnce(tools: Tools, server: KnownServer, { tool, args, resume }: Parcel, call: Pick<AgentCallRow, 'key' | 'effect'>, leave: Leave): Promise<Outcome> {
+export async function sendOnce(tools: Tools, server: KnownServer, { tool, args, resume }: Parcel, call: Pick<AgentCallRow, 'key' | 'effect'> & { readonly traceparent?: string | undefined }, leave: Leave): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -43,27 +43,30 @@ export async function sendOnce(tools: Tools, server: KnownServer, { tool, args, 
     return { kind: 'notSent', reason: refused.code, message: refused.message, again: refused.code === 'Unavailable' };
   }
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
-  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, key: call.key, fetch, resume, ...leave }), credentialsIn(server, headers));
+  // The same name in a header and in `_meta`: what the tool does belongs below the call.
+  const trace: Readonly<Record<string, string>> = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
+  return withoutEcho(await callTool(tools, server, tool, { ...args, ...keyed.arguments }, { headers, keyed, trace, key: call.key, fetch, resume, ...leave }), credentialsIn(server, headers));
 }
 
 /** What goes along with a call. */
 interface Along extends Leave {
   readonly headers: Readonly<Record<string, string>>;
   readonly keyed: KeyPlaces;
+  readonly trace: Readonly<Record<string, string>>;
   readonly key: string;
   readonly fetch: Fetch;
   readonly resume: Resume | undefined;
 }
 
-async function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, key, fetch, resume, may, over }: Along): Promise<Outcome> {
+async function callTool(tools: Tools, server: KnownServer, tool: Callable, sent: CallArguments, { headers, keyed, trace, key, fetch, resume, may, over }: Along): Promise<Outcome> {
   if (tool.kind === 'http') {
     if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
     if (!await may()) return { kind: 'lost' };
-    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal: over, fetch });
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...trace, ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal: over, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal: over, headers: keyed.headers, resume, may });
+    { tool, arguments: sent, meta: { ...trace, [META_KEY]: key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal: over, headers: keyed.headers, resume, may });
 }
 
 interface KeyPlaces {

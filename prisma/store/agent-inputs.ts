@@ -54,13 +54,7 @@ const CLOSE: Statement = {
 const EXPIRING: Statement = { name: 'inputs-expiring', text: `SELECT ${INPUT} FROM agent_input i WHERE i.state = 'Pending' AND i.expires_at <= $1::timestamptz ORDER BY i.expires_at LIMIT $2::int4` };
 const VOID: Statement = {
   name: 'inputs-void',
-  text: `UPDATE agent_input i SET state = 'Voided', decided_at = $1::timestamptz, decided_by = 'rambo' FROM agent_run a
-  WHERE i.state = 'Pending' AND i.expires_at > '-infinity' AND a.id = i.agent_run AND a.finished_at IS NOT NULL`,
-};
-const LIST: Statement = {
-  name: 'inputs-list',
-  text: `SELECT ${INPUT} FROM agent_input i WHERE i.namespace = ANY ($1::text[]) AND ($2::text IS NULL OR i.state = $2::text) AND ($3::uuid IS NULL OR i.agent_run = $3::uuid)
-    AND (i.created_at, i.id) < ($4::timestamptz, $5::uuid) ORDER BY i.created_at DESC, i.id DESC LIMIT $6::int4`,
+  text: `UPDATE agent_input SET state = 'Voided', decided_at = $2::timestamptz, decided_by = 'rambo' WHERE agent_run = $1::uuid AND state = 'Pending'`,
 };
 
 /** Writes down what a tool asks. Hold the agent run's row; at most one round of a call is open. */
@@ -96,14 +90,14 @@ export async function expiredInputs(db: Executor, at: number, limit: number): Pr
   return db.query<InputRow>(EXPIRING, [iso(at), limit]);
 }
 
-/** Closes what is asked in agent runs that have ended. */
-export async function voidInputs(db: Executor, at: number): Promise<void> {
-  await db.query(VOID, [iso(at)]);
+/** Closes what is asked in an agent run that ends. Hold its row. */
+export async function voidInputs(tx: Executor, agentRun: string, at: number): Promise<void> {
+  await tx.query(VOID, [agentRun, iso(at)]);
 }
 
 /** Window on what tools ask, newest first. */
 export interface InputQuery {
-  readonly namespaces: readonly string[];
+  readonly namespace: string;
   readonly state?: InputState;
   readonly agentRun?: string;
   readonly after?: { readonly createdAt: number; readonly id: string };
@@ -111,11 +105,20 @@ export interface InputQuery {
   readonly first: number;
 }
 
-/** What tools ask in namespaces. */
-export async function listInputs(db: Executor, { namespaces, state, agentRun, after, first }: InputQuery): Promise<Page<InputRow>> {
+/** What tools ask in a namespace. What is not asked for is no part of the statement: each is planned once, for all values. */
+export async function listInputs(db: Executor, { namespace, state, agentRun, after, first }: InputQuery): Promise<Page<InputRow>> {
   const limit = clamp(first);
-  const from = after === undefined ? 'infinity' : iso(after.createdAt);
-  return cut(await db.query<InputRow>(LIST, [[...namespaces], state ?? null, agentRun ?? null, from, after?.id ?? LAST_ID, limit + 1]), limit);
+  const values: unknown[] = [namespace, after === undefined ? 'infinity' : iso(after.createdAt), after?.id ?? LAST_ID, limit + 1];
+  const name = ['inputs-list'];
+  const narrow = (label: string, test: (place: string) => string, value: string | undefined): string => {
+    if (value === undefined) return '';
+    values.push(value);
+    name.push(label);
+    return ` AND ${test(`$${values.length}`)}`;
+  };
+  const tests = narrow('state', (place) => `i.state = ${place}::text`, state) + narrow('run', (place) => `i.agent_run = ${place}::uuid`, agentRun);
+  const text = `SELECT ${INPUT} FROM agent_input i WHERE i.namespace = $1::text AND (i.created_at, i.id) < ($2::timestamptz, $3::uuid)${tests} ORDER BY i.created_at DESC, i.id DESC LIMIT $4::int4`;
+  return cut(await db.query<InputRow>({ name: name.join('-'), text }, values), limit);
 }
 
 /** The questions of a row, which were checked when they were written. */

@@ -152,7 +152,7 @@ describe('a server of today that asks for what it was not offered', () => {
   ])('%s', async (_what, requests, message) => {
     const { run, said } = await call(asksFor(requests), 'modern');
     expect(said).toMatch(message);
-    expect((await listInputs(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 1 })).rows).toEqual([]);
+    expect((await listInputs(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 1 })).rows).toEqual([]);
   }, 60_000);
 
   test('a kind of result that nobody knows says nothing of what happened', async () => {

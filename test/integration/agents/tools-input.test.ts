@@ -25,7 +25,7 @@ const SIX: InputAnswers = { seats: { action: 'accept', content: { seats: 6 } } }
 const agentOf = (server: string, more: object = {}): object => ({ tools: [{ toolServerRef: { name: server, include: ['book'] } }], ...more });
 
 async function inputOf(run: Begun): Promise<InputRow> {
-  const { rows: [input] } = await listInputs(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 });
+  const { rows: [input] } = await listInputs(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 10 });
   if (input === undefined) throw new Error('nothing is asked');
   return input;
 }
@@ -132,7 +132,7 @@ test.each([
 ])('%s is an error for the model, and nobody is asked', async (_what, odd, message) => {
   const run = await world.begin(agentOf('box'), [['box__book', { place: 'Luigi', odd }]]);
   expect(textOf(await gateway.ask(run, 's1c1'))).toMatch(message);
-  expect((await listInputs(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 })).rows).toEqual([]);
+  expect((await listInputs(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 10 })).rows).toEqual([]);
   expect(await world.row(run)).toMatchObject({ awaited: 0 });
 });
 
@@ -194,7 +194,7 @@ describe('an answer', () => {
   test('is given by those who may decide about the call, after their approval, which still holds', async () => {
     const run = await world.begin(agentOf('box', { policy: [{ match: 'true', decision: 'RequireApproval', approvers: ['user:boss'] }] }), [['box__book', { place: 'Luigi' }]]);
     expect(await gateway.ask(run, 's1c1')).toMatchObject({ body: { why: 'approval' } });
-    const { rows: [approval] } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 1 });
+    const { rows: [approval] } = await listApprovals(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 1 });
     expect(await decideApproval(world.fixture.db, { namespace: NAMESPACE, approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:boss', names: ['user:boss'], at: Date.now() })).toMatchObject({ ok: true });
     expect(await gateway.ask(run, 's1c1')).toEqual(WAITING);
     const input = await inputOf(run);

@@ -52,7 +52,7 @@ test('a call that needs an approval waits parked, and is made once it is given',
   await s.agent('payer', { modelRef: { name: 'payer' }, tools: [{ toolServerRef: { name: 'bank', include: ['charge'] } }] });
   const run = await s.run('payer');
   const id = await waits(run, 'WaitingApproval');
-  const { rows: [approval] } = await listApprovals(db, { namespaces: ['default'], agentRun: id, first: 1 });
+  const { rows: [approval] } = await listApprovals(db, { namespace: 'default', agentRun: id, first: 1 });
   expect(s.tools.hits().calls).toEqual({});
   expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged 5, charge 1' } });
@@ -65,7 +65,7 @@ test('a tool that asks a person waits parked, without a runner, and goes on with
   const run = await s.run('host');
   const id = await waits(run, 'WaitingInput');
   expect(await getAgentRun(db, id)).toMatchObject({ runner: null, awaited: 1 });
-  const { rows: [input] } = await listInputs(db, { namespaces: ['default'], agentRun: id, first: 1 });
+  const { rows: [input] } = await listInputs(db, { namespace: 'default', agentRun: id, first: 1 });
   expect(s.tools.hits().effects).toEqual({});
   expect(await answerInput(db, { namespace: 'default', input: input?.id ?? '', hash: input?.hash ?? '', answers: { seats: { action: 'accept', content: { seats: 4 } } }, by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true, wake: { ready: true } });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'booked Luigi for 4, booking 1' } });
@@ -78,7 +78,7 @@ test('a call whose answer is lost waits in doubt for a verdict', async () => {
   s.tools.set({ hangAfterCommit: 1 });
   const run = await s.run('doubter');
   const id = await waits(run, 'InDoubt');
-  const [doubt] = await listDoubts(db, ['default'], 10, id);
+  const { rows: [doubt] } = await listDoubts(db, { namespace: 'default', first: 10, agentRun: id });
   expect(doubt).toMatchObject({ tool: 'bank__charge' });
   expect(await settleDoubt(db, { namespace: 'default', agentRun: id, callId: doubt?.callId ?? '', verdict: 'Happened', result: 'charged, says the bank', by: 'user:ada', at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged, says the bank' } });
@@ -96,7 +96,7 @@ test('a workflow as a tool whose own agent waits for a person: both wait without
   const run = await s.run('manager');
   const id = await waits(run, 'Suspended');
   const child = await s.t.until('the agent below to wait', async () => (await s.t.sql<{ id: string }>("select id from agent_run where parent = $1::uuid and phase = 'WaitingApproval' and parked", [id]))[0]?.id);
-  const { rows: [approval] } = await listApprovals(db, { namespaces: ['default'], agentRun: child, first: 1 });
+  const { rows: [approval] } = await listApprovals(db, { namespace: 'default', agentRun: child, first: 1 });
   expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: '{"paid":"charged 9, charge 1"}' } });
 });
