@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { argv, exit, stdout } from 'node:process';
-import { operations } from './modules.ts';
+import { operations, streams } from './modules.ts';
 import { API_VERSION, openapi } from './operations/openapi.ts';
 
 /* `node api/print-openapi.ts` writes docs/openapi.json; with --check it only compares and fails when the copy is stale. */
 
 const file = new URL('../docs/openapi.json', import.meta.url);
-const text = `${JSON.stringify(openapi(operations, API_VERSION), null, 2)}\n`;
+const text = `${JSON.stringify(openapi(operations, API_VERSION, streams), null, 2)}\n`;
 
 if (!argv.includes('--check')) {
   writeFileSync(file, text);

@@ -17,7 +17,7 @@ import { cachedAuthenticator, cachedAuthorizer } from './auth/reviews.ts';
 import { ApiError } from './errors.ts';
 import { createMask } from './graphql/public-errors.ts';
 import { createGraphql } from './graphql/yoga.ts';
-import { operations } from './modules.ts';
+import { operations, streams } from './modules.ts';
 import { Answers } from './operations/answers.ts';
 import type { AnswerOptions } from './operations/answers.ts';
 import { API_VERSION, openapi } from './operations/openapi.ts';
@@ -116,7 +116,7 @@ function createApp(parts: ApiParts, made: HandlerParts): Express {
     refuse(request, response, new ApiError('METHOD_NOT_ALLOWED', 'use POST with application/json; subscriptions too, with Accept: text/event-stream'));
   });
   addGraphiql(app, parts.settings.introspection);
-  addDocs(app, () => openapi(operations, API_VERSION));
+  addDocs(app, () => openapi(operations, API_VERSION, streams));
   addAgentStream(app, made);
   addRoutes(app, made, operations);
   app.use((request: Request, response: Response) => { refuse(request, response, new ApiError('NOT_FOUND', 'there is nothing here: the API is at /graphql and /api/v1')); });

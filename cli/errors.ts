@@ -7,3 +7,5 @@ export class CliError extends RamboError {}
 export const EXIT_FAILED = 1;
 /** Code of the process when the command line itself is wrong. */
 export const EXIT_USAGE = 2;
+/** Code of the process when somebody pressed Ctrl-C, as shells have it. */
+export const EXIT_INTERRUPTED = 130;

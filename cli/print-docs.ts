@@ -16,8 +16,16 @@ const HEAD = `# The command line
 /** docs/cli.md, out of the help texts. Widths are fixed, so that every terminal makes the same file. */
 export function cliDocs(): string {
   const program = buildProgram({ clock: systemClock, print: () => undefined, say: () => undefined, exit: () => undefined }, { version: '', unique: '' });
-  const parts = [program, ...program.commands].map((command) => `${command === program ? '' : `\n## rambo ${command.name()}\n`}\n\`\`\`\n${helpOf(command).trimEnd()}\n\`\`\`\n`);
+  const parts = [program, ...program.commands.flatMap((command) => [command, ...(LONG.includes(command.name()) ? [] : command.commands)])]
+    .map((command) => `${command === program ? '' : `\n## ${nameOf(command)}\n`}\n\`\`\`\n${helpOf(command).trimEnd()}\n\`\`\`\n`);
   return HEAD + parts.join('');
+}
+
+/** Its verbs are those of the API: docs/openapi.json has them. */
+const LONG = ['api'];
+
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }
 
 /** As printed: commander adds the texts after the help only when it prints. */

@@ -1,14 +1,19 @@
 import type { Express, Request, Response } from 'express';
+import { z } from 'zod';
 import { asApiError, ApiError } from '../errors.ts';
 import { GONE } from '../http/gone.ts';
 import type { HandlerParts } from '../http/graphql-handler.ts';
 import { beginExchange } from '../http/report.ts';
 import type { Exchange } from '../http/report.ts';
 import { authenticated } from '../http/request.ts';
+import { defineEntity } from '../operations/entity.ts';
+import { id as idSchema } from '../operations/fields.ts';
 import { sendProblem } from '../operations/problem-json.ts';
 import { REST_ROOT } from '../operations/rest.ts';
+import type { RestStream } from '../operations/stream-route.ts';
 import type { AgentFeed, AgentNews } from './agent-feed.ts';
-import { newsOf, openAgentFeed } from './agent-stream.ts';
+import { AgentDelta, MOST_SEQ, newsOf, openAgentFeed } from './agent-stream.ts';
+import { AgentEvent } from './run-entities.ts';
 
 /*
  * GET /api/v1/agent-runs/{id}/events: the journal of an agent run as server-sent events, for programs and pages without GraphQL.
@@ -28,9 +33,31 @@ import { newsOf, openAgentFeed } from './agent-stream.ts';
 const PING_MS = 15_000;
 const SEQ = /^\d{1,10}$/;
 
+const StreamEnd = defineEntity('StreamEnd', 'Nothing more comes: connecting again gives nothing.', z.object({}));
+const StreamError = defineEntity('StreamError', 'Why a stream ends that had begun.', z.object({
+  code: z.string().describe('Stable: what programs match. `NOT_FOUND` when the right is gone.'), message: z.string().describe('What is wrong.'),
+}));
+
+/** The stream as the OpenAPI document has it. */
+export const agentEventStream: RestStream = {
+  name: 'streamAgentEvents', summary: 'The journal of an agent run as it grows: server-sent events.',
+  description: 'Every event once and in order, from after the last one you know, and pieces of answers between them; it ends with the run. Whatever is cut, going on after the last `id` gives the same bytes.',
+  path: '/agent-runs/{id}/events',
+  input: z.strictObject({ id: idSchema('Which agent run.'), fromSeq: z.int().min(0).max(MOST_SEQ).optional().describe('The first event wanted; all of them if not given. A Last-Event-ID wins over it.') }),
+  headers: [{ name: 'Last-Event-ID', schema: z.string().regex(/^[0-9]{1,10}$/), words: 'The last `id` that came: the stream goes on after it. Browsers send it by themselves.' }],
+  right: { verb: 'watch', resource: 'agentruns' },
+  blocks: [
+    { event: 'event', data: AgentEvent, words: 'is an event of the journal, with its number as `id`.' },
+    { event: 'delta', data: AgentDelta, words: 'is a piece of an answer; it has no `id` and comes at most once.' },
+    { event: 'end', data: StreamEnd, words: 'says that the run has ended and this was all.' },
+    { event: 'error', data: StreamError, words: 'says why the stream ends.' },
+  ],
+};
+
 /** Adds the stream. Before the routes of operations, which answer everything else below. */
 export function addAgentStream(app: Express, parts: HandlerParts): void {
-  app.get(`${REST_ROOT}/agent-runs/:id/events`, async (request: Request, response: Response) => {
+  const route = `${REST_ROOT}${agentEventStream.path.replace('{id}', ':id')}`;
+  app.get(route, async (request: Request, response: Response) => {
     const exchange = beginExchange(parts, request, response, { field: 'agentEvents', type: 'subscription', code: 'OK', covered: false });
     try {
       await serve(parts, exchange);
@@ -40,6 +67,10 @@ export function addAgentStream(app: Express, parts: HandlerParts): void {
       if (response.headersSent) response.end(block('error', { code: shown.publicCode, message: shown.message }));
       else sendProblem(request, response, shown, exchange.requestId);
     }
+  });
+  app.all(route, (request: Request, response: Response) => {
+    response.setHeader('allow', 'GET');
+    sendProblem(request, response, new ApiError('METHOD_NOT_ALLOWED', 'this is no method of it: use GET'), parts.ids.uuid());
   });
 }
 
@@ -70,7 +101,7 @@ function placeOf(request: Request): number {
 }
 
 function numberIn(name: string, text: string): number {
-  if (SEQ.test(text)) return Number(text);
+  if (SEQ.test(text) && Number(text) <= MOST_SEQ) return Number(text);
   throw new ApiError('BAD_USER_INPUT', `${name} is no number of an event: give the \`id\` of one, as the stream gave it`);
 }
 

@@ -15,6 +15,8 @@ import { AgentEvent, agentEventEntity } from './run-entities.ts';
 /* The stream of an agent run: over GraphQL here, over sockets in realtime/feeds.ts, over plain server-sent events in agent-sse.ts. */
 
 const asId = idSchema('An agent run.');
+/** No journal has a number above this. */
+export const MOST_SEQ = 2_147_483_647;
 
 /** A piece of an answer. */
 export const AgentDelta = defineEntity('AgentDelta', 'A piece of an answer while the model gives it. It is in no journal and comes at most once: the event ModelCompleted with the whole text takes its place.', z.object({
@@ -57,7 +59,7 @@ export function openAgentFeed(context: StreamContext, given: string, after: numb
   return openStream(context, (onClose) => new AgentFeed({
     clock: services.clock, notices: services.agentNotices, run: (id) => getAgentRun(services.db, id), events: (id, seq, first) => agentEvents(services.db, id, seq, first),
     mayWatch: async ({ namespace }) => await context.stillValid() && await services.can(principal, 'watch', { kind: 'namespace', resource: 'agentruns', namespace }),
-  }, agentRun.data, Math.max(0, after ?? 0), onClose));
+  }, agentRun.data, Math.min(MOST_SEQ, Math.max(0, after ?? 0)), onClose));
 }
 
 /** What a stream gives, as all surfaces show it. */

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { nanoOfUsd, usdOfNano } from '../../crds/money.ts';
-import { getAgentRun, listBudgetLimits, raiseBudget, readAccounts, setBudgetLimit } from '../../prisma/store/index.ts';
+import { getAgentRun, getBudgetLimit, listBudgetLimits, raiseBudget, readAccounts, setBudgetLimit } from '../../prisma/store/index.ts';
 import type { AgentRunRow, BudgetLevel, Limit, SetLimitRow } from '../../prisma/store/index.ts';
 import { demand } from '../auth/can.ts';
 import { ApiError } from '../errors.ts';
+import { decodeCursor, encodeCursor, pageSize } from '../graphql/paging.ts';
 import { defineEntity, page } from '../operations/entity.ts';
 import type { EntityValue } from '../operations/entity.ts';
 import { id, oneOf, pageFields, time } from '../operations/fields.ts';
 import { defineList, defineMutation } from '../operations/operation.ts';
 import type { Operation, OperationContext } from '../operations/operation.ts';
-import { pageValue } from '../operations/paging.ts';
 import { invalidField, InvalidInput } from '../operations/problems.ts';
 import { objectName } from '../workflow/names.ts';
 import { AgentRunDetails } from './run-entities.ts';
@@ -41,6 +41,8 @@ function nanoOf(amount: number): bigint {
   return amount === 0 ? 0n : BigInt(nanoOfUsd(amount));
 }
 
+const limitPlace = z.tuple([z.string().max(64), z.string().max(253)]);
+
 interface Given { readonly tokens?: number | null | undefined; readonly usd?: number | null | undefined }
 
 /** What is left out stays as it is. */
@@ -71,9 +73,10 @@ export const budgetOperations: readonly Operation[] = [
   defineList({
     name: 'budgetLimits', summary: 'Limits that were set in a namespace.', rest: { method: 'GET', path: '/budget-limits' }, input: z.strictObject({ namespace, ...pageFields }), output: page(BudgetLimit),
     right: { verb: 'list', resource: 'budgets', on: 'installation', admin: true },
-    run: async ({ services }, input) => {
-      const items = (await listBudgetLimits(services.db, input.namespace)).map(limitEntity);
-      return pageValue('budget-limit', { items, hasMore: false }, false, (item) => [item.level, item.namespace]);
+    run: async ({ services }, { namespace: place, first, after }) => {
+      const from = decodeCursor(limitPlace, after);
+      const { rows, hasMore } = await listBudgetLimits(services.db, place, from === undefined ? undefined : { level: from[0], name: from[1] }, pageSize(first));
+      return { items: rows.map(limitEntity), hasMore, started: from !== undefined, cursorOf: (item) => encodeCursor([item.level, item.agent ?? '']) };
     },
   }),
   defineMutation({
@@ -82,7 +85,7 @@ export const budgetOperations: readonly Operation[] = [
     right: { verb: 'patch', resource: 'budgets', on: 'installation', admin: true }, audit: ({ namespace: place, level: on }) => ({ namespace: place, level: on }),
     effect: async ({ services, principal }, { namespace: place, level: on, agent, ...given }) => {
       if (agent !== undefined && on !== 'AgentDay') throw invalidField('agent', agent, 'goes with level AgentDay alone');
-      const before = (await listBudgetLimits(services.db, place)).find((row) => row.level === on && row.name === (agent ?? ''))?.limit ?? { tokens: null, nano: null };
+      const before = (await getBudgetLimit(services.db, { namespace: place, level: on, name: agent ?? '' }))?.limit ?? { tokens: null, nano: null };
       return setBudgetLimit(services.db, { namespace: place, level: on, name: agent ?? '', limit: changed(before, given), updatedBy: principal.name, updatedAt: services.clock.now() });
     },
     run: (_context, _input, _row: undefined, set) => Promise.resolve(limitEntity(set)),

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { revisionSpecSchema } from '../../crds/agent-revision.ts';
 import { argumentProblems } from '../../engine/index.ts';
 import { approvalById, decideApproval, getAgentRun, getApproval, getRevision, listApprovals, listDoubts, settleDoubt } from '../../prisma/store/index.ts';
-import type { ApprovalRow, Decided, DoubtRow, Refusal } from '../../prisma/store/index.ts';
+import type { ApprovalRow, Decided, DoubtQuery, ListCursor, Refusal } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { storedAs } from '../graphql/json.ts';
+import { foreignCursor } from '../graphql/paging.ts';
 import { page } from '../operations/entity.ts';
-import type { EntityValue } from '../operations/entity.ts';
 import { anyJson, id, oneOf, pageFields, text } from '../operations/fields.ts';
 import { defineList, defineMutation, defineQuery } from '../operations/operation.ts';
 import type { Operation, OperationContext, Reached } from '../operations/operation.ts';
@@ -110,6 +110,16 @@ const settle = defineMutation({
   run: async (context, _input, row) => agentRunDetails(context, await getAgentRun(context.services.db, row.id) ?? gone()),
 });
 
+const doubtPlaceSchema = z.string().regex(/^\d{1,16} .{1,128}$/s);
+
+/** Where a page of doubts begins: after the moment, the agent run and the call of the one before. */
+function doubtPlace({ value, id: agentRun }: ListCursor): NonNullable<DoubtQuery['after']> {
+  const text = doubtPlaceSchema.safeParse(value);
+  if (!text.success) throw foreignCursor();
+  const at = text.data.indexOf(' ');
+  return { createdAt: Number(text.data.slice(0, at)), agentRun, callId: text.data.slice(at + 1) };
+}
+
 function gone(): never {
   throw new ApiError('NOT_FOUND', 'it has been deleted meanwhile');
 }
@@ -123,7 +133,7 @@ export const decisionOperations: readonly Operation[] = [
     run: async ({ services }, { namespace: place, state, agentRunId, ...rest }) => {
       const { first, after } = pageInput(ORDER, rest);
       const { rows, hasMore } = await listApprovals(services.db, {
-        namespaces: [place], first, ...defined({ state, agentRun: agentRunId }), ...(after === undefined ? {} : { after: { createdAt: z.number().parse(after.value), id: after.id } }),
+        namespace: place, first, ...defined({ state, agentRun: agentRunId }), ...(after === undefined ? {} : { after: { createdAt: z.number().parse(after.value), id: after.id } }),
       });
       return pageValue(ORDER, { items: rows.map(approvalEntity), hasMore }, after !== undefined, (item) => [Date.parse(item.createdAt), item.id]);
     },
@@ -134,14 +144,13 @@ export const decisionOperations: readonly Operation[] = [
   }),
   decide,
   defineList({
-    name: 'agentDoubts', summary: 'Calls of a namespace whose outcome nobody knows, the oldest first; at most 100.', rest: { method: 'GET', path: '/agent-doubts' },
+    name: 'agentDoubts', summary: 'Calls of a namespace whose outcome nobody knows, the oldest first.', rest: { method: 'GET', path: '/agent-doubts' },
     input: z.strictObject({ namespace, agentRunId: id('Only those of this agent run.').optional(), ...pageFields }), output: page(AgentDoubt), right: { verb: 'list', resource: 'agentapprovals', on: 'namespace' },
     run: async ({ services }, { namespace: place, agentRunId, ...rest }) => {
       const { first, after } = pageInput(DOUBT_ORDER, rest);
-      const rows: readonly DoubtRow[] = await listDoubts(services.db, [place], first, agentRunId);
-      const items: readonly EntityValue<typeof AgentDoubt>[] = rows.map(doubtEntity);
-      // Whoever settles them sees the next ones: there is no place to go on from.
-      return pageValue(DOUBT_ORDER, { items, hasMore: false }, after !== undefined, (item) => [Date.parse(item.createdAt), item.agentRunId]);
+      const from = after === undefined ? undefined : doubtPlace(after);
+      const { rows, hasMore } = await listDoubts(services.db, { namespace: place, first, ...defined({ agentRun: agentRunId, after: from }) });
+      return pageValue(DOUBT_ORDER, { items: rows.map(doubtEntity), hasMore }, after !== undefined, (item) => [`${Date.parse(item.createdAt)} ${item.callId}`, item.agentRunId]);
     },
   }),
   settle,

@@ -5,6 +5,7 @@ import { shapes } from './fields.ts';
 import type { Operation } from './operation.ts';
 import { hasBody, pathFields } from './rest-input.ts';
 import { bare, descriptionOf, fieldsOf } from './shape.ts';
+import type { RestStream } from './stream-route.ts';
 
 /* The OpenAPI document of REST, made from the same schemas that check the requests. */
 
@@ -13,14 +14,16 @@ export const API_VERSION = '1.0.0';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The OpenAPI 3.1 document of some operations. */
-export function openapi(operations: readonly Operation[], version: string): JsonObject {
+/** The OpenAPI 3.1 document of some operations and of the streams beside them. */
+export function openapi(operations: readonly Operation[], version: string, streams: readonly RestStream[] = []): JsonObject {
   const entities = new Map<string, Entity>();
   for (const { output } of operations) collect(entityOf(output), entities);
+  for (const { blocks } of streams) for (const { data } of blocks) collect(data, entities);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const operation of operations) {
     (paths[operation.rest.path] ??= {})[operation.rest.method.toLowerCase()] = operationObject(operation);
   }
+  for (const stream of streams) (paths[stream.path] ??= {})['get'] = streamObject(stream);
   return {
     openapi: '3.1.0',
     info: {
@@ -97,6 +100,24 @@ function operationObject(operation: Operation): JsonObject {
     responses: {
       [String(rest.status ?? 200)]: { description: output.kind === 'page' ? 'A page.' : 'How it stands.', content: { 'application/json': { schema: answerSchema(output) } } },
       ...Object.fromEntries(statusesOf(operation).map((status) => [String(status), { $ref: `#/components/responses/${nameOf(status)}` }])),
+    },
+  };
+}
+
+/** A stream of server-sent events: a text of blocks, each of which has a name and the JSON of an entity. */
+function streamObject({ name, summary, description, path, input, headers, right, blocks }: RestStream): JsonObject {
+  const inPath = pathFields(path);
+  const parameters = fieldsOf(input).map(([field, schema]) => parameter(name, field, schema, inPath.includes(field)));
+  const words = blocks.map(({ event, words: said }) => `\`event: ${event}\` ${said}`).join(' ');
+  return {
+    operationId: name, summary, description: `${description} ${words} Needs \`${right.verb} ${right.resource}\`.`, tags: [right.resource],
+    parameters: [...parameters, ...headers.map(({ name: header, schema, words: said }) => ({ name: header, in: 'header', required: false, schema: jsonSchema(schema, 'input'), description: said }))],
+    responses: {
+      200: {
+        description: 'A stream of blocks, each with an `event` and the JSON of its `data` in one line; lines that begin with a colon say that it is still there.',
+        content: { 'text/event-stream': { schema: { type: 'string', description: `Data: ${blocks.map(({ event, data }) => `${event} has ${data.name}`).join(', ')}.` } } },
+      },
+      ...Object.fromEntries([400, 401, 404, 429, 500, 503, 504].map((status) => [String(status), { $ref: `#/components/responses/${nameOf(status)}` }])),
     },
   };
 }

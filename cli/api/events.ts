@@ -9,7 +9,7 @@ import { jsonOrUndefined } from './json.ts';
 /** An event of the journal, as far as the command line looks into it. */
 export const agentEventSchema = z.looseObject({ seq: z.int(), at: z.string(), kind: z.string(), payload: z.looseObject({}) });
 /** A piece of an answer. */
-export const agentDeltaSchema = z.looseObject({ step: z.int(), text: z.string().nullable() });
+export const agentDeltaSchema = z.looseObject({ step: z.int(), n: z.int().default(0), text: z.string().nullable() });
 const problemSchema = z.looseObject({ code: z.string(), message: z.string().optional(), detail: z.string().optional() });
 
 /** One thing from the stream. */
@@ -21,13 +21,14 @@ interface Block { readonly event: string; readonly data: string }
 const MOST_CUTS = 10;
 
 /**
- * What happens in an agent run from an event on, until it ends. A cut stream is asked for again after the last event that came. Throws CliError
- * with the code of the API: `NOT_FOUND` where there is no such agent run, or not yet.
+ * What happens in an agent run from an event on, until it ends or `signal` says that nobody wants to know any more. A cut stream is asked for again
+ * after the last event that came. Throws CliError with the code of the API: `NOT_FOUND` where there is no such agent run, or not yet.
  */
-export async function* follow(door: Door, agentRun: string, fromSeq: number, pause: (ms: number) => Promise<void>): AsyncGenerator<News, void> {
+export async function* follow(door: Door, agentRun: string, fromSeq: number, pause: (ms: number) => Promise<void>, signal?: AbortSignal): AsyncGenerator<News, void> {
   let last = fromSeq - 1;
   for (let cuts = 0; ;) {
-    const body = await open(door, agentRun, last, cuts === 0).catch((error: unknown) => {
+    const body = await open(door, agentRun, last, cuts === 0, signal).catch((error: unknown) => {
+      if (signal?.aborted === true) return undefined;
       if (error instanceof CliError) throw error;
       if (cuts >= MOST_CUTS) throw new CliError('Unavailable', `${door.url} does not answer (${errorMessage(error)})`, { cause: error });
       return undefined;
@@ -38,6 +39,7 @@ export async function* follow(door: Door, agentRun: string, fromSeq: number, pau
       if (news.kind === 'event') last = news.event.seq;
       yield news;
     }
+    if (signal?.aborted === true) return;
     cuts++;
     if (cuts > MOST_CUTS) throw new CliError('Unavailable', `the stream of ${agentRun} was cut ${MOST_CUTS} times: try again later, from event ${last + 1}`);
     await pause(250 * cuts);
@@ -63,9 +65,9 @@ async function* newsIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<News | '
   }
 }
 
-async function open(door: Door, agentRun: string, last: number, first: boolean): Promise<AsyncIterable<Uint8Array>> {
+async function open(door: Door, agentRun: string, last: number, first: boolean, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
   const response = await fetch(`${door.url.replace(/\/$/, '')}/api/v1/agent-runs/${encodeURIComponent(agentRun)}/events`, {
-    headers: { authorization: `Bearer ${door.token}`, accept: 'text/event-stream', 'last-event-id': String(last) }, redirect: 'error',
+    headers: { authorization: `Bearer ${door.token}`, accept: 'text/event-stream', 'last-event-id': String(last) }, redirect: 'error', ...(signal === undefined ? {} : { signal }),
   });
   if (response.status === 200 && response.body !== null) return response.body;
   const text = await response.text();

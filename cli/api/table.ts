@@ -8,8 +8,13 @@ export function tableOf(items: readonly unknown[]): string {
   if (items.length === 0) return 'nothing\n';
   const rows = items.map((item): ReadonlyMap<string, unknown> => new Map(typeof item === 'object' && item !== null ? Object.entries(item) : [['value', item]]));
   const columns = columnsOf(rows);
-  const lines = [columns.map(headOf), ...rows.map((row) => columns.map((column) => cellOf(row.get(column))))];
-  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  return textTable(columns.map(headOf), rows.map((row) => columns.map((column) => row.get(column))));
+}
+
+/** Rows below a head, in columns as wide as they have to be. Texts are cut; what is missing is `-`. */
+export function textTable(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const lines = [head, ...rows.map((row) => row.map(cellOf))];
+  const widths = head.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
   return lines.map((line) => `${line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   ').trimEnd()}\n`).join('');
 }
 

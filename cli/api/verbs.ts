@@ -51,7 +51,7 @@ type OperationObject = z.output<typeof operationSchema>;
 /** The verbs of a document, by name, and where their paths begin. Throws ZodError for what is no document of ours. */
 export function readVerbs(document: unknown): { readonly base: string; readonly verbs: readonly Verb[] } {
   const { servers: [{ url }], paths } = documentSchema.parse(document);
-  const verbs = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => verbOf(path, method, operation)));
+  const verbs = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).filter(([, operation]) => !isStream(operation)).map(([method, operation]) => verbOf(path, method, operation)));
   return { base: url, verbs: verbs.sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
@@ -67,6 +67,11 @@ function verbOf(path: string, method: string, operation: OperationObject): Verb 
       })),
     ],
   };
+}
+
+/** What answers many times is no verb: `rambo agent events` reads it. */
+function isStream({ responses }: OperationObject): boolean {
+  return Object.values(responses).some(({ content }) => content?.['text/event-stream'] !== undefined);
 }
 
 function answersPages({ responses }: OperationObject): boolean {

@@ -28,18 +28,22 @@ Examples:
   rambo api createTask --project-id <id> --title 'Write the tests' --idempotency-key $(uuidgen)
   rambo api tasks --project-id <id> --status TO_DO --all | jq -r '.[].title'`);
   for (const verb of verbs) command.addCommand(verbCommand(io, verb));
+  // Each verb goes by the name of its flags' kind too (create-task): the list shows one of the two.
+  command.configureHelp({ subcommandTerm: (verb) => `${verb.name()} ${verb.options.length > 0 ? '[options]' : ''}`.trimEnd() });
   return command;
 }
 
 interface CommonOptions extends DoorOptions { readonly output?: string; readonly all?: boolean }
 
 function verbCommand(io: Io, verb: Verb): Command {
+  const other = flagOf(verb.name).slice(2);
   const command = new Command(verb.name).summary(verb.summary).description(`${verb.summary}\n\n${verb.description}\n\n${verb.method} ${base}${verb.path}`);
+  if (other !== verb.name) command.alias(other);
   for (const field of verb.fields) command.addOption(fieldOption(field));
   if (verb.pages) command.addOption(new Option('--all', 'all pages, as one list'));
   command.addOption(new Option('-o, --output <form>', 'form of the answer').choices(['json', 'table']).default('json'));
   return withDoor(command).action(async (options: CommonOptions & Readonly<Record<string, unknown>>) => {
-    const door = doorOf(options);
+    const door = await doorOf(options);
     const values = valuesOf(verb, options);
     const pause = (ms: number): Promise<void> => sleep(io.clock, ms);
     const request = (more: readonly (readonly [string, unknown])[] = []): ApiRequest => requestOf(base, verb, new Map([...values, ...more]));

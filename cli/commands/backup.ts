@@ -6,7 +6,8 @@ import type { Io } from '../io/io.ts';
 import { bytesText, plural, prose } from '../io/io.ts';
 import { filesOf } from '../backup/manifest.ts';
 import { CliError } from '../errors.ts';
-import { connectCluster, databaseOption, kubeconfigOption, needDatabase } from './options.ts';
+import { connectCluster } from '../io/kubeconfig.ts';
+import { databaseOption, kubeconfigOption, needDatabase } from './options.ts';
 import type { Build } from './build.ts';
 
 interface Options {

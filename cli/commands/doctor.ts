@@ -9,7 +9,8 @@ import { CliError, EXIT_FAILED } from '../errors.ts';
 import { prose, stamp, type Io } from '../io/io.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import type { Build } from './build.ts';
-import { connectCluster, databaseOption, kubeconfigFile, kubeconfigOption, natsCredsOption } from './options.ts';
+import { connectCluster, kubeconfigFile } from '../io/kubeconfig.ts';
+import { databaseOption, kubeconfigOption, natsCredsOption } from './options.ts';
 
 interface Options {
   readonly out?: string;

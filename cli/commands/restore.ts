@@ -2,7 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { markOnly, restoreBackup } from '../backup/restore.ts';
 import { CliError } from '../errors.ts';
 import { prose, type Io } from '../io/io.ts';
-import { connectCluster, databaseOption, kubeconfigOption, natsCredsOption, natsOption, natsWipe, needDatabase } from './options.ts';
+import { connectCluster } from '../io/kubeconfig.ts';
+import { databaseOption, kubeconfigOption, natsCredsOption, natsOption, natsWipe, needDatabase } from './options.ts';
 import type { Build } from './build.ts';
 
 interface Options {

@@ -1,8 +1,21 @@
 import type { Clock } from '../../platform/clock/index.ts';
 
+/** What a command is told while it runs. */
+export interface Input {
+  /** A person sits at both ends: may be asked, and sees pieces as they come. */
+  readonly interactive: boolean;
+  /** The next line; undefined when there are no more. `prompt` is shown to people only. */
+  line(prompt: string): Promise<string | undefined>;
+  /** Calls back at each Ctrl-C from now on, in place of what was called before; without one the program ends. */
+  interrupted(handler: (() => void) | undefined): void;
+  close(): void;
+}
+
 /** What a command sees of the terminal and the machine; tests give their own. */
 export interface Io {
   readonly clock: Clock;
+  /** Opens standard input; for commands that ask or read lines. */
+  readonly open?: () => Input;
   /** The answer of the command, on standard output. */
   print(text: string): void;
   /** Progress and hints, on standard error. */

@@ -130,12 +130,14 @@ describe('usage', () => {
   const DAY = 86_400_000;
   const NOON = Date.UTC(2026, 10, 26, 12);
 
-  function rollUp(): { readonly usage: UsageRollUp; readonly clock: ManualClock; readonly asked: (readonly [string, number])[]; readonly changed: string[]; spent: string[]; total: number } {
+  function rollUp(): { readonly usage: UsageRollUp; readonly clock: ManualClock; readonly asked: (readonly [string, number])[]; readonly changed: string[]; readonly spans: object[]; spent: string[]; total: number; ended: number } {
     const clock = new ManualClock(NOON);
-    const t = { clock, asked: [] as (readonly [string, number])[], changed: [] as string[], spent: [] as string[], total: 1 };
+    const t = { clock, asked: [] as (readonly [string, number])[], changed: [] as string[], spent: [] as string[], spans: [] as object[], total: 1, ended: 0 };
+    const none = { runs: 0, input: 0, output: 0, modelCalls: 0, toolCalls: 0, nano: 0n };
     const store: UsageParts['store'] = {
       spentSince: async (_keys, day, since) => { t.asked.push([day, since]); return t.spent; },
-      usage: async () => ({ runs: t.total, input: 0, output: 0, modelCalls: 0, toolCalls: 0, costUsd: '0' }),
+      settled: async (_namespace, _name, span) => { t.spans.push(span); return { ...none, runs: t.ended, nano: BigInt(t.ended) }; },
+      open: async (_namespace, _name, { from }) => { t.spans.push({ from }); return { ...none, runs: t.total }; },
     };
     return Object.assign(t, { usage: new UsageRollUp({ clock, agents: () => ['team-a/x'], store, changed: (key) => { t.changed.push(key); } }) });
   }
@@ -154,6 +156,37 @@ describe('usage', () => {
     t.total = 2;
     await t.usage.look();
     expect([t.changed, t.usage.of('team-a/x')?.runs]).toEqual([['team-a/x', 'team-a/x'], 2]);
+  });
+
+  test('runs that ended are read once, those that ended lately each time; a new month begins at nothing', async () => {
+    const t = rollUp();
+    t.spent.push('team-a/x');
+    t.ended = 10;
+    const month = Date.UTC(2026, 10, 1);
+    await t.usage.look();
+    t.clock.advance(60_000);
+    await t.usage.look();
+    const lag = 120_000;
+    expect(t.spans).toEqual([
+      { since: month, from: month, to: NOON - lag }, { from: NOON - lag },
+      { since: month, from: NOON - lag, to: NOON + 60_000 - lag }, { from: NOON + 60_000 - lag },
+    ]);
+    expect(t.usage.of('team-a/x')).toMatchObject({ runs: 21, costUsd: '0.00000002' });
+    t.spans.length = 0;
+    t.clock.advance(5 * DAY);
+    await t.usage.look();
+    const december = Date.UTC(2026, 11, 1);
+    expect([t.spans[0], t.usage.of('team-a/x')?.runs]).toEqual([{ since: december, from: december, to: NOON + 60_000 + 5 * DAY - lag }, 11]);
+  });
+
+  test('whoever takes over counts the month anew', async () => {
+    const t = rollUp();
+    t.spent.push('team-a/x');
+    t.ended = 10;
+    await t.usage.look();
+    t.usage.forget();
+    await t.usage.look();
+    expect([t.usage.of('team-a/x')?.runs, t.spans[2]]).toEqual([11, t.spans[0]]);
   });
 
   test('the first look after midnight sees what was booked just before it', async () => {

@@ -1,9 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { knownToolsSchema } from '../../crds/agent-revision.ts';
-import { usdOfNano } from '../../crds/money.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import {
-  agentAccountsSince, agentKeys, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getToolServer, modelKeys, putRevision, toolServerKeys, upsertAgent, upsertModel, upsertToolServer,
+  agentAccountsSince, agentKeys, agentUsageOpen, agentUsageSettled, deleteAgent, deleteModel, deleteToolServer, getAgent, getToolServer, modelKeys, putRevision, toolServerKeys, upsertAgent, upsertModel, upsertToolServer,
   type AgentDefinitionRow, type Db,
 } from '../../prisma/store/index.ts';
 import type { AgentParts } from '../agent/agents.ts';
@@ -68,10 +67,8 @@ export function usageStore(db: Db): UsageParts['store'] {
       const found = await agentAccountsSince(db, keys.map((key) => `agent:${key}:${day}`), since);
       return found.map((account) => account.slice('agent:'.length, -(day.length + 1)));
     },
-    usage: async (namespace, name, since) => {
-      const { nano, ...counts } = await agentUsage(db, namespace, name, since);
-      return { ...counts, costUsd: usdOfNano(nano) };
-    },
+    settled: (namespace, name, span) => agentUsageSettled(db, namespace, name, span),
+    open: (namespace, name, span) => agentUsageOpen(db, namespace, name, span),
   };
 }
 

@@ -7,7 +7,7 @@ import { specHash } from '../../crds/canonical.ts';
 import { derivedUuid } from '../../crds/derived-id.ts';
 import { schemaProblems } from '../../engine/index.ts';
 import {
-  appendToAgentRun, beginTurn, budgetLimits, callByChild, continueAgentRun, createAgentRun, earlierTurns, eventsOfKinds, getAgentRun, getRun, openConversation,
+  appendToAgentRun, beginTurn, budgetLimits, callByChild, continueAgentRun, createAgentRun, earlierTurns, eventsOfKinds, getAgentRun, getRun, getTalk, openConversation,
   type AgentRunCreate, type AgentRunFacts, type AgentRunRow, type ConversationRow, type Db, type Opened,
 } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
@@ -156,15 +156,18 @@ async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | un
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** The conversation a run goes on with: by its id, or by a name of its own within namespace, agent and principal. Nobody reads somebody else's. */
+/**
+ * The conversation a run goes on with: one's own by its id, else the one that goes by this text within namespace, agent and principal. An id of
+ * somebody else's is a text like any other: whoever guesses one learns nothing, not even whether it is there.
+ */
 async function conversationOf(db: Db, caller: Caller, agent: string | null, principal: string, { conversation = '', input }: With, at: number): Promise<ConversationRow | undefined> {
   if (conversation === '') return undefined;
   if (agent === null) throw new Refusal('Invalid', 'a conversation needs an Agent (agentRef): an inline agent has none to go on with', { why: 'ConversationInvalid' });
-  const id = UUID.test(conversation) ? conversation : derivedUuid(JSON.stringify(['rambo-conversation', caller.ns, agent, principal, conversation]));
+  const known = UUID.test(conversation) ? await getTalk(db, conversation) : undefined;
+  if (known?.namespace === caller.ns && known.agent === agent && known.principal === principal) return known;
+  const id = derivedUuid(JSON.stringify(['rambo-conversation', caller.ns, agent, principal, conversation]));
   const title = (typeof input === 'string' ? input : conversation).slice(0, 120);
-  const row = await openConversation(db, { id, namespace: caller.ns, agent, principal, title }, at);
-  if (row.namespace !== caller.ns || row.agent !== agent || row.principal !== principal) throw new Refusal('Invalid', 'there is no such conversation', { why: 'ConversationNotFound' });
-  return row;
+  return openConversation(db, { id, namespace: caller.ns, agent, principal, title }, at);
 }
 
 interface Said { readonly role: 'user' | 'assistant'; readonly text: string }

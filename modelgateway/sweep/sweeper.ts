@@ -1,7 +1,7 @@
 import { sleep } from '../../platform/clock/index.ts';
 import { isBug } from '../../platform/errors/index.ts';
 import {
-  abandonedAgentRuns, appendToAgentRun, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
+  appendToAgentRun, forgetModelLimits, lookAtOpenAgentRuns, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
 } from '../../prisma/store/index.ts';
 import { chargeLost } from '../chat/lost.ts';
 import { overdue } from '../chat/begin.ts';
@@ -18,7 +18,7 @@ export interface SweepParts extends Parts {
   readonly sweepTools: () => Promise<void>;
 }
 
-/** How often it is looked for what was left behind. Idle it costs a handful of small statements. */
+/** How often it is looked for what was left behind. However many agent runs are open, a pass costs a handful of small statements. */
 const SWEEP_MS = 2_000;
 /** A workflow run or node that ended so long ago has no attempt that still says how its agent run ended. */
 const SETTLED_MS = 5_000;
@@ -26,7 +26,11 @@ const SETTLED_MS = 5_000;
 const UNHEARD_MS = 3_600_000;
 /** A node whose agent run may go on, and that nobody opened for so long, is woken again: a wake may come too often, never too seldom. */
 const PATIENCE_MS = 4_000;
+/** How often it is looked for what nobody has used for long. */
+const FORGET_MS = 3_600_000;
 const MOST = 50;
+/** Open agent runs that one pass looks at; the next one goes on behind them. Notices find what ended at once: this is for those that were lost. */
+const SLICE = 500;
 
 /**
  * Finds what nobody works on any more, whatever messages were lost: calls whose gateway is gone are charged, agent runs whose workflow run
@@ -36,6 +40,9 @@ export class Sweeper {
   readonly #parts: SweepParts;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  /** Where the look at the open agent runs goes on; undefined: from the first. */
+  #after: string | undefined;
+  #forgotAt = 0;
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
@@ -55,15 +62,28 @@ export class Sweeper {
     const { db, clock } = this.#parts;
     const now = clock.now();
     for (const orphan of await orphanedReservations(db, now, MOST)) await this.#charge(orphan);
-    for (const { id, runPhase } of await abandonedAgentRuns(db, now - SETTLED_MS, MOST)) await this.#abandon(id, runPhase);
+    await this.#lookAtOpen(now);
     for (const id of await overdueAgentRuns(db, now, MOST)) await this.#end(id, overdue());
     for (const run of await unheardAgentRuns(db, now - UNHEARD_MS, now - PATIENCE_MS, MOST)) await wake(this.#parts.bus, run);
     await this.#parts.sweepTools();
+    if (now - this.#forgotAt < FORGET_MS) return;
+    this.#forgotAt = now;
+    await forgetModelLimits(db);
   }
 
   /** A workflow run has ended: its agent runs end with it, and what is under way for them is given up. */
   async runEnded(runId: string, phase: string): Promise<void> {
     for (const { id } of await openAgentRunsOf(this.#parts.db, runId)) await this.#abandon(id, phase);
+  }
+
+  /** What nobody was told of: runs that ended around an agent run, nodes that wait for one that may go on and was never said to be parked. */
+  async #lookAtOpen(now: number): Promise<void> {
+    const { needy, next } = await lookAtOpenAgentRuns(this.#parts.db, { after: this.#after, size: SLICE, before: now - SETTLED_MS, still: now - PATIENCE_MS });
+    this.#after = next;
+    for (const run of needy) {
+      if (run.abandoned) await this.#abandon(run.id, run.runPhase);
+      else await wake(this.#parts.bus, run);
+    }
   }
 
   async #abandon(agentRun: string, runPhase: string | null): Promise<void> {

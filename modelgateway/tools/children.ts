@@ -43,6 +43,7 @@ export async function startChild(tools: Tools, sending: Sending, tool: RevisionT
   });
   if (appended?.result !== true) return;
   tools.parts.notify(appended);
+  tools.children.add(child);
   await sendStart(tools, { ...sending, call: { ...call, state: 'Child', childRun: child } }, tool);
 }
 
@@ -55,7 +56,7 @@ async function tooDeep(db: Executor, run: AgentRunRow, maxDepth: number, agent: 
   return undefined;
 }
 
-async function sendStart(tools: Tools, open: OpenCall, tool: RevisionTool): Promise<void> {
+async function sendStart(tools: Tools, open: Traced, tool: RevisionTool): Promise<void> {
   const reply = await command(tools, startOf(open, tool));
   if (reply === undefined || (!reply.ok && (reply.code === 'Unavailable' || reply.code === 'NotOwner'))) return;
   if (reply.ok) {
@@ -70,14 +71,17 @@ async function sendStart(tools: Tools, open: OpenCall, tool: RevisionTool): Prom
   await settled(tools, open, { text: `The ${tool.kind} ${tool.server} could not be started: ${reply.message ?? reply.code ?? 'refused'}`, isError: true, ours: true });
 }
 
-function startOf({ run, call }: OpenCall, tool: RevisionTool): RunCommand {
+/** A call, and the span below which its run belongs where somebody asked for it just now. */
+type Traced = OpenCall & Pick<Sending, 'traceparent'>;
+
+function startOf({ run, call, traceparent }: Traced, tool: RevisionTool): RunCommand {
   const args = storedArguments(call);
   const runId = childRunId(call.key);
   const what = tool.kind === 'workflow' ? { workflow: tool.server } : { inline: JSON.stringify(agentWorkflow(tool.server)) };
   const input = JSON.stringify(tool.kind === 'workflow' ? args : { input: tool.inputArgument === undefined ? args : args[tool.inputArgument] ?? null });
   return {
     v: 1, verb: 'start', runId, namespace: run.namespace, name: `${tool.server.slice(0, 200)}-${runId.slice(-10)}`, principal: `agent:${run.namespace}/${run.agent ?? 'inline'}`,
-    idempotencyKey: call.key, bodyHash: createHash('sha256').update(JSON.stringify([what, input])).digest('hex'), input, ...what,
+    idempotencyKey: call.key, bodyHash: createHash('sha256').update(JSON.stringify([what, input])).digest('hex'), input, ...what, ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
 
@@ -94,15 +98,11 @@ async function command(tools: Tools, message: RunCommand): Promise<CommandReply 
   }
 }
 
-/** Looks at every call that waits for a run: completes those whose run is over, starts those that have none, cancels those nobody waits for. */
-export async function sweepChildren(tools: Tools): Promise<void> {
-  let after: string | undefined;
-  for (;;) {
-    const page = await openChildren(tools.parts.db, after, PAGE);
-    for (const child of page) await apart(tools, child.namespace, () => lookAtChild(tools, child));
-    after = page.at(-1)?.childRun ?? undefined;
-    if (page.length < PAGE || after === undefined) return;
-  }
+/** Looks at the next calls that wait for a run, a page at a time: the end of a run is heard of by its notice, this is for notices that were lost. */
+export async function sweepChildren(tools: Tools, place: { after: string | undefined }): Promise<void> {
+  const page = await openChildren(tools.parts.db, place.after, PAGE);
+  place.after = page.length < PAGE ? undefined : page.at(-1)?.childRun ?? undefined;
+  for (const child of page) await apart(tools, child.namespace, () => lookAtChild(tools, child));
 }
 
 /** Does one piece of a sweep: one that cannot be done must not stand in the way of the others. Throws while the database is away. */

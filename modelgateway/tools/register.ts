@@ -1,7 +1,7 @@
 import { toolBodySchema } from '../../crds/agent-gateway.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts';
-import { expireApproval, expiredApprovals, openChild, voidApprovals } from '../../prisma/store/index.ts';
+import { expireApproval, expiredApprovals, openChild } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { wake } from '../run/notices.ts';
 import { SeenRuns } from '../run/seen-runs.ts';
@@ -26,12 +26,12 @@ export interface DoorAnswer {
 
 /** Where doors are put. */
 export interface Doors {
-  post(path: string, handler: (caller: Caller, body: unknown, signal: AbortSignal) => Promise<DoorAnswer>): void;
+  post(path: string, handler: (caller: Caller, body: unknown, signal: AbortSignal, traceparent?: string) => Promise<DoorAnswer>): void;
 }
 
 /** The tools' half of the gateway, running. */
 export interface ToolsHalf {
-  /** Looks at children, expired approvals, ended runs; call it about once a second. Throws what the database does. */
+  /** Looks at children and expired approvals; call it about once a second. Throws what the database does. */
   sweep(): Promise<void>;
   answerDiscover(ask: Extract<AgentAsk, { verb: 'discover' }>): Promise<AgentAnswer>;
   /** A workflow run ended: a call may wait for it. */
@@ -53,11 +53,12 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     children: new SeenRuns(),
   };
   const forgotten = { at: Number.NEGATIVE_INFINITY };
+  const place: { after: string | undefined } = { after: undefined };
   const driven = new Map<string, Promise<ToolAnswer>>();
-  doors.post('/v1/agent/tool', (caller, body, signal) => answer(tools, driven, caller, body, signal));
+  doors.post('/v1/agent/tool', (caller, body, signal, traceparent) => answer(tools, driven, { ...caller, traceparent }, body, signal));
   return {
     sweep: async () => {
-      await sweepChildren(tools);
+      await sweepChildren(tools, place);
       await sweepApprovals(tools);
       await sweepMemories(tools, forgotten);
     },
@@ -76,7 +77,10 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
   };
 }
 
-async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, caller: Caller, body: unknown, signal: AbortSignal): Promise<DoorAnswer> {
+/** Whoever asks, and the span below which what is done for them belongs. */
+type TracedCaller = Caller & { readonly traceparent: string | undefined };
+
+async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, caller: TracedCaller, body: unknown, signal: AbortSignal): Promise<DoorAnswer> {
   const parsed = toolBodySchema.safeParse(body);
   if (!parsed.success) return refused(new Refusal('Invalid', `the body is not {step, callId}: ${parsed.error.issues[0]?.message ?? ''}`));
   const { step, callId } = parsed.data;
@@ -92,7 +96,7 @@ async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, ca
 }
 
 /** The work goes on when whoever asked has left: what it comes to is in the journal. */
-function begin(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, key: string, caller: Caller, step: number, callId: string): Promise<ToolAnswer> {
+function begin(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, key: string, caller: TracedCaller, step: number, callId: string): Promise<ToolAnswer> {
   const work = driveCall(tools, caller, step, callId).finally(() => { driven.delete(key); });
   work.catch((error: unknown) => {
     if (!(error instanceof Refusal)) tools.parts.log.warn({ namespace: caller.ns, run: caller.run, node: caller.node, err: errorMessage(error) }, 'a tool call could not be driven on');
@@ -127,5 +131,4 @@ async function sweepApprovals(tools: Tools): Promise<void> {
       if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
     });
   }
-  await voidApprovals(parts.db, parts.clock.now());
 }

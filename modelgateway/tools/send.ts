@@ -18,7 +18,9 @@ export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'htt
  * Makes a call once, with the credentials of the server and the key where the server wants it. `may` is asked last of all before anything of the
  * call leaves; false is the outcome `lost`. Throws only what `may` throws.
  */
-export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>, may: () => Promise<boolean>): Promise<Outcome> {
+export async function sendOnce(
+  tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'> & { readonly traceparent?: string | undefined }, may: () => Promise<boolean>,
+): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -30,14 +32,16 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
   const sent = { ...args, ...keyed.arguments };
   const { signal } = new AbortController();
+  // The same name in a header and in `_meta`: what the tool does belongs below the call.
+  const trace: Readonly<Record<string, string>> = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
   if (tool.kind === 'http') {
     if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
     if (!await may()) return { kind: 'lost' };
-    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...trace, ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, may });
+    { tool, arguments: sent, meta: { ...trace, [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers, may });
 }
 
 interface KeyPlaces {

@@ -60,13 +60,7 @@ const DECIDE: Statement = {
 const EXPIRING: Statement = { name: 'approvals-expiring', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.state = 'Pending' AND p.expires_at <= $1::timestamptz ORDER BY p.expires_at LIMIT $2::int4` };
 const VOID: Statement = {
   name: 'approvals-void',
-  text: `UPDATE agent_approval p SET state = 'Voided', decided_at = $1::timestamptz, decided_by = 'rambo', reason = 'the agent run has ended' FROM agent_run a
-  WHERE p.state = 'Pending' AND p.expires_at > '-infinity' AND a.id = p.agent_run AND a.finished_at IS NOT NULL`,
-};
-const LIST: Statement = {
-  name: 'approvals-list',
-  text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.namespace = ANY ($1::text[]) AND ($2::text IS NULL OR p.state = $2::text) AND ($3::uuid IS NULL OR p.agent_run = $3::uuid)
-    AND (p.created_at, p.id) < ($4::timestamptz, $5::uuid) ORDER BY p.created_at DESC, p.id DESC LIMIT $6::int4`,
+  text: `UPDATE agent_approval SET state = 'Voided', decided_at = $2::timestamptz, decided_by = 'rambo', reason = 'the agent run has ended' WHERE agent_run = $1::uuid AND state = 'Pending'`,
 };
 
 /** Asks for an approval. Hold the agent run's row; at most one of a call is open. */
@@ -105,14 +99,14 @@ export async function expiredApprovals(db: Executor, at: number, limit: number):
   return db.query<ApprovalRow>(EXPIRING, [iso(at), limit]);
 }
 
-/** Closes approvals whose agent run has ended. */
-export async function voidApprovals(db: Executor, at: number): Promise<void> {
-  await db.query(VOID, [iso(at)]);
+/** Closes the approvals of an agent run that ends. Hold its row. */
+export async function voidApprovals(tx: Executor, agentRun: string, at: number): Promise<void> {
+  await tx.query(VOID, [agentRun, iso(at)]);
 }
 
 /** Window on approvals, newest first. */
 export interface ApprovalQuery {
-  readonly namespaces: readonly string[];
+  readonly namespace: string;
   readonly state?: ApprovalState;
   readonly agentRun?: string;
   readonly after?: { readonly createdAt: number; readonly id: string };
@@ -120,9 +114,19 @@ export interface ApprovalQuery {
   readonly first: number;
 }
 
-/** Approvals of namespaces. */
-export async function listApprovals(db: Executor, { namespaces, state, agentRun, after, first }: ApprovalQuery): Promise<Page<ApprovalRow>> {
+/** Approvals of a namespace. What is not asked for is no part of the statement: each is planned once, for all values. */
+export async function listApprovals(db: Executor, { namespace, state, agentRun, after, first }: ApprovalQuery): Promise<Page<ApprovalRow>> {
   const limit = clamp(first);
   const from = after === undefined ? 'infinity' : iso(after.createdAt);
-  return cut(await db.query<ApprovalRow>(LIST, [[...namespaces], state ?? null, agentRun ?? null, from, after?.id ?? LAST_ID, limit + 1]), limit);
+  const values: unknown[] = [namespace, from, after?.id ?? LAST_ID, limit + 1];
+  const name = ['approvals-list'];
+  const narrow = (label: string, test: (place: string) => string, value: string | undefined): string => {
+    if (value === undefined) return '';
+    values.push(value);
+    name.push(label);
+    return ` AND ${test(`$${values.length}`)}`;
+  };
+  const tests = narrow('state', (place) => `p.state = ${place}::text`, state) + narrow('run', (place) => `p.agent_run = ${place}::uuid`, agentRun);
+  const text = `SELECT ${APPROVAL} FROM agent_approval p WHERE p.namespace = $1::text AND (p.created_at, p.id) < ($2::timestamptz, $3::uuid)${tests} ORDER BY p.created_at DESC, p.id DESC LIMIT $4::int4`;
+  return cut(await db.query<ApprovalRow>({ name: name.join('-'), text }, values), limit);
 }

@@ -7,7 +7,9 @@ import { changeAgentCall, editAgentCall, getAgentCall, stillWaiting } from './ag
 import { appendToAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
 import type { AgentRunRow, Limit } from './agent-types.ts';
 import type { Db, Executor, Statement } from './db.ts';
-import { clamp } from './pages.ts';
+import { clamp, cut, FIRST_ID } from './pages.ts';
+import { iso } from './times.ts';
+import type { Page } from './types.ts';
 
 /*
  * What people decide while an agent run waits. Each is one transaction under the run's row: the conditional update, the event, the
@@ -93,6 +95,7 @@ async function decideUnderLock(db: Db, found: ApprovalRow, at: number, refused: 
 }
 
 function refusalOf(run: AgentRunRow, approval: ApprovalRow, { hash, names, at, arguments: edited, decision }: ApprovalVerdict): Refusal | undefined {
+  if (approval.state === 'Voided') return refuse('RunEnded', `the agent run has ended: ${run.phase}`);
   if (approval.state === 'Expired') return refuse('Expired', 'the approval has expired');
   if (approval.state !== 'Pending') {
     const decided = { state: approval.state, by: approval.decidedBy, at: approval.decidedAt };
@@ -236,15 +239,25 @@ export interface DoubtRow {
   readonly createdAt: number;
 }
 
-const DOUBTS: Statement = {
-  name: 'agent-doubts',
-  text: `SELECT c.agent_run AS "agentRun", c.call_id AS "callId", c.namespace, c.step, c.tool, c.arguments, c.created_at AS "createdAt" FROM agent_call c
-  WHERE c.state = 'InDoubt' AND c.namespace = ANY ($1::text[]) AND ($2::uuid IS NULL OR c.agent_run = $2::uuid) ORDER BY c.namespace, c.created_at, c.agent_run, c.call_id LIMIT $3::int4`,
-};
+const DOUBT = `c.agent_run AS "agentRun", c.call_id AS "callId", c.namespace, c.step, c.tool, c.arguments, c.created_at AS "createdAt"`;
+const PLACE = '(c.created_at, c.agent_run, c.call_id) > ($2::timestamptz, $3::uuid, $4::text) ORDER BY c.created_at, c.agent_run, c.call_id LIMIT $5::int4';
+const DOUBTS: Statement = { name: 'agent-doubts', text: `SELECT ${DOUBT} FROM agent_call c WHERE c.state = 'InDoubt' AND c.namespace = $1::text AND ${PLACE}` };
+const DOUBTS_OF: Statement = { name: 'agent-doubts-of', text: `SELECT ${DOUBT} FROM agent_call c WHERE c.state = 'InDoubt' AND c.namespace = $1::text AND c.agent_run = $6::uuid AND ${PLACE}` };
 
-/** Calls in doubt of namespaces, oldest first; of one agent run where it is given. */
-export async function listDoubts(db: Executor, namespaces: readonly string[], first: number, agentRun?: string): Promise<readonly DoubtRow[]> {
-  return db.query<DoubtRow>(DOUBTS, [[...namespaces], agentRun ?? null, clamp(first)]);
+/** Window on calls in doubt, the oldest first. */
+export interface DoubtQuery {
+  readonly namespace: string;
+  readonly agentRun?: string;
+  readonly after?: Pick<DoubtRow, 'createdAt' | 'agentRun' | 'callId'>;
+  /** 1 to 500; clamped. */
+  readonly first: number;
+}
+
+/** Calls in doubt of a namespace, oldest first; of one agent run where it is given. */
+export async function listDoubts(db: Executor, { namespace, agentRun, after, first }: DoubtQuery): Promise<Page<DoubtRow>> {
+  const limit = clamp(first);
+  const from = [namespace, after === undefined ? '-infinity' : iso(after.createdAt), after?.agentRun ?? FIRST_ID, after?.callId ?? '', limit + 1];
+  return cut(await (agentRun === undefined ? db.query<DoubtRow>(DOUBTS, from) : db.query<DoubtRow>(DOUBTS_OF, [...from, agentRun])), limit);
 }
 
 /** Whether the newest approval of a call allows exactly this; undefined where none was ever asked for. */

@@ -1,4 +1,5 @@
 import { isFinalAgentPhase, type AgentEvent, type NewAgentEvent } from '../../crds/agent-run.ts';
+import { voidApprovals } from './agent-approvals.ts';
 import { byteas, int4s, texts } from './binary.ts';
 import { AGENT_EVENT, AGENT_RUN, agentEventOf, agentRunOf, type StoredAgentEvent, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunProgress, AgentRunRow } from './agent-types.ts';
@@ -73,6 +74,7 @@ export async function writeAppending<T>(tx: Executor, run: AgentRunRow, at: numb
     next.outputTokens, next.reasoningTokens, next.modelCalls, next.toolCalls, next.costNano, next.usageUnknown, next.pendingApprovals, next.output,
     finishedAt === null ? null : iso(finishedAt),
   ]);
+  if (finishedAt !== null && run.finishedAt === null && run.pendingApprovals > 0) await voidApprovals(tx, run.id, at);
   return { run: { ...next, finishedAt }, events: events.map((event, i) => ({ ...event, seq: run.seq + 1 + i, at })), result };
 }
 

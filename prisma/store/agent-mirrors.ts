@@ -105,10 +105,13 @@ const MODEL = statementsOf('language_model');
 const SERVER = statementsOf('tool_server');
 
 const SPENT: Statement = { name: 'agent-day-accounts', text: 'SELECT key FROM budget_account WHERE key = ANY ($1::text[]) AND updated_at > $2::timestamptz' };
-const USAGE: Statement = {
-  name: 'agent-usage',
-  text: `SELECT count(*)::text AS runs, coalesce(sum(input_tokens), 0)::text AS input, coalesce(sum(output_tokens), 0)::text AS output, coalesce(sum(model_calls), 0)::text AS "modelCalls",
-  coalesce(sum(tool_calls), 0)::text AS "toolCalls", coalesce(sum(cost_nano), 0)::text AS nano FROM agent_run WHERE namespace = $1::text AND agent = $2::text AND created_at >= $3::timestamptz`,
+const TOTALS = `count(*)::text AS runs, coalesce(sum(input_tokens), 0)::text AS input, coalesce(sum(output_tokens), 0)::text AS output, coalesce(sum(model_calls), 0)::text AS "modelCalls",
+  coalesce(sum(tool_calls), 0)::text AS "toolCalls", coalesce(sum(cost_nano), 0)::text AS nano`;
+const OF_AGENT = 'FROM agent_run WHERE namespace = $1::text AND agent = $2::text AND created_at >= $3::timestamptz';
+const USAGE_SETTLED: Statement = { name: 'agent-usage-settled', text: `SELECT ${TOTALS} ${OF_AGENT} AND finished_at > $4::timestamptz AND finished_at <= $5::timestamptz` };
+const USAGE_OPEN: Statement = {
+  name: 'agent-usage-open',
+  text: `SELECT ${TOTALS} FROM (SELECT * ${OF_AGENT} AND finished_at IS NULL UNION ALL SELECT * ${OF_AGENT} AND finished_at > $4::timestamptz) AS late`,
 };
 
 function common(row: AgentDefinitionRow): readonly (string | number | Bytes | null)[] {
@@ -210,9 +213,19 @@ export async function agentAccountsSince(db: Executor, keys: readonly string[], 
   return keys.length === 0 ? [] : (await db.query<{ key: string }>(SPENT, [texts(keys, (key) => key), iso(since)])).map(({ key }) => key);
 }
 
-/** Totals of the runs an agent began since a time. */
-export async function agentUsage(db: Executor, namespace: string, name: string, since: number): Promise<AgentUsageRow> {
-  const [row] = await db.query<Readonly<Record<keyof AgentUsageRow, string>>>(USAGE, [namespace, name, iso(since)]);
+/** Totals of the runs that an Agent began since a time and that ended above `from`, at `to` at the latest: they change no more. */
+export async function agentUsageSettled(db: Executor, namespace: string, name: string, { since, from, to }: { readonly since: number; readonly from: number; readonly to: number }): Promise<AgentUsageRow> {
+  return totalsOf(await db.query<StoredTotals>(USAGE_SETTLED, [namespace, name, iso(since), iso(from), iso(to)]));
+}
+
+/** Totals of the runs that an Agent began since a time and that are open, or ended above `from`. */
+export async function agentUsageOpen(db: Executor, namespace: string, name: string, { since, from }: { readonly since: number; readonly from: number }): Promise<AgentUsageRow> {
+  return totalsOf(await db.query<StoredTotals>(USAGE_OPEN, [namespace, name, iso(since), iso(from)]));
+}
+
+type StoredTotals = Readonly<Record<keyof AgentUsageRow, string>>;
+
+function totalsOf([row]: readonly StoredTotals[]): AgentUsageRow {
   const count = (field: Exclude<keyof AgentUsageRow, 'nano'>): number => Number(row?.[field] ?? 0);
   return { runs: count('runs'), input: count('input'), output: count('output'), modelCalls: count('modelCalls'), toolCalls: count('toolCalls'), nano: BigInt(row?.nano ?? 0) };
 }

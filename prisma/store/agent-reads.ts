@@ -103,7 +103,11 @@ const SET_LIMIT: Statement = {
   text: `INSERT INTO budget_limit AS l (namespace, level, name, tokens, nano, updated_by, updated_at) VALUES ($1::text, $2::text, $3::text, $4::int8, $5::int8, $6::text, $7::timestamptz)
   ON CONFLICT (namespace, level, name) DO UPDATE SET tokens = excluded.tokens, nano = excluded.nano, updated_by = excluded.updated_by, updated_at = excluded.updated_at RETURNING ${LIMIT}`,
 };
-const LIMITS: Statement = { name: 'budget-limits-list', text: `SELECT ${LIMIT} FROM budget_limit l WHERE l.namespace = $1::text ORDER BY l.level, l.name LIMIT 500` };
+const LIMITS: Statement = {
+  name: 'budget-limits-list',
+  text: `SELECT ${LIMIT} FROM budget_limit l WHERE l.namespace = $1::text AND (l.level, l.name) > ($2::text, $3::text) ORDER BY l.level, l.name LIMIT $4::int4`,
+};
+const ONE_LIMIT: Statement = { name: 'budget-limit-get', text: `SELECT ${LIMIT} FROM budget_limit l WHERE l.namespace = $1::text AND l.level = $2::text AND l.name = $3::text` };
 
 type StoredLimit = Omit<SetLimitRow, 'limit'> & { readonly tokens: string | null; readonly nano: string | null };
 
@@ -117,7 +121,14 @@ export async function setBudgetLimit(db: Executor, { namespace, level, name, lim
   return rows.map(setLimitOf)[0] ?? { namespace, level, name, limit, updatedBy, updatedAt };
 }
 
-/** Limits that were set in a namespace. */
-export async function listBudgetLimits(db: Executor, namespace: string): Promise<readonly SetLimitRow[]> {
-  return (await db.query<StoredLimit>(LIMITS, [namespace])).map(setLimitOf);
+/** A limit that was set, if one was. */
+export async function getBudgetLimit(db: Executor, { namespace, level, name }: Pick<SetLimitRow, 'namespace' | 'level' | 'name'>): Promise<SetLimitRow | undefined> {
+  return (await db.query<StoredLimit>(ONE_LIMIT, [namespace, level, name])).map(setLimitOf)[0];
+}
+
+/** Limits that were set in a namespace, by level and name, from above `after`. */
+export async function listBudgetLimits(db: Executor, namespace: string, after: { readonly level: string; readonly name: string } | undefined, first: number): Promise<Page<SetLimitRow>> {
+  const limit = clamp(first);
+  const { rows, hasMore } = cut(await db.query<StoredLimit>(LIMITS, [namespace, after?.level ?? '', after?.name ?? '', limit + 1]), limit);
+  return { rows: rows.map(setLimitOf), hasMore };
 }

@@ -14,6 +14,7 @@ export { FIRST_ID } from './pages.ts';
 export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
 export { keepAgentKey, readAgentKey } from './agent-keys.ts';
+export { forgetModelLimits, readModelLimit, writeModelLimit, type ModelLimitRow } from './model-limits.ts';
 export {
   deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,
   type MirrorKey, type ObjectCursor,
@@ -29,7 +30,7 @@ export {
   type ChildTable, type ListCursor, type MemberRow, type ProjectEventRow, type ProjectQuery, type ProjectRow, type RequirementRow, type SprintRow, type TaskRow, type TaskRunRow, type TicketRow,
 } from './project-reads.ts';
 export {
-  approvalById, getTalk, listAgentRuns, listBudgetLimits, listTalks, listTurns, setBudgetLimit, type AgentCursor, type AgentRunQuery, type SetLimitRow, type TalkRow,
+  approvalById, getTalk, listAgentRuns, getBudgetLimit, listBudgetLimits, listTalks, listTurns, setBudgetLimit, type AgentCursor, type AgentRunQuery, type SetLimitRow, type TalkRow,
 } from './agent-reads.ts';
 export type * from './agent-types.ts';
 export { BUDGET_LEVELS } from './agent-types.ts';
@@ -43,19 +44,19 @@ export {
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
-  addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals, voidApprovals,
+  addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals,
   type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
 } from './agent-approvals.ts';
 export {
   approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
-  type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
+  type ApprovalVerdict, type Decided, type DoubtQuery, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
 } from './agent-decisions.ts';
 export {
-  abandonedAgentRuns, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
-  type BudgetLimitRow, type ConversationRow,
+  beginTurn, budgetLimits, earlierTurns, eventsOfKinds, lookAtOpenAgentRuns, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  type BudgetLimitRow, type ConversationRow, type NeedyAgentRun, type OpenSlice,
 } from './agent-gateway-reads.ts';
 export {
-  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
+  agentAccountsSince, agentKeys, agentsByName, agentUsageOpen, agentUsageSettled, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelKeys,
   modelsByName, toolServerKeys, toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentDefinitionRow, type AgentRow, type AgentUsageRow, type ModelRow, type ToolServerRow,
 } from './agent-mirrors.ts';
 export { dropExpiredMemories, MOST_MEMORIES, saveMemory, searchMemories, type MemoryRow } from './agent-memory.ts';

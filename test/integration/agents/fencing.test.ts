@@ -102,7 +102,7 @@ test.each<[string, Kill]>([
 ])('a gateway that is stopped %s wakes while the call is in doubt: a person, or its result, says what became of it', async (_, at) => {
   const { run, pid } = await stoppedAt(at);
   gateways.leadTo(second);
-  await site.s.t.until('the call to be in doubt', async () => (await listDoubts(db, ['default'], 1)).length === 1);
+  await site.s.t.until('the call to be in doubt', async () => (await listDoubts(db, { namespace: 'default', first: 1 })).rows.length === 1);
   await wake(pid);
   expect(await ends(run, 2)).toEqual([]);
 }, 120_000);

@@ -53,13 +53,13 @@ export class Person {
   /** Answers what waits. `silent`: the process that took the decision dies after its commit, and tells nobody. */
   async answer(answered: Answered, silent: boolean): Promise<void> {
     const at = Date.now();
-    for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespaces: ['default'], state: 'Pending', first: 10 })).rows) {
+    for (const { id, hash, namespace } of (await listApprovals(this.#db, { namespace: 'default', state: 'Pending', first: 10 })).rows) {
       const decided = await decideApproval(this.#db, { namespace, approval: id, hash, decision: 'Approve', by: 'user:boss', names: ['user:boss'], at });
       if (!decided.ok) continue;
       answered.approvals++;
       if (!silent) await this.#wake(decided.wake);
     }
-    for (const { agentRun, callId, namespace } of await listDoubts(this.#db, ['default'], 10)) {
+    for (const { agentRun, callId, namespace } of (await listDoubts(this.#db, { namespace: 'default', first: 10 })).rows) {
       const happened = (this.#s.tools.hits().effects['charge'] ?? 0) > this.others;
       const verdict = happened ? { verdict: 'Happened' as const, result: 'charged' } : { verdict: 'DidNotHappen' as const };
       const decided = await settleDoubt(this.#db, { namespace, agentRun, callId, ...verdict, by: 'user:boss', at });

@@ -22,7 +22,7 @@ const WAITING = { status: 200, body: { status: 'waiting', why: 'approval' } };
 async function waiting(agent: object = BOX, amount = 5): Promise<{ readonly run: Begun; readonly approval: ApprovalRow }> {
   const run = await world.begin(agent, [['box__charge', { amount }]]);
   expect(await gateway.ask(run, 's1c1')).toEqual(WAITING);
-  const { rows: [approval] } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 });
+  const { rows: [approval] } = await listApprovals(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 10 });
   if (approval === undefined) throw new Error('no approval');
   return { run, approval };
 }
@@ -63,7 +63,7 @@ describe('an approval', () => {
     const { run, approval } = await waiting();
     expect(await decideApproval(world.fixture.db, verdict(approval, { arguments: { amount: 3 } }))).toMatchObject({ ok: true });
     expect(textOf(await gateway.ask(run, 's1c1'))).toBe('charged 3, charge 1');
-    const { rows: [after] } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 });
+    const { rows: [after] } = await listApprovals(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 10 });
     expect(after).toMatchObject({ state: 'Approved', decidedBy: 'user:ada' });
     expect(after?.hash).not.toBe(approval.hash);
     expect(foldAgentRun((await world.journal(run)).slice(0, -2)).pending).toMatchObject([{ arguments: '{"amount":3}' }]);
@@ -143,7 +143,7 @@ describe('an approval', () => {
     await end(run);
     expect(await decideApproval(world.fixture.db, verdict(approval))).toMatchObject({ ok: false, code: 'RunEnded' });
     await gateway.half.sweep();
-    expect((await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 1 })).rows).toMatchObject([{ state: 'Voided' }]);
+    expect((await listApprovals(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 1 })).rows).toMatchObject([{ state: 'Voided' }]);
   });
 
   test('holds only the call it is about: others of the same answer go on', async () => {
@@ -156,7 +156,7 @@ describe('an approval', () => {
     const guardrails = [{ name: 'ask', stage: 'ToolCall', tools: ['box/count'], cel: 'true', action: 'RequireApproval', message: 'look first' }];
     const run = await world.begin({ ...BOX, guardrails, policy: [{ match: 'true', decision: 'Allow' }] }, [['box__count', { note: 'n' }]]);
     expect(await gateway.ask(run, 's1c1')).toEqual(WAITING);
-    const { rows: [approval] } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], state: 'Pending', agentRun: run.id, first: 1 });
+    const { rows: [approval] } = await listApprovals(world.fixture.db, { namespace: NAMESPACE, state: 'Pending', agentRun: run.id, first: 1 });
     if (approval === undefined) throw new Error('no approval');
     await decideApproval(world.fixture.db, verdict(approval));
     expect(textOf(await gateway.ask(run, 's1c1'))).toBe('count is 1');
@@ -181,7 +181,7 @@ describe('a call in doubt', () => {
 
   test('is listed, and that it happened is its result', async () => {
     const run = await inDoubt();
-    expect(await listDoubts(world.fixture.db, [NAMESPACE], 10, run.id)).toMatchObject([{ callId: 's1c1', tool: 'box__charge' }]);
+    expect((await listDoubts(world.fixture.db, { namespace: NAMESPACE, first: 10, agentRun: run.id })).rows).toMatchObject([{ callId: 's1c1', tool: 'box__charge' }]);
     expect(await settle(run, { result: 'charged, see invoice 7' })).toMatchObject({ ok: true, wake: { ready: true } });
     expect(textOf(await gateway.ask(run, 's1c1'))).toBe('charged, see invoice 7');
     expect(world.servers.hits().effects).toEqual({ charge: 1 });
@@ -216,7 +216,7 @@ describe('a call in doubt', () => {
 test('a parked run says what it still waits for as one thing after the other is settled', async () => {
   const run = await world.begin(BOX, [['box__charge', { amount: 1 }], ['box__charge', { amount: 2 }]]);
   expect([await gateway.ask(run, 's1c1'), await gateway.ask(run, 's1c2')]).toEqual([WAITING, WAITING]);
-  const { rows: approvals } = await listApprovals(world.fixture.db, { namespaces: [NAMESPACE], agentRun: run.id, first: 10 });
+  const { rows: approvals } = await listApprovals(world.fixture.db, { namespace: NAMESPACE, agentRun: run.id, first: 10 });
   const [first, second] = ['s1c1', 's1c2'].map((callId) => approvals.find((approval) => approval.callId === callId));
   if (first === undefined || second === undefined) throw new Error('no approvals');
   await decideApproval(world.fixture.db, verdict(first));

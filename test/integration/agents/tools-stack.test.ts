@@ -52,7 +52,7 @@ test('a call that needs an approval waits parked, and is made once it is given',
   await s.agent('payer', { modelRef: { name: 'payer' }, tools: [{ toolServerRef: { name: 'bank', include: ['charge'] } }] });
   const run = await s.run('payer');
   const id = await waits(run, 'WaitingApproval');
-  const { rows: [approval] } = await listApprovals(db, { namespaces: ['default'], agentRun: id, first: 1 });
+  const { rows: [approval] } = await listApprovals(db, { namespace: 'default', agentRun: id, first: 1 });
   expect(s.tools.hits().calls).toEqual({});
   expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged 5, charge 1' } });
@@ -65,7 +65,7 @@ test('a call whose answer is lost waits in doubt for a verdict', async () => {
   s.tools.set({ hangAfterCommit: 1 });
   const run = await s.run('doubter');
   const id = await waits(run, 'InDoubt');
-  const [doubt] = await listDoubts(db, ['default'], 10, id);
+  const { rows: [doubt] } = await listDoubts(db, { namespace: 'default', first: 10, agentRun: id });
   expect(doubt).toMatchObject({ tool: 'bank__charge' });
   expect(await settleDoubt(db, { namespace: 'default', agentRun: id, callId: doubt?.callId ?? '', verdict: 'Happened', result: 'charged, says the bank', by: 'user:ada', at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged, says the bank' } });

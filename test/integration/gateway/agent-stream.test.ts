@@ -180,6 +180,19 @@ describe('whose it is', () => {
   });
 });
 
-test.each([['x'], ['-1'], ['1e3'], ['99999999999']])('Last-Event-ID %s is told, before anything is streamed', async (last) => {
+test.each([['x'], ['-1'], ['1e3'], ['99999999999'], ['2147483648']])('Last-Event-ID %s is told, before anything is streamed', async (last) => {
   expect(await Sse.open(mine.owner, mine.agentRun, { last })).toMatchObject({ status: 400, body: { code: 'BAD_USER_INPUT' } });
+});
+
+test.each([['a number no journal has', '2147483647'], ['one above the last', '9']])('Last-Event-ID of %s: nothing comes until the end', async (_, last) => {
+  const one = await stream(mine.owner, mine.agentRun, { last });
+  await site.until(() => notices.watchers(mine.agentRun) === 1, 'it watches');
+  await append(site, mine.agentRun, [end('x')]);
+  notices.grow(mine.agentRun);
+  expect((await one.next())?.event).toBe('end');
+});
+
+test.each(['POST', 'PUT', 'DELETE'])('%s is no method of a stream', async (method) => {
+  const { status, body, headers } = await site.rest(mine.owner, method, `/agent-runs/${mine.agentRun}/events`);
+  expect([status, body.code, headers.get('allow')]).toEqual([405, 'METHOD_NOT_ALLOWED', 'GET']);
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { registerSchema, validate } from '@hyperjump/json-schema/draft-2020-12';
-import { operations } from '../../../api/modules.ts';
+import { operations, streams } from '../../../api/modules.ts';
 import { type Entry, type Person, Site } from './site.ts';
 
 /*
@@ -114,8 +114,15 @@ async function compile(text: string, n: number): Promise<(value: Entry) => boole
 const LEFT_OUT = new Set(['revokeSessions', 'disableUser', 'deleteProject', 'leaveProject', 'requestPasswordReset', 'requestEmailVerification', 'importAccounts', 'setUserRole', 'bindProjectNamespace', 'transferProject']);
 const PLACES = Object.entries<Record<string, Entry>>(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, place]) => [String(place.operationId), path, method, place] as const));
 
-test('the document has every operation', () => {
-  expect(PLACES.map(([name]) => name).sort()).toEqual(operations.map(({ name }) => name).sort());
+test('the document has every operation and every stream', () => {
+  expect(PLACES.map(([name]) => name).sort()).toEqual([...operations, ...streams].map(({ name }) => name).sort());
+});
+
+test.each(streams.map((stream) => [stream.name, stream] as const))('%s is a stream of events, whose blocks are in the document', (_name, { path, blocks }) => {
+  const place: Entry = document.paths[path].get;
+  expect(Object.keys(place.responses['200'].content)).toEqual(['text/event-stream']);
+  expect(place.parameters.filter(({ in: where }: Entry) => where === 'header').map(({ name }: Entry) => name)).toEqual(['Last-Event-ID']);
+  for (const { event, data } of blocks) expect([place.description.includes(`event: ${event}`), document.components.schemas[data.name]?.type]).toEqual([true, 'object']);
 });
 
 test.each(PLACES.filter(([name]) => !LEFT_OUT.has(name)))('%s answers as the document says, whatever is sent', async (_name, path, method, place) => {

@@ -1,5 +1,5 @@
 import {
-  agentAccountsSince, agentKeys, agentsByName, agentUsage, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelsByName,
+  agentAccountsSince, agentKeys, agentsByName, agentUsageOpen, agentUsageSettled, deleteAgent, deleteModel, deleteToolServer, getAgent, getModel, getToolServer, listAgents, listModels, listToolServers, modelsByName,
   toolServersByName, upsertAgent, upsertModel, upsertToolServer, type AgentRow, type ModelRow, type ToolServerRow,
 } from '../../../prisma/store/index.ts';
 import { type Fixture, openFixture } from './fixture.ts';
@@ -65,14 +65,25 @@ test('usage: accounts booked on since, and the sums of the runs an agent began s
   await account('agent:default/a:2026-11-26', AT);
   await account('agent:default/b:2026-11-26', AT - 10_000);
   expect(await agentAccountsSince(fixture.db, ['agent:default/a:2026-11-26', 'agent:default/b:2026-11-26', 'agent:default/c:2026-11-26'], AT - 5_000)).toEqual(['agent:default/a:2026-11-26']);
-  const run = (n: number, name: string, at: number): Promise<unknown> => fixture.db.query({
-    name: 'run', text: `INSERT INTO agent_run (id, run_id, node, item, namespace, agent, revision, root_run, depth, principal, phase, epoch, input_tokens, output_tokens, model_calls, tool_calls, cost_nano, created_at, updated_at)
-    VALUES (('00000000-0000-4000-8000-00000000000' || $1::int4)::uuid, '00000000-0000-4000-8000-000000000000', 'n', $1::int4, 'default', $2::text, 'r', '00000000-0000-4000-8000-000000000000', 0, 'p', 'Running', 1, 10, 5, 2, 1, 9000000000000000000, $3::timestamptz, $3::timestamptz)`,
-  }, [n, name, new Date(at).toISOString()]);
+  const run = (n: number, name: string, at: number, ended: number | null = null): Promise<unknown> => fixture.db.query({
+    name: 'run', text: `INSERT INTO agent_run (id, run_id, node, item, namespace, agent, revision, root_run, depth, principal, phase, epoch, input_tokens, output_tokens, model_calls, tool_calls, cost_nano, created_at, updated_at, finished_at)
+    VALUES (('00000000-0000-4000-8000-00000000000' || $1::int4)::uuid, '00000000-0000-4000-8000-000000000000', 'n', $1::int4, 'default', $2::text, 'r', '00000000-0000-4000-8000-000000000000', 0, 'p', 'Running', 1, 10, 5, 2, 1, 9000000000000000000, $3::timestamptz, $3::timestamptz, $4::timestamptz)`,
+  }, [n, name, new Date(at).toISOString(), ended === null ? null : new Date(ended).toISOString()]);
   await run(1, 'a', AT);
   await run(2, 'a', AT + 1);
   await run(3, 'a', AT - 1_000);
   await run(4, 'b', AT);
-  expect(await agentUsage(fixture.db, 'default', 'a', AT)).toEqual({ runs: 2, input: 20, output: 10, modelCalls: 4, toolCalls: 2, nano: 18_000_000_000_000_000_000n });
-  expect(await agentUsage(fixture.db, 'default', 'nobody', AT)).toEqual({ runs: 0, input: 0, output: 0, modelCalls: 0, toolCalls: 0, nano: 0n });
+  const [none, one] = [{ runs: 0, input: 0, output: 0, modelCalls: 0, toolCalls: 0, nano: 0n }, { runs: 1, input: 10, output: 5, modelCalls: 2, toolCalls: 1, nano: 9_000_000_000_000_000_000n }];
+  const two = { runs: 2, input: 20, output: 10, modelCalls: 4, toolCalls: 2, nano: 18_000_000_000_000_000_000n };
+  expect([await agentUsageOpen(fixture.db, 'default', 'a', { since: AT, from: AT }), await agentUsageOpen(fixture.db, 'default', 'nobody', { since: AT, from: AT })]).toEqual([two, none]);
+  // Each run is in one of the two, wherever they are told apart.
+  await run(5, 'c', AT, AT + 10);
+  await run(6, 'c', AT, AT + 20);
+  await run(7, 'c', AT);
+  await run(8, 'c', AT - 1, AT + 10);
+  for (const [to, settled, rest] of [[AT + 9, 0, 3], [AT + 10, 1, 2], [AT + 20, 2, 1]] as const) {
+    const [early, late] = [await agentUsageSettled(fixture.db, 'default', 'c', { since: AT, from: AT - 5, to }), await agentUsageOpen(fixture.db, 'default', 'c', { since: AT, from: to })];
+    expect([early.runs, late.runs]).toEqual([settled, rest]);
+  }
+  expect(await agentUsageSettled(fixture.db, 'default', 'c', { since: AT, from: AT + 10, to: AT + 20 })).toEqual(one);
 });
