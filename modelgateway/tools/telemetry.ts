@@ -22,3 +22,8 @@ export async function traced({ parts }: Tools, sending: Sending, { kind, tool }:
   if (outcome.kind !== 'lost') parts.counters?.tool(kind, outcome.kind === 'answered' && outcome.isError ? 'error' : outcome.kind, (parts.clock.monotonic() - started) / 1_000);
   return outcome;
 }
+
+function errorOf(outcome: Exclude<Outcome, { readonly kind: 'answered' }>): string {
+  if (outcome.kind === 'notSent') return outcome.reason;
+  return outcome.kind === 'lost' ? 'lease_lost' : 'unknown_outcome';
+}

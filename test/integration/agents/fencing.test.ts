@@ -66,7 +66,6 @@ async function wake(pid: number): Promise<void> {
 
 test.each<[string, Kill]>([
   ['before it asks for an answer', { point: 'runner.agent.model.before', hit: 1 }],
-  ['with an answer in its hands', { point: 'runner.agent.model.after', hit: 1 }],
   ['before it asks for a call', { point: 'runner.agent.tool.before', hit: 2 }],
 ])('a runner that is stopped %s wakes when another has the run: it is refused, and nothing happens twice', async (_, at) => {
   const { run, pid } = await stoppedAt(at, SLOW);
@@ -84,10 +83,8 @@ const CHARGE = 4;
 test.each<[string, Kill, boolean]>([
   ['before it asks a model', { point: 'journal.ModelRequested.after', hit: 2 }, false],
   ['with the answer of a model', { point: 'outside.fetch.after', hit: 1 }, false],
-  ['before a keyed call leaves', { point: 'journal.ToolDispatched.after', hit: 1 }, false],
   ['with the result of a keyed call', { point: 'outside.fetch.after', hit: COUNT }, false],
   ['before an unkeyed call leaves', { point: 'journal.ToolDispatched.after', hit: 2 }, true],
-  ['with the result of an unkeyed call', { point: 'outside.fetch.after', hit: CHARGE }, true],
 ])('a gateway that is stopped %s wakes after the end of the run: nothing changes', async (_, at, doubted) => {
   const { run, pid } = await stoppedAt(at);
   gateways.leadTo(second);

@@ -51,12 +51,14 @@ export class KillSite {
     const dir = mkdtempSync(path.join(tmpdir(), 'rambo-kill-'));
     mkdirSync(path.join(dir, 'control'));
     const env = { RAMBO_CHAOS_DIR: path.join(dir, 'control'), RAMBO_MODELGATEWAY_LEASE: LEASE };
-    const s = await AgentStack.start({ bundles: { folder: 'chaos', env }, ...(network === undefined ? {} : { network }) }, { minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
+    let s: AgentStack | undefined;
     try {
+      s = await AgentStack.start({ bundles: { folder: 'chaos', env }, ...(network === undefined ? {} : { network }) }, { minReady: 2, max: 2, slots: 8, reuse: 'Shared' });
       const [person] = await Promise.all([Person.start(s), makeAgents(s)]);
       return new KillSite(s, dir, person);
     } catch (error) {
-      await s.stop();
+      await s?.stop();
+      rmSync(dir, { recursive: true, force: true });
       throw error;
     }
   }

@@ -14,7 +14,7 @@ import { limitRows } from '../../../modelgateway/models/limit-rows.ts';
 import { Limiter } from '../../../modelgateway/models/limiter.ts';
 import { makeModel } from '../../../modelgateway/models/provider.ts';
 import type { GatewayCounters } from '../../../modelgateway/counters.ts';
-import { agentKeyOf, signAgentToken } from '../../../platform/agent-token/index.ts';
+import { agentKeyOf, signAgentToken, type AgentKey } from '../../../platform/agent-token/index.ts';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { RamboError } from '../../../platform/errors/index.ts';
 import { systemIds } from '../../../platform/ids/index.ts';
@@ -55,8 +55,8 @@ export interface Attempt {
   insist(step: number): Promise<Reply>;
   finish(text: string): Promise<Reply>;
   post(path: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<Reply>;
-  /** The next attempt of the same node. */
-  next(): Promise<Attempt>;
+  /** The next attempt of the same node; a controller with another key may dispatch it. */
+  next(by?: AgentKey): Promise<Attempt>;
 }
 
 /** An answer as the tests look at it. */
@@ -172,13 +172,13 @@ export class AgentSite {
   }
 
   /** An attempt of a node that was given `given`. */
-  async attempt(gateway: RunningGateway, given: object, { node = 'ask', namespace = NS, run = randomUUID(), attempt = 1 }: { readonly node?: string; readonly namespace?: string; readonly run?: string; readonly attempt?: number } = {}): Promise<Attempt> {
+  async attempt(gateway: RunningGateway, given: object, { node = 'ask', namespace = NS, run = randomUUID(), attempt = 1, key = KEY }: { readonly node?: string; readonly namespace?: string; readonly run?: string; readonly attempt?: number; readonly key?: AgentKey } = {}): Promise<Attempt> {
     await this.sql(
       `INSERT INTO run (id, namespace, name, source, shard, definition_hash, input, principal, created_at, phase) VALUES ($1, $2, $3, 'api', 0, 'h', '{}', 'alice', now(), 'Running') ON CONFLICT DO NOTHING`,
       [run, namespace, `r-${run.slice(0, 8)}`],
     );
     await this.sql("INSERT INTO node_run (run_id, node, item, status, attempt, retries, infra) VALUES ($1, $2, -1, 'Running', $3, 0, 0) ON CONFLICT DO NOTHING", [run, node, attempt]);
-    const token = await signAgentToken(KEY, { ns: namespace, run, node, item: -1, attempt, pool: 'default', with: specHash(given) }, Date.now());
+    const token = await signAgentToken(key, { ns: namespace, run, node, item: -1, attempt, pool: 'default', with: specHash(given) }, Date.now());
     const id = agentRunId(run, node, -1);
     this.#tokens.set(id, [...this.#tokens.get(id) ?? [], token]);
     const send = async (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Promise<Response> => fetch(`${gateway.url}${path}`, {
@@ -203,7 +203,7 @@ export class AgentSite {
       },
       stream: (step, signal) => send('/v1/chat/completions', { stream: true }, { [GATEWAY_HEADERS.step]: String(step) }, signal),
       finish: (text) => post('/v1/agent/finish', { text }),
-      next: () => this.attempt(gateway, given, { node, namespace, run, attempt: attempt + 1 }),
+      next: (by = key) => this.attempt(gateway, given, { node, namespace, run, attempt: attempt + 1, key: by }),
     };
   }
 

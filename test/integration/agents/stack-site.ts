@@ -20,8 +20,8 @@ export class AgentStack {
     this.tools = tools;
   }
 
-  /** Starts it, with a warm pool (unless `none`) and the ToolServer `tools` ready. */
-  static async start(options: Partial<Omit<StackOptions, 'dir' | 'persistent' | 'log'>> = {}, pool?: object | 'none'): Promise<AgentStack> {
+  /** Starts it, with a warm pool and the ToolServer `tools` ready. */
+  static async start(options: Partial<Omit<StackOptions, 'dir' | 'persistent' | 'log'>> = {}, pool?: object): Promise<AgentStack> {
     const [model, tools] = await Promise.all([startScriptedModel(), startToolServers()]);
     const t = await TestStack.start({ modelgateway: true, ...options });
     const site = new AgentStack(t, model, tools);
@@ -30,7 +30,7 @@ export class AgentStack {
         mcp: { url: tools.mcp }, trustHints: true,
         tools: [{ name: 'count', effect: 'KeyedIdempotent', idempotency: { meta: 'idempotencyKey' } }, { name: 'charge', effect: 'AtMostOnce' }],
       } });
-      await Promise.all([...(pool === 'none' ? [] : [t.pool(pool)]), site.ready('toolserver', 'tools')]);
+      await Promise.all([t.pool(pool), site.ready('toolserver', 'tools')]);
       return site;
     } catch (error) {
       await site.stop();
