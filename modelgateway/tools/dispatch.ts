@@ -12,7 +12,7 @@ import { completeCall, type OpenCall } from './complete.ts';
 import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
 import { performMemory } from './memory.ts';
 import { askPerson, resumeOf, type Asked } from './ask.ts';
-import type { NoAnswer } from './outcome.ts';
+import type { NoAnswer, Outcome } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
 import { traced } from './telemetry.ts';
 import type { KnownServer } from './servers.ts';
@@ -178,17 +178,15 @@ async function perform(tools: Tools, sending: Making, { server, tool, args, resu
     if (outcome.kind === 'lost') return;
     if (outcome.kind === 'asks') {
       const round = (said?.round ?? 0) + 1;
-      if (outcome.questions.length > 0 || outcome.state === undefined || round > AGENT_LIMITS.inputRounds) return askPerson(tools, sending, tool, { ...outcome, round });
-      // It asks nobody: it wants the same again in a moment, with its state.
-      said = { answers: {}, state: outcome.state, round };
+      said = againLater(outcome, round);
+      if (said === undefined) return askPerson(tools, sending, tool, { ...outcome, round });
       await sleep(clock, NOT_NOW_MS);
       if (!await retake(tools, sending, true)) return;
       continue;
     }
     if (outcome.kind === 'answered') {
       // What a person said is for this call alone.
-      const cached = said === undefined ? cacheKey(server, tool, sending.call) : undefined;
-      if (cached !== undefined && !outcome.isError) tools.cache.put(cached, { text: outcome.text, ...(outcome.structured === undefined ? {} : { structured: outcome.structured }) }, tool.cacheMs ?? 0);
+      if (said === undefined) keepAnswer(tools, cacheKey(server, tool, sending.call), tool, outcome);
       await completeCall(tools, sending, { ...outcome, ms: clock.monotonic() - started });
       return;
     }
@@ -197,6 +195,15 @@ async function perform(tools: Tools, sending: Making, { server, tool, args, resu
     await sleep(clock, BACK_OFF_MS[tries - 1] ?? 1_000);
     if (!await retake(tools, sending, true)) return;
   }
+}
+
+/** What goes along the next time where a tool asks nobody and wants the same again in a moment, with its state. Undefined: it asks a person, or has done this too often. */
+function againLater({ questions, state }: Extract<Outcome, { kind: 'asks' }>, round: number): Asked | undefined {
+  return questions.length > 0 || state === undefined || round > AGENT_LIMITS.inputRounds ? undefined : { answers: {}, state, round };
+}
+
+function keepAnswer(tools: Tools, key: string | undefined, tool: RevisionTool, { isError, text, structured }: Extract<Outcome, { kind: 'answered' }>): void {
+  if (key !== undefined && !isError) tools.cache.put(key, { text, ...(structured === undefined ? {} : { structured }) }, tool.cacheMs ?? 0);
 }
 
 function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outcome: NoAnswer, tries: number): boolean {
