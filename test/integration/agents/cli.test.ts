@@ -105,22 +105,20 @@ describe('in a terminal', () => {
 });
 
 describe('kubectl rambo approve, with nothing but a kubeconfig', () => {
-  const kubectl = (env: Environment): Environment => ({ ...env, RAMBO_CLI_AS: 'kubectl rambo' });
-
   test('whoever may not is refused, whoever may decides exactly what was shown', async () => {
     const { agentRun, approval, hash } = await waiting();
     const decide = ['approve', approval, '--hash', hash.slice(0, 12)];
     // No right at all: not there. The right to look: seen, not decided.
-    expect(await site.rambo(decide, kubectl(stranger))).toMatchObject({ code: 1, said: expect.stringContaining('NOT_FOUND') as string });
-    const seen = await site.rambo(['approve', approval], kubectl(reader));
+    expect(await site.kubectlRambo(decide, stranger)).toMatchObject({ code: 1, said: expect.stringContaining('NOT_FOUND') as string });
+    const seen = await site.kubectlRambo(['approve', approval], reader);
     expect([seen.code, seen.said.includes('shop/charge'), seen.said.includes(hash)]).toEqual([0, true, true]);
-    expect(await site.rambo(decide, kubectl(reader))).toMatchObject({ code: 1, said: expect.stringContaining('FORBIDDEN') as string });
-    expect(await site.rambo(['approve', approval, '--hash', 'f'.repeat(12)], kubectl(approver))).toMatchObject({ code: 1, said: expect.stringContaining('nothing was decided') as string });
+    expect(await site.kubectlRambo(decide, reader)).toMatchObject({ code: 1, said: expect.stringContaining('FORBIDDEN') as string });
+    expect(await site.kubectlRambo(['approve', approval, '--hash', 'f'.repeat(12)], approver)).toMatchObject({ code: 1, said: expect.stringContaining('nothing was decided') as string });
     expect((await site.s.t.sql<{ state: string }>('select state from agent_approval where id = $1::uuid', [approval]))[0]?.state).toBe('Pending');
-    const decided = await site.rambo([...decide, '--reason', 'checked'], kubectl(approver));
+    const decided = await site.kubectlRambo([...decide, '--reason', 'checked'], approver);
     expect([decided.code, JSON.parse(decided.out)]).toMatchObject([0, { state: 'Approved', decidedBy: 'system:serviceaccount:default:approver', reason: 'checked' }]);
     await until('the run to succeed', async () => (await site.s.t.sql("select 1 from agent_run where id = $1::uuid and phase = 'Succeeded'", [agentRun])).length === 1);
-    const steps = (await site.rambo(['agent', 'steps', agentRun], kubectl(reader))).out;
+    const steps = (await site.kubectlRambo(['agent', 'steps', agentRun], reader)).out;
     expect(steps).toMatch(/ApprovalDecided.*Approved by system:serviceaccount:defaul/);
     const audit = await site.s.t.sql<{ outcome: string; principal: string }>("select outcome, principal from audit where operation = 'decideAgentApproval' order by seq");
     expect(audit.map(({ outcome }) => outcome)).toEqual(expect.arrayContaining(['REFUSED', 'DONE']));
@@ -129,9 +127,9 @@ describe('kubectl rambo approve, with nothing but a kubeconfig', () => {
   test('a kubeconfig of a person names the account to call as; one that may not have its token is told so', async () => {
     const { approval } = await waiting();
     const admin = { RAMBO_API_URL: site.s.t.addresses.apiUrl, KUBECONFIG: site.s.t.addresses.kubeconfig };
-    expect(await site.rambo(['approve', approval], kubectl(admin))).toMatchObject({ code: 2, said: expect.stringContaining('--service-account') as string });
-    expect(await site.rambo(['approve', approval, '--service-account', 'default/reader'], kubectl(admin))).toMatchObject({ code: 0 });
-    expect(await site.rambo(['approve', approval, '--service-account', 'default/approver'], kubectl(reader))).toMatchObject({ code: 1, said: expect.stringContaining('create serviceaccounts/token') as string });
+    expect(await site.kubectlRambo(['approve', approval], admin)).toMatchObject({ code: 2, said: expect.stringContaining('--service-account') as string });
+    expect(await site.kubectlRambo(['approve', approval, '--service-account', 'default/reader'], admin)).toMatchObject({ code: 0 });
+    expect(await site.kubectlRambo(['approve', approval, '--service-account', 'default/approver'], reader)).toMatchObject({ code: 1, said: expect.stringContaining('create serviceaccounts/token') as string });
   }, PATIENCE_MS);
 });
 
