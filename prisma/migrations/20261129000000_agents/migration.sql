@@ -254,7 +254,7 @@ CREATE TABLE "agent_memory" (
 CREATE INDEX "agent_revision_by_agent" ON "agent_revision"("namespace", "agent", "created_at" DESC);
 
 -- CreateIndex
-CREATE INDEX "agent_run_by_run" ON "agent_run"("run_id");
+CREATE INDEX "agent_run_by_run" ON "agent_run"("run_id", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
 CREATE INDEX "agent_run_by_parent" ON "agent_run"("parent");
@@ -267,6 +267,12 @@ CREATE INDEX "agent_run_by_agent" ON "agent_run"("namespace", "agent", "created_
 
 -- CreateIndex
 CREATE INDEX "agent_run_by_phase" ON "agent_run"("namespace", "phase", "created_at" DESC, "id" DESC);
+
+-- CreateIndex
+CREATE INDEX "agent_run_by_agent_phase" ON "agent_run"("namespace", "agent", "phase", "created_at" DESC, "id" DESC);
+
+-- CreateIndex
+CREATE INDEX "agent_run_by_agent_end" ON "agent_run"("namespace", "agent", "finished_at");
 
 -- CreateIndex
 CREATE INDEX "agent_run_by_conversation" ON "agent_run"("conversation_id", "turn");
@@ -287,7 +293,10 @@ CREATE INDEX "agent_approval_by_call" ON "agent_approval"("agent_run", "call_id"
 CREATE INDEX "agent_approval_by_namespace" ON "agent_approval"("namespace", "state", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
-CREATE INDEX "agent_conversation_by_agent" ON "agent_conversation"("namespace", "agent", "updated_at" DESC, "id" DESC);
+CREATE INDEX "agent_approval_by_time" ON "agent_approval"("namespace", "created_at" DESC, "id" DESC);
+
+-- CreateIndex
+CREATE INDEX "agent_conversation_by_principal" ON "agent_conversation"("namespace", "agent", "principal", "updated_at" DESC, "id" DESC);
 
 -- CreateIndex
 CREATE INDEX "budget_account_by_namespace" ON "budget_account"("namespace", "level", "key");
@@ -300,10 +309,10 @@ CREATE INDEX "agent_memory_by_expiry" ON "agent_memory"("expires_at");
 
 
 
--- What Prisma cannot say: partial indexes. They hold what is under way, so they stay small.
+-- What Prisma cannot say: partial indexes. They hold what is under way, so they stay small. None holds "updated_at", which changes with every event: an index that did would make every event a new entry in all of them.
 -- Agent runs that have not ended: whoever sweeps looks for those whose workflow run has, and for those that may go on.
 CREATE INDEX "agent_run_open" ON "agent_run" ("id") WHERE "finished_at" IS NULL;
-CREATE INDEX "agent_run_wakeable" ON "agent_run" ("updated_at") WHERE "parked" AND "awaited" = 0 AND "finished_at" IS NULL;
+CREATE INDEX "agent_run_wakeable" ON "agent_run" ("id") WHERE "parked" AND "awaited" = 0 AND "finished_at" IS NULL;
 -- Children whose end has to be told to their parents.
 CREATE INDEX "agent_call_open_child" ON "agent_call" ("child_run") WHERE "state" = 'Child';
 CREATE INDEX "agent_call_in_doubt" ON "agent_call" ("namespace", "created_at", "agent_run", "call_id") WHERE "state" = 'InDoubt';
@@ -313,4 +322,11 @@ CREATE UNIQUE INDEX "agent_approval_one_open" ON "agent_approval" ("agent_run", 
 -- One live turn per conversation.
 CREATE UNIQUE INDEX "agent_run_one_turn" ON "agent_run" ("conversation_id") WHERE "conversation_id" IS NOT NULL AND "finished_at" IS NULL;
 -- Agent runs that ended while their node waits: the sweep of the model gateway wakes the node until somebody has heard of it. Small: who opens such a run takes it out.
-CREATE INDEX "agent_run_ended_parked" ON "agent_run" ("updated_at") WHERE "parked" AND "finished_at" IS NOT NULL;
+CREATE INDEX "agent_run_ended_parked" ON "agent_run" ("finished_at") WHERE "parked" AND "finished_at" IS NOT NULL;
+-- Agent runs by when they are ended.
+CREATE INDEX "agent_run_due" ON "agent_run" ("deadline") WHERE "finished_at" IS NULL;
+
+-- Room for the next version of a row on its own page: with it, and with no index on what changes, an event writes no index entry (HOT).
+ALTER TABLE "agent_run" SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+ALTER TABLE "agent_call" SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+ALTER TABLE "budget_account" SET (fillfactor = 50, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_scale_factor = 0.01);

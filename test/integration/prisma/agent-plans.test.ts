@@ -154,7 +154,7 @@ async function explain({ text }: Statement, values: readonly unknown[]): Promise
 
 function literal(value: unknown): string {
   if (value === null) return 'NULL';
-  return pg.escapeLiteral(Array.isArray(value) ? `{${value.map((one) => JSON.stringify(String(one))).join(',')}}` : String(value));
+  return pg.escapeLiteral(Array.isArray(value) ? `{${value.map((one) => JSON.stringify(one)).join(',')}}` : `${value as string | number}`);
 }
 
 /** All statements of a call. */
