@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { databaseVariables, flag, list, logLevel, objectsVariables, podVariables, port, text } from '../platform/config/index.ts';
+import { databaseVariables, flag, list, logLevel, objectsVariables, podVariables, port, text, whole } from '../platform/config/index.ts';
 import { USER_ROLES } from './ports.ts';
 
-function count(value: number): z.ZodDefault<z.ZodCoercedNumber> {
-  return z.coerce.number().int().min(0).max(1_000_000).default(value);
+function count(value: number): z.ZodType<number> {
+  return whole(value, 1_000_000);
 }
 
 /** Environment of the API process. */

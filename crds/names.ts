@@ -52,6 +52,8 @@ export const LIMITS = {
   expressionLength: 4_096,
   sourceLength: 262_144,
   outputBytes: 262_144,
+  /** JSON of the evaluated `with` and `env` of one attempt: a message of NATS holds 1 MiB, the rest of the dispatch included. */
+  dispatchBytes: 917_504,
   inputEnvBytes: 32_768,
   statusOutputsBytes: 16_384,
   statusFailures: 10,

@@ -13,6 +13,10 @@ export interface GatewayCounters {
   exceeded(action: 'Stop' | 'Pause' | 'Degrade'): void;
   /** A call was asked for; tells when it is over. */
   inFlight(): () => void;
+  /** Whose answer cost what. `agent` is empty for an agent that is written in its node. */
+  spent(namespace: string, agent: string, usage: Usage, nano: bigint): void;
+  /** A request to a tool is over. */
+  tool(kind: string, outcome: 'answered' | 'error' | 'notSent' | 'unknown', seconds: number): void;
   /** An agent run ended here. */
   ended(phase: AgentEventPayload<'RunCompleted'>['phase']): void;
 }

@@ -6,6 +6,7 @@ import { CallRegistry } from './chat/registry.ts';
 import { authenticator } from './http/authenticate.ts';
 import { Door, type DoorParts } from './http/server.ts';
 import type { DefaultLimits } from './run/accounts.ts';
+import type { ConfigMapReader } from './run/config-maps.ts';
 import { finishDoor } from './run/finish.ts';
 import type { GuardText } from './run/guard.ts';
 import { Journals } from './run/journals.ts';
@@ -19,11 +20,13 @@ import { runFacts } from './tools/context.ts';
 import { guardText } from './tools/guardrails.ts';
 import type { ToolParts } from './tools/parts.ts';
 import { registerTools, type ToolsHalf } from './tools/register.ts';
+import { validTraceparent } from '../platform/tracing/gen-ai.ts';
 
 /** What a gateway is made of. */
 export interface GatewayParts extends Omit<CallParts, 'journals'> {
   readonly log: Log;
   readonly defaults: DefaultLimits;
+  readonly configMaps: ConfigMapReader;
   /** Keeps whole results of tools; without it they are cut. */
   readonly objects?: ToolParts['objects'];
   readonly door: Omit<DoorParts, 'clock' | 'log' | 'authenticate'>;
@@ -43,7 +46,7 @@ export interface GatewayServer {
 /** Puts a gateway together: its routes on a door, its calls, its sweep. */
 export function wireGateway(parts: GatewayParts): GatewayServer {
   const journals = new Journals(parts.db);
-  const revisions = new Revisions(parts.db);
+  const revisions = new Revisions(parts.db, parts.configMaps);
   const calls = new CallRegistry({ ...parts, journals });
   const seen = new SeenRuns();
   const authenticate = authenticator(parts.db, parts.clock);
@@ -61,8 +64,8 @@ export function wireGateway(parts: GatewayParts): GatewayServer {
   door.post('/v1/agent/open', openDoor(open));
   door.post('/v1/agent/finish', finishDoor(open));
   door.post('/v1/agent/parked', parkedDoor(parts));
-  door.post('/v1/chat/completions', chatDoor({ clock: parts.clock, enter: (call) => calls.enter(call), revisionOf: ({ agentRun }) => revisions.ofRun(agentRun) }));
-  const tools = registerTools({ post: (path, handler) => { door.post(path, ({ caller, body, signal }) => handler(caller, body, signal)); } }, toolParts);
+  door.post('/v1/chat/completions', chatDoor({ clock: parts.clock, enter: (call) => calls.enter(call), revisionOf: ({ agentRun }) => revisions.ofRun(agentRun), conversationOf: ({ agentRun }) => revisions.conversationOf(agentRun) }));
+  const tools = registerTools({ post: (path, handler) => { door.post(path, ({ caller, body, signal, header }) => handler(caller, body, signal, validTraceparent(header('traceparent')))); } }, toolParts);
   const sweeper = new Sweeper({ ...parts, sweepTools: () => tools.sweep(), stop: (agentRun) => { calls.stop(agentRun); } });
   return { door, calls, sweeper, revisions, seen, tools };
 }

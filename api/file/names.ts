@@ -10,7 +10,7 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]/;
  * A name of a file or folder as callers give it: NFC, so that names that look alike are alike; no separator, no control
  * character, not `.` or `..`. It is only ever shown: keys in the object store are made by us.
  */
-export const fileNameSchema = z.string().min(1).max(NAME_LENGTH).overwrite((name) => name.normalize('NFC'))
+export const fileNameSchema = z.string().overwrite((name) => name.normalize('NFC')).min(1).max(NAME_LENGTH)
   .refine((name) => name.isWellFormed() && !FORBIDDEN.test(name), 'holds a slash, a backslash or a control character: leave it out')
   .refine((name) => !/^\s*\.{0,2}\s*$/.test(name), 'is no name: give one that is not blank, not . and not ..')
   .refine((name) => new TextEncoder().encode(name).length <= NAME_BYTES, `is too long: at most ${NAME_BYTES} bytes of UTF-8`)

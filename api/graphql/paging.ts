@@ -14,6 +14,9 @@ export function pageSize(wished: unknown): number {
   return Math.min(MAX_PAGE, Math.max(1, Math.trunc(wished)));
 }
 
+/** Characters of a cursor at most: one of a list by name holds a name, 1,024 bytes of it, half as much again in base64, and twice as much where JSON escapes it. */
+export const MOST_CURSOR = 4_096;
+
 /** An opaque cursor around a JSON value. */
 export function encodeCursor(place: unknown): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url');
@@ -22,7 +25,7 @@ export function encodeCursor(place: unknown): string {
 /** The place in a cursor, undefined for none. Throws BAD_USER_INPUT for anything this API did not make. */
 export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | null | undefined): T | undefined {
   if (cursor === null || cursor === undefined) return undefined;
-  const place = schema.safeParse(cursor.length > 1_024 ? undefined : parse(cursor));
+  const place = schema.safeParse(cursor.length > MOST_CURSOR ? undefined : parse(cursor));
   if (place.success) return place.data;
   throw foreignCursor();
 }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { z } from 'zod';
 import { tooDeepAt } from '../../crds/canonical.ts';
+import { MOST_CURSOR } from '../graphql/paging.ts';
 
 /*
  * The building blocks of inputs and entities. What a surface has to know beside the shape (the name of an enum, that a text is
@@ -100,7 +101,7 @@ export function oneOf<Values extends Readonly<Record<string, string>>>(name: str
 /** `first` and `after` of a list. */
 export const pageFields = {
   first: shaped(z.int(), { json: { type: 'integer' } }).nullish().describe('Entries: 1 to 100, 20 if not given; other numbers are cut to that range.'),
-  after: z.string().max(1_024).nullish().describe('Start after this cursor.'),
+  after: z.string().max(MOST_CURSOR).nullish().describe('Start after this cursor.'),
 };
 
 /** Registers a shape and returns the schema. */

@@ -25,6 +25,8 @@ export interface AgentParts {
   readonly toolServer: (key: string) => Definition<unknown, AnyStatus> | undefined;
   /** A key of a ConfigMap, read anew; undefined where it is missing. */
   readonly configMap: (namespace: string, name: string, key: string) => Promise<string | undefined>;
+  /** The ConfigMap an agent (by its key) takes its instructions from, or none. Whether its changes are told. */
+  readonly follow: (key: string, namespace: string, name: string | undefined) => boolean;
   readonly store: {
     upsert(mirror: MirrorFacts, revisions: Revisions): Promise<void>;
     /** The last good revision of exactly that object. */
@@ -38,8 +40,8 @@ export interface AgentParts {
   readonly changed: (namespace: string, name: string) => void;
 }
 
-/** A ConfigMap is not watched: it is read again with every change of what stands around it, and after so long. */
-const AGAIN_MS = 600_000;
+/** A ConfigMap that is not watched, because there are too many, is read again after so long. */
+const AGAIN_MS = 60_000;
 
 /** Resolves Agents to revisions, mirrors them and says in their status whether they can run. Keys are `namespace/name`. */
 export class Agents {
@@ -69,8 +71,12 @@ export class Agents {
     await this.#deletions.carryOut(key);
     if (object === undefined) {
       this.#stable.delete(key);
+      this.#p.follow(key, '', undefined);
       return 'done';
     }
+    const ref = object.spec?.instructions?.configMapKeyRef;
+    // Before it is read: what changes after that is told.
+    const told = this.#p.follow(key, object.namespace, ref?.name);
     const before = await this.#loadStable(key, object);
     const resolved = await this.#resolve(object);
     if (resolved.ok) {
@@ -78,7 +84,7 @@ export class Agents {
       this.#stable.set(key, { uid: object.uid, hash: resolved.hash });
     }
     await this.#write(key, object, resolved, resolved.ok ? resolved.hash : before);
-    return object.spec?.instructions?.configMapKeyRef === undefined ? 'done' : { afterMs: AGAIN_MS, reason: 'ConfigMap' };
+    return ref === undefined || told ? 'done' : { afterMs: AGAIN_MS, reason: 'ConfigMap' };
   }
 
   /** The last good revision serves on while a new one does not resolve. */

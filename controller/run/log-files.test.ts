@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LogFiles, LOG_KEPT_BYTES, removeLogs } from './log-files.ts';
+import fc from 'fast-check';
+import { LogFiles, LOG_KEPT_BYTES, readFitting, removeLogs } from './log-files.ts';
 
 let dir: string;
 beforeEach(async () => { dir = await mkdtemp(join(tmpdir(), 'rambo-logs-')); });
@@ -33,6 +34,37 @@ test('a read never ends within a character', async () => {
     offset = piece.next;
   }
   expect(text).toBe('aé€𝄞');
+});
+
+test('whatever is asked for at once, reading on gives the whole log and never half a character', async () => {
+  await fc.assert(fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 40 }), fc.integer({ min: 1, max: 9 }), async (written, limit) => {
+    const logs = new LogFiles(await mkdtemp(join(dir, 'p-')));
+    await logs.append(of, 0, written);
+    let text = '';
+    for (let offset = 0, last = -1; offset !== last;) {
+      const piece = await logs.read(of, offset, limit);
+      expect(Buffer.byteLength(piece.text)).toBeLessThanOrEqual(Math.max(limit, 4));
+      text += piece.text;
+      [offset, last] = [piece.next, offset];
+    }
+    expect(text).toBe(written);
+  }), { numRuns: 60 });
+});
+
+test('an answer always fits into a message: of a log that grows as JSON less comes at once, and reading on gives all of it', async () => {
+  const logs = new LogFiles(dir);
+  const written = '\u0001'.repeat(300_000) + 'é'.repeat(1_000);
+  await logs.append(of, 0, written);
+  const first = await readFitting(logs, of, 0, 262_144);
+  expect(first.next).toBe(131_072);
+  let text = '';
+  for (let offset = 0, last = -1; offset !== last;) {
+    const piece = await readFitting(logs, of, offset, 262_144);
+    expect(JSON.stringify(piece).length).toBeLessThan(1_048_576);
+    text += piece.text;
+    [offset, last] = [piece.next, offset];
+  }
+  expect(text).toBe(written);
 });
 
 test('only the last part is kept, at its true offsets', async () => {

@@ -18,6 +18,9 @@ export interface LogStore {
   read(of: LogOf, offset: number, limit: number): Promise<{ readonly text: string; readonly next: number }>;
 }
 
+/** Bytes of a character in UTF-8 at most. */
+const LONGEST_CHARACTER = 4;
+
 /** The last so many bytes of an attempt's log are kept. */
 export const LOG_KEPT_BYTES = 1_048_576;
 
@@ -51,9 +54,9 @@ export class LogFiles implements LogStore {
     const file = await open(path, 'r').catch(notThere);
     if (file === undefined) return { text: '', next: offset };
     try {
-      const buffer = Buffer.alloc(limit);
-      const { bytesRead } = await file.read(buffer, 0, limit, from - start);
-      const whole = wholeCharacters(buffer.subarray(0, bytesRead));
+      const buffer = Buffer.alloc(Math.max(limit, LONGEST_CHARACTER));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, from - start);
+      const whole = wholeCharacters(buffer.subarray(0, bytesRead), limit);
       return { text: whole.toString('utf8'), next: from + whole.length };
     } finally {
       await file.close();
@@ -108,15 +111,31 @@ async function firstOffset(path: string): Promise<number> {
   return text === undefined ? 0 : Number(text);
 }
 
-/** A read may end in the middle of a character: leave its first bytes for the next read. */
-function wholeCharacters(bytes: Buffer): Buffer {
-  for (let back = 1; back <= Math.min(4, bytes.length); back++) {
-    const byte = bytes[bytes.length - back] ?? 0;
+/** The first `limit` bytes. A read may end in the middle of a character: its first bytes are left for the next read, unless it is all there is. */
+function wholeCharacters(bytes: Buffer, limit: number): Buffer {
+  const read = bytes.subarray(0, limit);
+  for (let back = 1; back <= Math.min(LONGEST_CHARACTER, read.length); back++) {
+    const byte = read[read.length - back] ?? 0;
     if ((byte & 0b1100_0000) === 0b1000_0000) continue;
     const need = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return need > back && bytes.length > back ? bytes.subarray(0, bytes.length - back) : bytes;
+    if (need <= back) return read;
+    return read.length > back ? read.subarray(0, read.length - back) : bytes.subarray(0, need);
   }
-  return bytes;
+  return read;
+}
+
+/** What fits into one message of NATS beside its envelope. */
+const MOST_REPLY_BYTES = 1_000_000;
+
+/**
+ * A read whose answer fits into a message: a program may print bytes that take six times their length as JSON. Less than
+ * `limit` comes then, and the reader goes on from `next`.
+ */
+export async function readFitting(logs: Pick<LogStore, 'read'>, of: LogOf, offset: number, limit: number): Promise<{ readonly text: string; readonly next: number }> {
+  for (let most = limit; ; most = Math.ceil(most / 2)) {
+    const part = await logs.read(of, offset, most);
+    if (most === 1 || Buffer.byteLength(JSON.stringify(part.text)) <= MOST_REPLY_BYTES) return part;
+  }
 }
 
 function notThere(error: unknown): undefined {

@@ -19,7 +19,7 @@ import { hindranceOf, type HindranceParts } from './hindrance.ts';
 import { Leases, placeKey } from './leases.ts';
 import { rests, type LiveRun } from './live-run.ts';
 import { LiveRuns } from './live-runs.ts';
-import type { LogStore } from './log-files.ts';
+import { readFitting, type LogStore } from './log-files.ts';
 import { RunLoop, type LoopMetrics } from './loop.ts';
 import { runPersistence, type StoreFunctions, type Suspicion } from './persistence.ts';
 import type { RunPersistence } from './ports.ts';
@@ -320,7 +320,7 @@ export class RunRoom {
     const request = openMessage(logsRequestSchema, subject, payload, this.#dead);
     if (request === undefined) return { v: 1, text: '', next: 0, end: true };
     try {
-      const { text, next } = await this.#p.logs.read(request, request.offset, request.limit);
+      const { text, next } = await readFitting(this.#p.logs, request, request.offset, request.limit);
       const live = this.runs.get(request.run);
       const row = live === undefined ? undefined : nodeRow(live.state, request.node, request.item);
       const end = text === '' && this.owns(request.run) && (row?.attempt !== request.attempt || row.finishedAt !== undefined);

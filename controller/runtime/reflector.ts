@@ -40,6 +40,7 @@ export interface ReflectorParts {
   readonly path: string;
   readonly resource: string;
   readonly labelSelector?: string;
+  readonly fieldSelector?: string;
   readonly handler: ReflectorHandler;
   readonly clock: Clock;
   /** 0 to 1, for jitter. */
@@ -252,7 +253,8 @@ export class Reflector {
   }
 
   #selector(): Record<string, string> {
-    return this.#p.labelSelector === undefined ? {} : { labelSelector: this.#p.labelSelector };
+    const { labelSelector, fieldSelector } = this.#p;
+    return { ...(labelSelector === undefined ? {} : { labelSelector }), ...(fieldSelector === undefined ? {} : { fieldSelector }) };
   }
 }
 

@@ -8,15 +8,17 @@ import type { Bus } from '../../platform/nats/bus.ts';
 import type { Db } from '../../prisma/store/index.ts';
 import { Agents, type AgentParts } from '../agent/agents.ts';
 import { Asks } from '../agent/asks.ts';
+import { ConfigMaps } from '../agent/config-maps.ts';
 import { Models } from '../agent/models.ts';
 import { ToolServers } from '../agent/tool-servers.ts';
 import { UsageRollUp } from '../agent/usage.ts';
 import type { Outcome, WorkQueue } from '../runtime/queue.ts';
-import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
-import type { Watched } from '../runtime/watched.ts';
+import { keyOf, Reflector, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
+import type { Watched, WatchedParts } from '../runtime/watched.ts';
 import { toAgent, toModel, toToolServer } from './agent-objects.ts';
 import { gatewayAsk, patchAgentStatus, readConfigMap, StdioDeployments } from './agent-ports.ts';
 import { agentStore, modelStore, removeAgentOrphans, toolServerStore, usageStore, type AgentPlural } from './agent-store.ts';
+import { corePath } from './kube-ports.ts';
 import { toWorkflow } from './objects.ts';
 
 /** What the agents' room is wired to. */
@@ -32,11 +34,15 @@ export interface AgentWiring {
   readonly owns: () => boolean;
   readonly workflows: Watched;
   readonly watch: (plural: AgentPlural, handler: ReflectorHandler) => Watched;
+  /** What every watch is made of. */
+  readonly watchParts: (resource: string, handler: ReflectorHandler) => WatchedParts;
   readonly queue: (name: AgentPlural, concurrency: number, worker: (key: string) => Promise<Outcome>) => WorkQueue;
 }
 
 /** How often totals are looked for. */
 const USAGE_MS = 60_000;
+/** ConfigMaps that are watched at most: each is a connection to the API server. */
+const MOST_CONFIG_MAPS = 200;
 const PLURALS: readonly AgentPlural[] = ['models', 'toolservers', 'agents'];
 
 /** Agents, Models and ToolServers: their watches, queues and rooms, and who wakes whom. */
@@ -49,6 +55,7 @@ export class AgentRoom {
   readonly #stdio: StdioDeployments;
   readonly #queues: Readonly<Record<AgentPlural, WorkQueue>>;
   readonly #watched: Readonly<Record<AgentPlural, Watched>>;
+  readonly #configMaps: ConfigMaps;
   readonly #synced = new Set<AgentPlural>();
   #ticking: TimerHandle | undefined;
 
@@ -66,6 +73,12 @@ export class AgentRoom {
       clock, owns, cached: (key) => toToolServer(this.#watched.toolservers.get(key)), asks: new Asks(clock, 'discover', ask), store: toolServerStore(db, clock),
       patchStatus: patchAgentStatus(client, 'toolservers'), deploy: (object) => this.#stdio.deploy(object),
       changed: (namespace, name) => { this.#wake(namespace, (spec) => spec.toolServers.includes(name)); },
+    });
+    this.#configMaps = new ConfigMaps({
+      most: MOST_CONFIG_MAPS, changed: (key) => { this.#queues.agents.add(key); },
+      watch: (namespace, name, told) => new Reflector({
+        ...wiring.watchParts('configmaps', { changed: told, deleted: told, synced: () => undefined }), path: corePath('configmaps', namespace), fieldSelector: `metadata.name=${name}`,
+      }),
     });
     this.#agents = new Agents({ ...this.#agentParts(), store: agentStore(db, clock), patchStatus: patchAgentStatus(client, 'agents') });
     this.#queues = {
@@ -86,7 +99,7 @@ export class AgentRoom {
 
   async stop(): Promise<void> {
     this.#ticking?.cancel();
-    await Promise.all(PLURALS.map((plural) => this.#watched[plural].stop()));
+    await Promise.all([this.#configMaps.forget(), ...PLURALS.map((plural) => this.#watched[plural].stop())]);
     await Promise.all(PLURALS.map((plural) => this.#queues[plural].stop()));
   }
 
@@ -101,6 +114,7 @@ export class AgentRoom {
   /** Another replica acts from now on: what was remembered is not true any more when the shard returns. */
   lost(): void {
     for (const room of [this.#models, this.#servers, this.#agents, this.#usage, this.#stdio]) room.forget();
+    void this.#configMaps.forget();
   }
 
   /** A Workflow changed or went: agents that have it as a tool are resolved anew. */
@@ -127,6 +141,7 @@ export class AgentRoom {
       model: (key) => toModel(this.#watched.models.get(key)),
       toolServer: (key) => toToolServer(this.#watched.toolservers.get(key)),
       configMap: (namespace, name, key) => readConfigMap(client, namespace, name, key),
+      follow: (key, namespace, name) => this.#configMaps.follow(key, namespace, name),
       usage: (key) => this.#usage.of(key),
       changed: (namespace, name) => { this.#wake(namespace, (spec) => spec.agents.includes(name)); },
     };

@@ -25,7 +25,7 @@ import { AttemptSecrets } from '../run/secrets.ts';
 import { StatusWriter, type RunObject } from '../run/status-writer.ts';
 import { keyOf, type KubeObject, type ReflectorHandler } from '../runtime/reflector.ts';
 import { WorkQueue, type Outcome } from '../runtime/queue.ts';
-import { watch, type Watched } from '../runtime/watched.ts';
+import { watch, type Watched, type WatchedParts } from '../runtime/watched.ts';
 import { WorkflowMirrors } from '../workflow/mirror.ts';
 import { AgentRoom } from './agents.ts';
 import { chaosBus, chaosClock, chaosDb, chaosKube } from './chaos.ts';
@@ -185,11 +185,11 @@ export class ControllerApp {
   }
 
   #watch(resource: string, path: (plural: string, namespace?: string) => string, handler: ReflectorHandler, labelSelector?: string): Watched {
-    return watch({
-      client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random,
-      observe: this.#metrics.reflector(resource),
-      ...(labelSelector === undefined ? {} : { labelSelector }),
-    }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
+    return watch({ ...this.#watchParts(resource, handler), ...(labelSelector === undefined ? {} : { labelSelector }) }, (namespace) => path(resource, namespace), this.#config.RAMBO_WATCH_NAMESPACES);
+  }
+
+  #watchParts(resource: string, handler: ReflectorHandler): WatchedParts {
+    return { client: this.#client, resource, handler, clock: this.#clock, log: this.#log, random: systemIds.random, observe: this.#metrics.reflector(resource) };
   }
 
   #makeReflectors(): Reflectors {
@@ -295,7 +295,7 @@ export class ControllerApp {
   #makeAgents(): AgentRoom {
     return new AgentRoom({
       clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, log: this.#log, bridgeImage: this.#config.RAMBO_RUNNER_IMAGE, workflows: this.#reflectors.workflows,
-      owns: () => this.#room.shards.owns(SINGLETON_SHARD), watch: (plural, handler) => this.#watch(plural, crPath, handler), queue: (name, concurrency, worker) => this.#queue(name, concurrency, worker),
+      owns: () => this.#room.shards.owns(SINGLETON_SHARD), watch: (plural, handler) => this.#watch(plural, crPath, handler), watchParts: (resource, handler) => this.#watchParts(resource, handler), queue: (name, concurrency, worker) => this.#queue(name, concurrency, worker),
     });
   }
 

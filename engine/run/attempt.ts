@@ -2,7 +2,7 @@ import type { NodePlan } from '../compile/plan.ts';
 import { evaluateBool } from '../expr/program.ts';
 import { validateOutput } from '../schema/prepare.ts';
 import type { Hindrance, Json, NodeError, NodeRow } from '../types.ts';
-import { buildDispatch, FieldError, invalid, label } from './dispatch.ts';
+import { buildDispatch, FieldError, invalid, label, refuseTooLarge } from './dispatch.ts';
 import { baseOf, emptyRow, settle } from './settle.ts';
 import { rowAt } from './state.ts';
 import type { StepBuilder } from './step.ts';
@@ -21,6 +21,7 @@ export function queueAttempt(b: StepBuilder, plan: NodePlan, item: number): void
   const attempt = old.attempt + 1;
   try {
     const dispatch = buildDispatch(plan, item, attempt, b.scope);
+    refuseTooLarge(dispatch);
     const row: NodeRow = { ...baseOf(plan, old), status: 'Queued', attempt, queuedAt: b.now, ...(old.error === undefined ? {} : { error: old.error }) };
     b.setRow(plan, row);
     b.note('NodeQueued', row);

@@ -1,8 +1,9 @@
+import { LIMITS } from '../../crds/names.ts';
 import type { NodePlan } from '../compile/plan.ts';
 import { ValueError, firstLine } from '../errors.ts';
 import { kindOf } from '../expr/program.ts';
 import { asText, render } from '../expr/template.ts';
-import { isList } from '../expr/values.ts';
+import { isList, jsonBytes } from '../expr/values.ts';
 import { NO_ITEM, type Dispatch, type Json, type NodeError } from '../types.ts';
 import type { RunScope } from './scope.ts';
 
@@ -54,6 +55,18 @@ export function buildDispatch(plan: NodePlan, item: number, attempt: number, sco
   } catch (error) {
     throw new FieldError(field, error);
   }
+}
+
+/** Bytes of JSON that one character of a text may take: `\\u0001`. */
+const MOST_PER_CHARACTER = 6;
+
+/** Refuses what no message could carry to a runner. Throws FieldError. */
+export function refuseTooLarge({ with: fields, env }: Dispatch): void {
+  // The estimate is enough nearly always; what may be too large is written out.
+  if ((jsonBytes(fields) + jsonBytes(env)) * MOST_PER_CHARACTER <= LIMITS.dispatchBytes) return;
+  const bytes = Buffer.byteLength(JSON.stringify([fields, env]));
+  if (bytes <= LIMITS.dispatchBytes) return;
+  throw new FieldError('with and env', new ValueError('InputTooLarge', `what they come to is ${bytes} bytes; an attempt may be given ${LIMITS.dispatchBytes}`));
 }
 
 /** Texts that a program's command line or a request needs as texts. */

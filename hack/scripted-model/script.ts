@@ -8,13 +8,17 @@ import { z } from 'zod';
 
 /** A failure on command. `times`: only the first so many requests with this very prompt (default: all). `models`: only when these are asked. */
 const failureSchema = z.strictObject({
-  kind: z.enum(['status', 'hang', 'hangAfter', 'cut', 'garbage']),
-  /** Of kind `status`. */
-  status: z.int().min(400).max(599).default(500),
+  kind: z.enum(['status', 'hang', 'hangAfter', 'cut', 'garbage', 'streamError', 'flood']),
+  /** Of kinds `status` and `streamError` (an error in the middle of an answer whose status was 200). */
+  status: z.int().min(300).max(599).default(500),
+  /** Of the same kinds: the error's code, or its type where the API knows no codes: `insufficient_quota`. */
+  code: z.string().optional(),
   /** Seconds, sent as `Retry-After`. */
   retryAfter: z.number().min(0).optional(),
-  /** Of kinds `cut` and `hangAfter`: chunks that are still sent. */
+  /** Of kinds `cut`, `hangAfter` and `streamError`: frames of the stream that are still sent, the last ones (finish, usage) counted too. */
   after: z.int().min(0).default(1),
+  /** Of kind `flood`: bytes of text that come and come. */
+  bytes: z.int().min(1).default(33_554_432),
   times: z.int().min(1).optional(),
   models: z.array(z.string()).optional(),
 });
@@ -27,8 +31,8 @@ const turnSchema = z.strictObject({
   reasoning: z.string().optional(),
   /** `arguments` as a text is sent as it is, so it can be malformed. */
   tools: z.array(z.strictObject({ name: z.string(), arguments: z.unknown().default({}), id: z.string().optional() })).default([]),
-  /** Absent: counted by characters; false: the answer says nothing of usage. */
-  usage: z.union([z.literal(false), z.strictObject({ input: z.int(), output: z.int(), cached: z.int().default(0), reasoning: z.int().default(0) })]).optional(),
+  /** Absent: counted by characters; false: the answer says nothing of usage. `input` counts what was read from and written to a cache too, `output` the reasoning. */
+  usage: z.union([z.literal(false), z.strictObject({ input: z.int(), output: z.int(), cached: z.int().default(0), cacheWrite: z.int().default(0), reasoning: z.int().default(0) })]).optional(),
   finish: z.string().optional(),
   /** Milliseconds before the first byte, and between chunks. */
   delayMs: z.int().min(0).default(0),
@@ -53,7 +57,7 @@ export type Script = z.output<typeof scriptSchema>;
 /** One of its answers. */
 export type Turn = z.output<typeof turnSchema>;
 
-/** A message of a chat completion request, as far as scripts read it. */
+/** A message of a prompt, as far as scripts read it: OpenAI's shape, whatever API was spoken. */
 export interface PromptMessage {
   readonly role: string;
   readonly content?: unknown;

@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { listenOn } from '../../platform/health/listen.ts';
-import { dueTurn, scriptSchema, textOf, type Due, type PromptMessage, type Script, type ScriptInput, type Turn } from './script.ts';
+import { anthropicWire } from './anthropic.ts';
+import { openAiWire } from './openai.ts';
+import { dueTurn, scriptSchema, type Due, type Script, type ScriptInput, type Turn } from './script.ts';
+import type { ModelRequest, Wire, WireError } from './wire.ts';
 
 /*
- * A scripted OpenAI-compatible server: a fixture for tests and the demo, NOT a model. Deterministic; streams, calls tools, counts its calls
- * and fails on command. See README.md for the scripts.
+ * A scripted server that speaks as OpenAI's chat completions and as Anthropic's messages: a fixture for tests and the demo, NOT a model.
+ * Deterministic; streams, calls tools, counts its calls and fails on command. See README.md for the scripts.
  */
 
 /** One request that was received. */
@@ -17,6 +20,12 @@ export interface ScriptedCall {
   /** The request's body. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly authorization: string | undefined;
+  /** Which API was spoken. */
+  readonly api: Wire['name'];
+  /** All headers, names in lower case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** When it came, by the monotonic clock of this process, milliseconds. */
+  readonly at: number;
   /** HTTP status that was answered, or `hung`, `cut`; undefined while it is under way. */
   outcome: string | undefined;
   /** The caller went away before the answer was complete. */
@@ -47,11 +56,11 @@ interface State {
   received: number;
 }
 
-/** Starts one on loopback; port 0: the system chooses. `apiKey`: requests without it are answered 401. */
+/** Starts one on loopback; port 0: the system chooses. `apiKey`: requests without it, where the API they speak wants it, are answered 401. */
 export async function startScriptedModel({ port = 0, host = '127.0.0.1', apiKey }: { readonly port?: number; readonly host?: string; readonly apiKey?: string } = {}): Promise<ScriptedModel> {
   const state: State = { scenarios: new Map(), seen: new Map(), down: new Map(), calls: [], received: 0 };
   const server = createServer((request, response) => {
-    serve(state, apiKey, request, response).catch((error: unknown) => { refuse(response, 400, error instanceof Error ? error.message : 'bad request'); });
+    serve(state, apiKey, request, response).catch((error: unknown) => { refuse(response, wireOf(request), { status: 400, message: error instanceof Error ? error.message : 'bad request' }); });
   });
   server.keepAliveTimeout = 60_000;
   const chosen = await listenOn(server, host, port);
@@ -94,38 +103,51 @@ async function serve(state: State, apiKey: string | undefined, request: Incoming
   if (route === 'GET /admin/calls') { sendJson(response, 200, { received: state.received, calls: state.calls }); return; }
   if (route === 'DELETE /admin/calls') { reset(state); sendJson(response, 200, { ok: true }); return; }
   if (route === 'GET /healthz') { sendJson(response, 200, { ok: true }); return; }
-  if (apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`) { refuse(response, 401, 'Incorrect API key provided'); return; }
-  if (route === 'GET /v1/models') { sendJson(response, 200, { object: 'list', data: ['scripted', ...[...state.scenarios.keys()].map((name) => `scripted/${name}`)].map((id) => ({ id, object: 'model', owned_by: 'rambo-test' })) }); return; }
-  if (route === 'POST /v1/chat/completions') return complete(state, JSON.parse(text), request, response);
-  refuse(response, 404, `no route ${route}`);
+  const wire = wireOf(request);
+  const key = wire.name === 'anthropic' ? request.headers['x-api-key'] : /^Bearer (.*)$/.exec(request.headers.authorization ?? '')?.[1];
+  if (apiKey !== undefined && key !== apiKey) { refuse(response, wire, { status: 401, message: wire.name === 'anthropic' ? 'invalid x-api-key' : 'Incorrect API key provided' }); return; }
+  if (route === 'GET /v1/models') { sendJson(response, 200, wire.models(['scripted', ...[...state.scenarios.keys()].map((name) => `scripted/${name}`)])); return; }
+  if (route === 'POST /v1/chat/completions' || route === 'POST /v1/messages') return complete(state, wire, JSON.parse(text), request, response);
+  refuse(response, wire, { status: 404, message: `no route ${route}` });
 }
 
-interface ChatRequest extends Readonly<Record<string, unknown>> {
-  readonly model: string;
-  readonly messages: readonly PromptMessage[];
-  readonly stream?: boolean;
-  readonly stream_options?: { readonly include_usage?: boolean };
+/** Anthropic's clients say which version of its API they speak; OpenAI's do not. */
+function wireOf(request: IncomingMessage): Wire {
+  return request.headers['anthropic-version'] === undefined && request.url?.startsWith('/v1/messages') !== true ? openAiWire : anthropicWire;
 }
 
-async function complete(state: State, body: ChatRequest, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const due = dueTurn(body.model, body.messages, state.scenarios);
+async function complete(state: State, wire: Wire, body: ModelRequest, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const due = dueTurn(body.model, wire.prompt(body), state.scenarios);
   state.received += 1;
   const call: ScriptedCall = {
-    n: state.received, model: body.model, scenario: due.scenario, turn: due.number, stream: body.stream === true, body, authorization: request.headers.authorization, outcome: undefined, abandoned: false,
+    n: state.received, model: body.model, scenario: due.scenario, turn: due.number, stream: body.stream === true, body, authorization: request.headers.authorization, api: wire.name, headers: request.headers, at: performance.now(),
+    outcome: undefined, abandoned: false,
   };
   state.calls.push(call);
   response.once('close', () => { call.abandoned = !response.writableFinished; });
+  const problem = wire.name === 'anthropic' && request.headers['anthropic-version'] === undefined ? { status: 400, message: 'anthropic-version: header is required' } : wire.problem(body);
+  if (problem !== undefined) {
+    call.outcome = String(problem.status);
+    refuse(response, wire, problem);
+    return;
+  }
   const seen = (state.seen.get(due.key) ?? 0) + 1;
   state.seen.set(due.key, seen);
   const { turn } = due;
   await pause(turn.delayMs, response);
   const down = state.down.get(body.model) ?? state.down.get('*');
-  if (down !== undefined) { fail(call, response, down); return; }
+  if (down !== undefined) { fail(call, wire, response, { status: down }); return; }
   const failure = failureNow(turn, body.model, seen);
-  if (failure === undefined || failure.kind === 'cut' || failure.kind === 'hangAfter') return answer(call, due, body, response, failure === undefined ? undefined : { chunks: failure.after, hang: failure.kind === 'hangAfter' });
-  if (failure.kind === 'status') { fail(call, response, failure.status, failure.retryAfter); return; }
-  call.outcome = failure.kind === 'hang' ? 'hung' : 'garbage';
-  if (failure.kind === 'garbage') response.writeHead(200, { 'content-type': 'text/html' }).end('<html>this is not a model</html>');
+  if (failure === undefined) return answer(call, wire, due, body, response, undefined);
+  switch (failure.kind) {
+    case 'status': fail(call, wire, response, failure, failure.retryAfter); return;
+    case 'hang': call.outcome = 'hung'; return;
+    case 'garbage':
+      call.outcome = 'garbage';
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>this is not a model</html>');
+      return;
+    default: return answer(call, wire, due, body, response, { frames: failure.after, failure });
+  }
 }
 
 /** The failure that this request meets, if any. */
@@ -134,101 +156,64 @@ function failureNow({ fail: failure }: Turn, model: string, seen: number): Turn[
   return failure.models?.includes(model) === false ? undefined : failure;
 }
 
-/** Where an answer stops before its end: after so many chunks, with the connection cut or left open. */
+/** Where an answer stops before its end: after so many frames, with the connection cut, left open, or an error in its place. */
 interface Stop {
-  readonly chunks: number;
-  readonly hang: boolean;
+  readonly frames: number;
+  readonly failure: NonNullable<Turn['fail']>;
 }
 
-async function answer(call: ScriptedCall, due: Due, body: ChatRequest, response: ServerResponse, stopAfter: Stop | undefined): Promise<void> {
-  if (body.stream === true) return stream(call, due, body, response, stopAfter);
-  if (stopAfter !== undefined) {
-    call.outcome = stopAfter.hang ? 'hung' : 'cut';
+async function answer(call: ScriptedCall, wire: Wire, due: Due, body: ModelRequest, response: ServerResponse, stop: Stop | undefined): Promise<void> {
+  if (body.stream === true) return stream(call, wire, due, body, response, stop);
+  if (stop !== undefined) {
+    const hang = stop.failure.kind === 'hangAfter';
+    call.outcome = hang ? 'hung' : 'cut';
     response.writeHead(200, { 'content-type': 'application/json' });
     response.write('{"id":"cut","choices":[');
-    if (!stopAfter.hang) response.destroy();
+    if (!hang) response.destroy();
     return;
   }
   call.outcome = '200';
-  sendJson(response, 200, whole(call, due, body));
+  sendJson(response, 200, wire.whole(call.n, due, body));
 }
 
-function fail(call: ScriptedCall, response: ServerResponse, status: number, retryAfter?: number): void {
-  call.outcome = String(status);
-  refuse(response, status, `scripted failure ${status}`, retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) });
+function fail(call: ScriptedCall, wire: Wire, response: ServerResponse, failure: Omit<WireError, 'message'>, retryAfter?: number): void {
+  call.outcome = String(failure.status);
+  const headers = { ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }), ...(failure.status < 400 ? { location: '/elsewhere' } : {}) };
+  refuse(response, wire, { ...failure, message: `scripted failure ${failure.status}` }, headers);
 }
 
-function usageOf(turn: Turn, body: ChatRequest): object | undefined {
-  if (turn.usage === false) return undefined;
-  const input = turn.usage?.input ?? Math.ceil(body.messages.reduce((sum, message) => sum + textOf(message.content).length + JSON.stringify(message.tool_calls ?? '').length, 0) / 4);
-  const output = turn.usage?.output ?? Math.max(1, Math.ceil((answerText(turn).length + JSON.stringify(turn.tools).length) / 4));
-  return {
-    prompt_tokens: input, completion_tokens: output, total_tokens: input + output,
-    prompt_tokens_details: { cached_tokens: turn.usage?.cached ?? 0 }, completion_tokens_details: { reasoning_tokens: turn.usage?.reasoning ?? 0 },
-  };
-}
-
-function answerText(turn: Turn): string {
-  return turn.json === undefined ? turn.text ?? '' : JSON.stringify(turn.json);
-}
-
-function toolCalls({ turn, number }: Due): readonly object[] {
-  return turn.tools.map((tool, i) => ({
-    index: i, id: tool.id ?? `call_${number}_${i}`, type: 'function',
-    function: { name: tool.name, arguments: typeof tool.arguments === 'string' ? tool.arguments : JSON.stringify(tool.arguments) },
-  }));
-}
-
-function finishOf(turn: Turn): string {
-  return turn.finish ?? (turn.tools.length > 0 ? 'tool_calls' : 'stop');
-}
-
-function whole(call: ScriptedCall, due: Due, body: ChatRequest): object {
+async function stream(call: ScriptedCall, wire: Wire, due: Due, body: ModelRequest, response: ServerResponse, stop: Stop | undefined): Promise<void> {
   const { turn } = due;
-  const text = answerText(turn);
-  return {
-    id: `chatcmpl-${call.n}`, object: 'chat.completion', created: 0, model: body.model,
-    choices: [{
-      index: 0, finish_reason: finishOf(turn),
-      message: {
-        role: 'assistant', content: text === '' && turn.tools.length > 0 ? null : text, ...(turn.reasoning === undefined ? {} : { reasoning_content: turn.reasoning }),
-        ...(turn.tools.length === 0 ? {} : { tool_calls: toolCalls(due) }),
-      },
-    }],
-    ...(turn.usage === false ? {} : { usage: usageOf(turn, body) }),
-  };
-}
-
-function deltas(due: Due): readonly object[] {
-  const { turn } = due;
-  const parts = (text: string): readonly string[] => text.match(new RegExp(`[\\s\\S]{1,${turn.chunk}}`, 'g')) ?? [];
-  return [
-    { role: 'assistant', content: '' },
-    ...parts(turn.reasoning ?? '').map((part) => ({ reasoning_content: part })),
-    ...parts(answerText(turn)).map((part) => ({ content: part })),
-    ...toolCalls(due).map((call) => ({ tool_calls: [call] })),
-  ];
-}
-
-async function stream(call: ScriptedCall, due: Due, body: ChatRequest, response: ServerResponse, stop: Stop | undefined): Promise<void> {
-  const { turn } = due;
-  const head = { id: `chatcmpl-${call.n}`, object: 'chat.completion.chunk', created: 0, model: body.model };
-  const send = (value: object): void => { response.write(`data: ${JSON.stringify({ ...head, ...value })}\n\n`); };
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  for (const [i, delta] of deltas(due).entries()) {
-    if (stop !== undefined && i >= stop.chunks) {
-      call.outcome = stop.hang ? 'hung' : 'cut';
-      if (!stop.hang) await flushed(response);
-      return;
-    }
+  for (const [i, frame] of wire.frames(call.n, due, body).entries()) {
+    if (stop !== undefined && i >= stop.frames) return breakOff(call, wire, response, stop.failure);
     if (i > 0) await pause(turn.chunkMs, response);
     if (response.destroyed) return;
-    send({ choices: [{ index: 0, delta, finish_reason: null }] });
+    response.write(frame);
   }
-  send({ choices: [{ index: 0, delta: {}, finish_reason: finishOf(turn) }] });
-  if (body.stream_options?.include_usage === true && turn.usage !== false) send({ choices: [], usage: usageOf(turn, body) });
   call.outcome = '200';
-  response.end('data: [DONE]\n\n');
+  response.end();
+}
+
+async function breakOff(call: ScriptedCall, wire: Wire, response: ServerResponse, { kind, status, code, bytes }: NonNullable<Turn['fail']>): Promise<void> {
+  if (kind === 'streamError') {
+    call.outcome = String(status);
+    response.end(wire.errorFrame({ status, code, message: `scripted failure ${status}` }));
+    return;
+  }
+  if (kind === 'flood') return flood(call, wire, response, bytes);
+  call.outcome = kind === 'hangAfter' ? 'hung' : 'cut';
+  if (kind === 'cut') await flushed(response);
+}
+
+/** Text without an end, as fast as it is taken. */
+async function flood(call: ScriptedCall, wire: Wire, response: ServerResponse, bytes: number): Promise<void> {
+  const frame = wire.text(call.n, 'x'.repeat(65_536));
+  call.outcome = 'flood';
+  for (let sent = 0; sent < bytes && !response.destroyed; sent += 65_536) {
+    if (!response.write(frame)) await new Promise<void>((done) => { response.once('drain', done); response.once('close', done); });
+  }
+  response.end();
 }
 
 /** Cuts the connection once what was written has left. */
@@ -257,7 +242,7 @@ function sendJson(response: ServerResponse, status: number, value: unknown, head
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
-function refuse(response: ServerResponse, status: number, message: string, headers: Readonly<Record<string, string>> = {}): void {
+function refuse(response: ServerResponse, wire: Wire, error: WireError, headers: Readonly<Record<string, string>> = {}): void {
   if (response.headersSent) { response.destroy(); return; }
-  sendJson(response, status, { error: { message, type: 'scripted_error', code: null } }, headers);
+  sendJson(response, error.status, wire.error(error), headers);
 }

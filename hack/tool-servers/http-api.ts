@@ -10,6 +10,7 @@ export async function httpApi(world: World, request: IncomingMessage, response: 
   const key = request.headers['idempotency-key'];
   const dedupe = typeof key === 'string' ? key : undefined;
   const url = new URL(path, 'http://api');
+  world.traced(request.headers['traceparent']);
   const order = /^\/api\/orders\/([^/]+)$/.exec(url.pathname)?.[1];
   if (request.method === 'POST' && url.pathname === '/api/orders') {
     const given = body.parse(await readJson(request));

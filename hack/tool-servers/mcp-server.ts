@@ -22,6 +22,7 @@ function server(world: World, breakConnection: () => void): Server {
   });
   made.setRequestHandler('tools/call', async ({ params }) => {
     const args = params.arguments ?? {};
+    world.traced(params._meta?.['traceparent']);
     const key = params._meta?.['idempotencyKey'] ?? args['idempotencyKey'];
     const result = await call(world, params.name, { args, key: typeof key === 'string' ? key : undefined, breakConnection });
     if (result === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `there is no tool ${params.name}`);

@@ -33,6 +33,8 @@ export interface Hits {
   readonly seenKeys: readonly string[];
   /** `Authorization` headers seen; tests look here for credentials that should, or should not, have come. */
   readonly authorizations: readonly string[];
+  /** W3C traceparents that came along, in `_meta` or as a header, in order. */
+  readonly traceparents: readonly string[];
   /** Requests by replica. */
   readonly replicas: Readonly<Record<string, number>>;
 }
@@ -49,12 +51,18 @@ export class World {
   readonly #replicas = new Map<string, number>();
   readonly #seenKeys: string[] = [];
   readonly #authorizations: string[] = [];
+  readonly #traceparents: string[] = [];
   #waiting: (() => void)[] = [];
 
   /** Counts a call. */
   call(tool: string, key: string | undefined): void {
     bump(this.#calls, tool);
     if (key !== undefined) this.#seenKeys.push(key);
+  }
+
+  /** Notes the trace a call belongs to. */
+  traced(traceparent: unknown): void {
+    if (typeof traceparent === 'string') this.#traceparents.push(traceparent);
   }
 
   /** Does an effect. With a key that was seen before it does nothing; gives how often the effect happened. */
@@ -91,7 +99,7 @@ export class World {
   hits(): Hits {
     return {
       calls: Object.fromEntries(this.#calls), effects: Object.fromEntries(this.#effects), keys: Object.fromEntries(this.#keys), seenKeys: [...this.#seenKeys],
-      authorizations: [...this.#authorizations], replicas: Object.fromEntries(this.#replicas),
+      authorizations: [...this.#authorizations], traceparents: [...this.#traceparents], replicas: Object.fromEntries(this.#replicas),
     };
   }
 
@@ -102,6 +110,7 @@ export class World {
     for (const map of [this.orders, this.#calls, this.#effects, this.#keys, this.#replicas]) map.clear();
     this.#seenKeys.length = 0;
     this.#authorizations.length = 0;
+    this.#traceparents.length = 0;
   }
 }
 

@@ -16,6 +16,8 @@ export interface Answer {
   readonly usage: Usage | undefined;
   readonly ms: number;
   readonly firstMs: number | undefined;
+  /** What the provider calls the model that answered, and the answer. */
+  readonly response: { readonly model?: string | undefined; readonly id?: string | undefined };
 }
 
 /** Id of a tool call of a step: ours, because providers repeat theirs, and because it tells the order. */

@@ -142,7 +142,18 @@ async function payFor(tx: Executor, run: AgentRunRow, asked: Asked, candidates: 
 /** Tokens of answer this model may give: what is wanted, within its context window. */
 function outputLimit({ outputTokens, promptTokens }: Asked, { spec }: Candidate): number {
   const window = spec.capabilities?.contextWindow;
-  return window === undefined ? outputTokens : Math.max(1, Math.min(outputTokens, window - promptTokens));
+  return window === undefined ? outputTokens : Math.max(1, outputWithin(window, promptTokens, outputTokens));
+}
+
+/**
+ * Tokens of answer that a context window leaves; 0 where it leaves too few to be worth a call. The bound on the prompt is rather too high
+ * (three bytes a token): where it leaves too little, a prompt of four bytes a token, as English has, still may.
+ */
+export function outputWithin(window: number, promptTokens: number, wanted: number): number {
+  const least = Math.min(LEAST_OUTPUT, wanted);
+  const sure = window - promptTokens;
+  const left = sure >= least ? sure : window - Math.ceil(promptTokens * 3 / 4);
+  return left >= least ? Math.min(wanted, left) : 0;
 }
 
 function affordable(accounts: readonly BudgetAccountRow[], promptTokens: number, { price }: Candidate): number {

@@ -4,7 +4,7 @@ import { parseDuration } from '../../crds/duration.ts';
 import { AGENT_DEFAULTS } from '../../crds/agent-parts.ts';
 import { doubling, sleep } from '../../platform/clock/index.ts';
 import { isBug, RamboError } from '../../platform/errors/index.ts';
-import { withSpan } from '../../platform/tracing/index.ts';
+import { withGenAi } from '../../platform/tracing/gen-ai.ts';
 import { answerOfStep, type Amount } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { attemptModel, type Attempted } from '../models/attempt.ts';
@@ -13,7 +13,7 @@ import { estimatedUsage, lostUsage, promptBound, type CountTokens } from '../mod
 import { failureOf, type Failure } from '../models/failure.ts';
 import type { Limiter } from '../models/limiter.ts';
 import { costOf } from '../models/price.ts';
-import type { MakeModel } from '../models/provider.ts';
+import { boundedFetch, type MakeModel } from '../models/provider.ts';
 import type { Secrets } from '../models/secrets.ts';
 import { LEASE_MS, type Parts } from '../parts.ts';
 import type { Journals } from '../run/journals.ts';
@@ -21,10 +21,11 @@ import { Deltas, tellAppended } from '../run/notices.ts';
 import { endRun } from '../run/end-run.ts';
 import { REASONS } from '../run/ending.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
-import { beginCall, type Asked, type Begun, type Reservation } from './begin.ts';
+import { beginCall, outputWithin, type Asked, type Begun, type Reservation } from './begin.ts';
 import { completeCall, failCall } from './complete.ts';
 import { insist } from './insist.ts';
 import { firstAsked } from './journaled.ts';
+import { chatFacts, chatSpan } from './telemetry.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
 import { callOptions, promptJson, stepPrompt, type Prompt } from './prompt.ts';
 
@@ -59,6 +60,9 @@ export interface Call {
   readonly maxOutput: number;
   /** Of purpose `compaction`: messages the summary replaces. */
   readonly compacted?: number;
+  /** W3C traceparent of whoever asked first. */
+  readonly traceparent?: string | undefined;
+  readonly conversation?: string | undefined;
 }
 
 /** How often a call that another gateway makes is looked at. */
@@ -81,7 +85,7 @@ interface Course {
 /** Makes a call until there is an answer, or none can be had. Never throws: what is wrong becomes a refusal. */
 export async function makeCall(parts: CallParts, call: Call, live: LiveCall): Promise<void> {
   try {
-    live.end(await withSpan('invoke_agent', undefined, { namespace: call.namespace }, () => answer(parts, call, live)));
+    live.end(await answer(parts, call, live));
   } catch (error) {
     if (isBug(error)) parts.log.error({ agentRun: call.agentRun, step: call.step, err: error }, 'a model call failed by a fault of ours');
     else if (!(error instanceof Refusal)) parts.log.warn({ agentRun: call.agentRun, step: call.step, err: error }, 'a model call could not be made; it is asked for again');
@@ -106,7 +110,7 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
       agentRun: call.agentRun, attempt: call.attempt, step: call.step, purpose: call.purpose, spec: call.spec, promptTokens: promptBound(json), outputTokens: call.maxOutput,
       requestHash: requestHash(prompt), ...(seq === undefined ? {} : { seq }),
     };
-    const candidates = (await parts.catalog.find(call.namespace, call.models)).filter(({ name }) => !course.out.has(name));
+    const candidates = inWindow(await parts.catalog.find(call.namespace, call.models), asked, course).filter(({ name }) => !course.out.has(name));
     if (candidates.length === 0) return giveUp(parts, call, course);
     const begun = await begin(parts, asked, candidates);
     switch (begun.status) {
@@ -121,6 +125,16 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
     }
     if (live.signal.aborted) return { ok: false, refusal: new Refusal('Unavailable', 'the call was given up here') };
   }
+}
+
+/** Leaves out those whose context window the prompt does not fit into: an answer of a few tokens would be worse than a reason. */
+function inWindow(candidates: readonly Candidate[], { promptTokens, outputTokens }: Asked, { out }: Course): readonly Candidate[] {
+  for (const { name, spec } of candidates) {
+    const window = spec.capabilities?.contextWindow;
+    if (window === undefined || outputWithin(window, promptTokens, outputTokens) > 0) continue;
+    out.set(name, { code: 'Refused', message: `the prompt may have ${promptTokens} tokens, and the context window has ${window}: set memory.compaction, or ask a model with a larger one`, passing: false, spent: 'nothing' });
+  }
+  return candidates;
 }
 
 async function begin(parts: CallParts, asked: Asked, candidates: readonly Candidate[]): Promise<Begun> {
@@ -160,7 +174,11 @@ async function ask(parts: CallParts, asking: Asking, reservation: Reservation): 
   live.settling = false;
   const done = parts.counters.inFlight();
   try {
-    const attempted = await withSpan('chat', undefined, { namespace: call.namespace }, () => attempt(parts, asking, reservation));
+    const attempted = await withGenAi(chatSpan(call, reservation), async (span) => {
+      const made = await attempt(parts, asking, reservation);
+      span.set(chatFacts(made));
+      return made;
+    });
     if (attempted.ok) return await complete(parts, asking, reservation, attempted);
     const { failure } = attempted;
     parts.counters.failed(candidate.spec.provider, failure.code);
@@ -184,7 +202,7 @@ async function nextTry(parts: CallParts, { name, spec }: Candidate, failure: Fai
   const count = (tries.get(name) ?? 0) + 1;
   tries.set(name, count);
   const impatient = (failure.retryAfterMs ?? 0) > MOST_RETRY_AFTER_MS;
-  if (!failure.passing || impatient || count > (spec.retries ?? AGENT_DEFAULTS.modelRetries)) {
+  if (!failure.passing || failure.lasting === true || impatient || count > (spec.retries ?? AGENT_DEFAULTS.modelRetries)) {
     out.set(name, failure);
     parts.counters.again('fallback');
     return;
@@ -198,16 +216,16 @@ async function nextTry(parts: CallParts, { name, spec }: Candidate, failure: Fai
 async function attempt(parts: CallParts, { call, live, asked, prompt }: Asking, { candidate, maxOutput }: Reservation): Promise<Attempted> {
   const { name, spec } = candidate;
   const totalMs = parseDuration(spec.timeout ?? '') ?? AGENT_DEFAULTS.modelTimeoutMs;
-  const leave = await parts.limiter.enter(`${call.namespace}/${name}`, spec.limits, asked.promptTokens + maxOutput, live.signal);
+  const leave = await parts.limiter.enter(call.namespace, name, spec.limits, asked.promptTokens + maxOutput, live.signal);
   if (leave === undefined) return { ok: false, text: '', reasoning: '', failure: { code: 'Aborted', message: 'nobody waits for the answer any more', passing: false, spent: 'nothing' } };
   let tokens = 0;
   let apiKey: string | undefined;
   try {
     apiKey = spec.credentialsRef === undefined ? undefined : await parts.secrets.read(call.namespace, spec.credentialsRef.name, spec.credentialsRef.key);
-    const model = await parts.makeModel(spec, apiKey, parts.fetchFor(call.namespace, spec.tls));
+    const model = await parts.makeModel(spec, apiKey, boundedFetch(parts.fetchFor(call.namespace, spec.tls), maxOutput));
     const deltas = new Deltas(parts.bus, parts.clock, { namespace: call.namespace, id: call.agentRun }, call.step);
     const attempted = await attemptModel(parts.clock, {
-      model, options: callOptions(prompt, maxOutput, spec.capabilities?.structuredOutput === true), step: call.step, apiKey, signal: live.signal,
+      model, options: callOptions(prompt, maxOutput, spec), step: call.step, apiKey, signal: live.signal,
       patience: { ...parts.patience, totalMs },
       piece: (piece) => { live.piece(piece); if (call.purpose === 'step') deltas.add(piece); },
     });
@@ -242,6 +260,7 @@ async function complete(parts: CallParts, asking: Asking, reservation: Reservati
   live.settling = true;
   const { value: appended, repeated } = await insist(parts.clock, SETTLE_MS, () => completeCall(parts.db, asking.asked, reservation, completed, parts.clock.now(), call.compacted));
   parts.counters.answered(candidate.spec.provider, usage, nano, got.ms / 1_000, got.firstMs === undefined ? undefined : got.firstMs / 1_000, got.usage === undefined);
+  parts.counters.spent(call.namespace, call.spec.agent ?? '', usage, nano);
   if (appended === undefined || appended.result === 'Lost') {
     // Written by an earlier try of ours that did not hear so.
     if (repeated && (await answerOfStep(parts.db, call.agentRun, call.step, call.purpose))?.requestId === requestId) return { ok: true, completed };

@@ -9,6 +9,7 @@ import type { Caller } from '../run/standing.ts';
 import { chatCompletion, chunkOf, lastChunks, piecesOf, type Piece } from './answer.ts';
 import type { Call } from './calls.ts';
 import type { LiveCall, Outcome } from './live-call.ts';
+import { validTraceparent } from '../../platform/tracing/gen-ai.ts';
 import { agentMessages, chatRequestSchema, wantedOutput } from './request.ts';
 
 /** What the door of model calls needs. */
@@ -17,6 +18,8 @@ export interface ChatParts {
   readonly enter: (call: Call) => LiveCall;
   /** The revision of an agent run. Throws Refusal `NotOpened`. */
   readonly revisionOf: (caller: Caller) => Promise<RevisionSpec>;
+  /** Its conversation, if it has one; known once the revision is. */
+  readonly conversationOf: (caller: Caller) => string | undefined;
 }
 
 /** While nothing comes, a line that says so keeps whoever waits, and what stands between, from giving up. */
@@ -34,7 +37,7 @@ export function chatDoor(parts: ChatParts): Handler {
   };
 }
 
-async function callOf({ revisionOf }: ChatParts, { caller, body, header }: Incoming): Promise<{ readonly call: Call; readonly stream: boolean }> {
+async function callOf({ revisionOf, conversationOf }: ChatParts, { caller, body, header }: Incoming): Promise<{ readonly call: Call; readonly stream: boolean }> {
   const request = chatRequestSchema.safeParse(body);
   if (!request.success) throw new Refusal('Invalid', `the body is no chat completion request: ${request.error.issues[0]?.path.join('.') ?? ''}: ${request.error.issues[0]?.message ?? 'invalid'}`);
   const step = Number(header(GATEWAY_HEADERS.step));
@@ -46,7 +49,7 @@ async function callOf({ revisionOf }: ChatParts, { caller, body, header }: Incom
   const spec = await revisionOf(caller);
   const most = spec.parameters.maxOutputTokens;
   const call: Call = {
-    namespace: caller.ns, agentRun: caller.agentRun, attempt: caller.attempt, step, purpose, spec, models: spec.models, maxOutput: Math.min(most, wantedOutput(request.data) ?? most),
+    namespace: caller.ns, agentRun: caller.agentRun, attempt: caller.attempt, step, purpose, spec, models: spec.models, traceparent: validTraceparent(header('traceparent')), conversation: conversationOf(caller), maxOutput: Math.min(most, wantedOutput(request.data) ?? most),
     ...(purpose === 'compaction' ? { compacted, prompt: { messages: agentMessages(request.data.messages), tools: [], parameters: {} } } : {}),
   };
   return { call, stream: request.data.stream };

@@ -23,12 +23,35 @@ test('messages for the AI SDK: results belong together and name their tool, erro
   ]);
 });
 
+const holds = { provider: 'openai-compatible', capabilities: { tools: true, structuredOutput: true, vision: false } } as const;
+
 test('the schema of the output goes along only to models that hold to one', () => {
   const prompt = { messages: [], tools: [], parameters: { temperature: 0.2 }, outputSchema: { type: 'object' } };
-  expect(callOptions(prompt, 50, true)).toMatchObject({ maxOutputTokens: 50, temperature: 0.2, responseFormat: { type: 'json', schema: { type: 'object' } } });
-  expect(callOptions(prompt, 50, false)).not.toHaveProperty('responseFormat');
-  expect(callOptions(prompt, 50, true)).not.toHaveProperty('tools');
-  expect(callOptions({ ...prompt, tools: [{ name: 'a', description: 'd', inputSchema: {} }] }, 50, true)).toMatchObject({ tools: [{ type: 'function', name: 'a', description: 'd' }], toolChoice: { type: 'auto' } });
+  expect(callOptions(prompt, 50, holds)).toMatchObject({ maxOutputTokens: 50, temperature: 0.2, responseFormat: { type: 'json', schema: { type: 'object' } } });
+  expect(callOptions(prompt, 50, { provider: 'openai-compatible' })).not.toHaveProperty('responseFormat');
+  expect(callOptions(prompt, 50, holds)).not.toHaveProperty('tools');
+  expect(callOptions({ ...prompt, tools: [{ name: 'a', description: 'd', inputSchema: {} }] }, 50, holds)).toMatchObject({ tools: [{ type: 'function', name: 'a', description: 'd' }], toolChoice: { type: 'auto' } });
+});
+
+const STRICT = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false };
+test.each<['openai' | 'anthropic' | 'openai-compatible', object, object | undefined]>([
+  ['openai', STRICT, { openai: { strictJsonSchema: true } }], ['openai', { type: 'object' }, { openai: { strictJsonSchema: false } }], ['openai', { type: 'array' }, undefined],
+  ['openai-compatible', STRICT, { openaiCompatible: { strictJsonSchema: true } }], ['openai-compatible', { type: 'array' }, { openaiCompatible: { strictJsonSchema: false } }],
+  ['anthropic', STRICT, { anthropic: { structuredOutputMode: 'outputFormat' } }], ['anthropic', { type: 'object' }, undefined],
+])('%s is given %j as far as it takes it', (provider, outputSchema, providerOptions) => {
+  const options = callOptions({ messages: [], tools: [], parameters: {}, outputSchema }, 50, { ...holds, provider });
+  expect([options.responseFormat !== undefined, options.providerOptions]).toEqual([providerOptions !== undefined, providerOptions]);
+});
+
+test('without tools calls and results are texts, and nothing is empty', () => {
+  const messages = [
+    { role: 'user' as const, text: '' }, { role: 'assistant' as const, text: 'so', toolCalls: [call(0, '{"a":1}')] }, { role: 'tool' as const, callId: 's1c0', tool: 't0', text: 'fine', isError: false },
+    { role: 'assistant' as const, text: '', toolCalls: [] },
+  ];
+  expect(callOptions({ messages, tools: [], parameters: {} }, 5, holds).prompt).toEqual([
+    { role: 'user', content: [{ type: 'text', text: '(empty)' }] }, { role: 'assistant', content: [{ type: 'text', text: 'so\n[call s1c0: t0 {"a":1}]' }] },
+    { role: 'user', content: [{ type: 'text', text: '[result of call s1c0]\nfine' }] },
+  ]);
 });
 
 test('OpenAI\'s messages in the journal\'s terms', () => {

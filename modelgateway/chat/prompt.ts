@@ -2,6 +2,8 @@ import type { LanguageModelV4CallOptions, LanguageModelV4FunctionTool, LanguageM
 import type { AgentMessage } from '../../crds/agent-fold.ts';
 import type { ModelRequest } from '../../crds/agent-request.ts';
 import type { RevisionSpec } from '../../crds/agent-revision.ts';
+import type { ModelSpec } from '../../crds/model.ts';
+import { isClosed, isObjectSchema, isStrict } from './closed-schema.ts';
 
 /** What a model is asked, in the journal's terms. */
 export interface Prompt extends ModelRequest {
@@ -19,15 +21,29 @@ export function promptJson({ messages, tools }: Prompt): string {
   return JSON.stringify([messages, tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema }))]);
 }
 
-/** The prompt as the AI SDK takes it. `structured`: whether the model holds to a JSON Schema by itself. */
-export function callOptions({ messages, tools, parameters, outputSchema }: Prompt, maxOutputTokens: number, structured: boolean): LanguageModelV4CallOptions {
+/** What of a Model's spec decides how it is asked. */
+export type Asking = Pick<ModelSpec, 'provider' | 'capabilities'>;
+
+/** The prompt as the AI SDK takes it, for this kind of provider. */
+export function callOptions({ messages, tools, parameters, outputSchema }: Prompt, maxOutputTokens: number, asking: Asking): LanguageModelV4CallOptions {
   const { temperature, topP } = parameters;
   return {
-    prompt: promptOf(messages), maxOutputTokens,
+    prompt: promptOf(tools.length === 0 ? messages.map(withoutCalls) : messages), maxOutputTokens,
     ...(temperature === undefined ? {} : { temperature }), ...(topP === undefined ? {} : { topP }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toolOf), toolChoice: { type: 'auto' } }),
-    ...(outputSchema === undefined || !structured ? {} : { responseFormat: { type: 'json', name: 'output', schema: asSchema(outputSchema) } }),
+    ...(outputSchema === undefined || asking.capabilities?.structuredOutput !== true ? {} : structured(outputSchema, asking.provider)),
   };
+}
+
+/** How a model that holds to a JSON Schema is given one. Where this schema is beyond what its provider takes it is left out: each answer is checked by us, and repaired. */
+function structured(schema: unknown, provider: Asking['provider']): Pick<LanguageModelV4CallOptions, 'responseFormat' | 'providerOptions'> {
+  const responseFormat = { type: 'json' as const, name: 'output', schema: asSchema(schema) };
+  switch (provider) {
+    case 'openai': return isObjectSchema(schema) ? { responseFormat, providerOptions: { openai: { strictJsonSchema: isStrict(schema) } } } : {};
+    case 'openai-compatible': return { responseFormat, providerOptions: { openaiCompatible: { strictJsonSchema: isStrict(schema) } } };
+    // Said outright: the library would otherwise make a tool of it for models it does not know, and force the model to call that.
+    case 'anthropic': return isClosed(schema) ? { responseFormat, providerOptions: { anthropic: { structuredOutputMode: 'outputFormat' } } } : {};
+  }
 }
 
 function toolOf({ name, description, inputSchema }: Prompt['tools'][number]): LanguageModelV4FunctionTool {
@@ -37,6 +53,14 @@ function toolOf({ name, description, inputSchema }: Prompt['tools'][number]): La
 /** JSON Schemas of tools and outputs are checked when a revision is made; the library's type knows those of draft 7 only. */
 function asSchema(schema: unknown): LanguageModelV4FunctionTool['inputSchema'] {
   return schema as LanguageModelV4FunctionTool['inputSchema'];
+}
+
+/** Calls and results as text, for a prompt without tools (a summary): providers refuse blocks of tools where no tool is given. */
+function withoutCalls(message: AgentMessage): AgentMessage {
+  if (message.role === 'tool') return { role: 'user', text: `[${message.isError ? 'error' : 'result'} of call ${message.callId}]\n${message.text}` };
+  if (message.role !== 'assistant' || message.toolCalls.length === 0) return message;
+  const calls = message.toolCalls.map(({ callId, tool, arguments: given }) => `[call ${callId}: ${tool} ${given}]`);
+  return { role: 'assistant', text: [...(message.text === '' ? [] : [message.text]), ...calls].join('\n'), toolCalls: [] };
 }
 
 /** Messages for the AI SDK: results of one answer's calls belong together, and each names its tool. */
@@ -53,13 +77,18 @@ export function promptOf(messages: readonly AgentMessage[]): LanguageModelV4Prom
       continue;
     }
     if (message.role === 'assistant') for (const call of message.toolCalls) names.set(call.callId, call.tool);
+    // An answer of nothing: Anthropic refuses a message without content.
+    if (message.role === 'assistant' && message.text === '' && message.toolCalls.length === 0) continue;
     prompt.push(messageOf(message));
   }
   return prompt;
 }
 
+/** What stands for an empty input: providers refuse a text without characters. */
+const NOTHING = '(empty)';
+
 function messageOf(message: Exclude<AgentMessage, { role: 'tool' }>): LanguageModelV4Message {
-  if (message.role !== 'assistant') return message.role === 'system' ? { role: 'system', content: message.text } : { role: 'user', content: [{ type: 'text', text: message.text }] };
+  if (message.role !== 'assistant') return message.role === 'system' ? { role: 'system', content: message.text } : { role: 'user', content: [{ type: 'text', text: message.text === '' ? NOTHING : message.text }] };
   return {
     role: 'assistant',
     content: [

@@ -35,12 +35,18 @@ interface Building {
   finish: string | undefined;
   usage: Usage | undefined;
   firstMs: number | undefined;
+  response: Answer['response'];
+}
+
+/** A stream in which no answer began: something else answered. */
+class NoAnswer extends Error {
+  override readonly name = 'NoAnswer';
 }
 
 /** Asks a model once and hands its pieces on as they come. Never throws. */
 export async function attemptModel(clock: Clock, attempt: Attempt): Promise<Attempted> {
   const started = clock.monotonic();
-  const built: Building = { text: '', reasoning: '', toolCalls: [], finish: undefined, usage: undefined, firstMs: undefined };
+  const built: Building = { text: '', reasoning: '', toolCalls: [], finish: undefined, usage: undefined, firstMs: undefined, response: {} };
   const ended = new AbortController();
   const overdue = (what: string, ms: number): (() => void) => () => { ended.abort(new Overdue(`${what} within ${ms} ms`)); };
   const { firstMs, idleMs, totalMs } = attempt.patience;
@@ -60,9 +66,9 @@ export async function attemptModel(clock: Clock, attempt: Attempt): Promise<Atte
       idle.cancel();
       idle = clock.after(idleMs, overdue('the model said nothing more', idleMs));
     }
-    if (built.finish === undefined) throw new Error('it ended without a finish');
-    const { text, reasoning, toolCalls, finish, usage, firstMs: first } = built;
-    return { ok: true, answer: { text, reasoning, toolCalls, finish, usage, firstMs: first, ms: clock.monotonic() - started } };
+    if (built.finish === undefined) throw built.firstMs === undefined ? new NoAnswer('there was nothing of an answer in it') : new Error('it ended without a finish');
+    const { text, reasoning, toolCalls, finish, usage, response, firstMs: first } = built;
+    return { ok: true, answer: { text, reasoning, toolCalls, finish, usage, response, firstMs: first, ms: clock.monotonic() - started } };
   } catch (error) {
     const { text, reasoning } = built;
     if (attempt.signal.aborted) return { ok: false, text, reasoning, failure: { code: 'Aborted', message: 'nobody waits for the answer any more', passing: false, spent: built.firstMs === undefined ? 'prompt' : 'partial' } };
@@ -95,10 +101,13 @@ function take(built: Building, part: LanguageModelV4StreamPart, { step, piece }:
     // Signs of life of an answer whose arguments are long.
     case 'tool-input-start': case 'tool-input-delta': return true;
     case 'finish':
-      if (part.finishReason.unified === 'interrupted') throw new Error('the provider ended its stream without a finish');
+      if (part.finishReason.unified === 'interrupted') throw built.firstMs === undefined ? new NoAnswer('there was nothing of an answer in it') : new Error('the provider ended its stream without a finish');
       if (part.finishReason.unified === 'error') throw new Error('the provider ended the answer with an error');
       built.finish = part.finishReason.unified;
       built.usage = usageOf(part.usage);
+      return false;
+    case 'response-metadata':
+      built.response = { model: part.modelId, id: part.id };
       return false;
     case 'error': throw part.error;
     default: return false;

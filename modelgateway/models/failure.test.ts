@@ -6,6 +6,11 @@ const answer = (statusCode: number, responseHeaders: object = {}): Error => Obje
 test.each<[string, unknown, boolean, object]>([
   ['429', answer(429, { 'retry-after': '7' }), false, { code: 'RateLimited', passing: true, spent: 'nothing', retryAfterMs: 7_000 }],
   ['429 in milliseconds', answer(429, { 'retry-after-ms': '250' }), false, { retryAfterMs: 250 }],
+  ['429 because the account is empty', Object.assign(answer(429, { 'retry-after': '1' }), { data: { error: { message: 'x', type: 'insufficient_quota', code: 'insufficient_quota' } } }), false, { code: 'RateLimited', passing: true, lasting: true, spent: 'nothing' }],
+  ['402', answer(402), false, { code: 'RateLimited', lasting: true }],
+  ['an error in the middle of an answer', answer(529), true, { code: 'ProviderError', passing: true, spent: 'partial' }],
+  ['a cut of the library', Object.assign(answer(200), { cause: Object.assign(new Error('aborted'), { code: 'ECONNRESET' }) }), false, { code: 'Cut', spent: 'prompt' }],
+  ['too large', Object.assign(answer(200), { cause: new RamboError('ResultTooLarge', 'over 5 bytes') }), true, { code: 'Malformed', passing: false, spent: 'partial' }],
   ['500', answer(500), false, { code: 'ProviderError', passing: true, spent: 'nothing' }],
   ['529 of Anthropic', answer(529), false, { code: 'ProviderError', passing: true }],
   ['401', answer(401), false, { code: 'Credentials', passing: false }],

@@ -1,5 +1,6 @@
 import type { LanguageModelV4 } from '@ai-sdk/provider';
 import type { ModelSpec } from '../../crds/model.ts';
+import { capped } from '../../platform/net/fetch.ts';
 
 /** Makes the client of one Model. Every request of it goes through `fetch`, which refuses addresses it must not reach. */
 export type MakeModel = (spec: ModelSpec, apiKey: string | undefined, fetch: typeof globalThis.fetch) => Promise<LanguageModelV4>;
@@ -28,3 +29,12 @@ export const makeModel: MakeModel = async (spec, apiKey, fetch) => {
     }
   }
 };
+
+/** Bytes that come over the wire for one token at most: streams say much around each. */
+const BYTES_PER_TOKEN = 1_024;
+const LEAST_BYTES = 16_777_216;
+
+/** A fetch whose answers are cut where no answer of so many tokens ends: a server that never stops must not fill the memory. Reading on fails with `ResultTooLarge`. */
+export function boundedFetch(fetch: typeof globalThis.fetch, maxOutputTokens: number): typeof globalThis.fetch {
+  return async (input, init) => capped(await fetch(input, init), LEAST_BYTES + maxOutputTokens * BYTES_PER_TOKEN);
+}

@@ -6,6 +6,7 @@ import {
   agentsByName, getAgent, getAgentRun, getRevision, getWorkflow, modelsByName, toolServersByName, type AgentRow, type Executor, type WorkflowRow,
 } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
+import type { ConfigMapReader } from './config-maps.ts';
 import { notOpened } from './standing.ts';
 
 const decoder = new TextDecoder();
@@ -23,11 +24,13 @@ export interface Pinned {
 /** Revisions, which never change: those of late are remembered. */
 export class Revisions {
   readonly #db: Executor;
+  readonly #configMaps: ConfigMapReader;
   readonly #specs = new Map<string, RevisionSpec>();
-  readonly #ofRun = new Map<string, string>();
+  readonly #ofRun = new Map<string, { readonly hash: string; readonly conversation: string | undefined }>();
 
-  constructor(db: Executor) {
+  constructor(db: Executor, configMaps: ConfigMapReader) {
     this.#db = db;
+    this.#configMaps = configMaps;
   }
 
   /** A revision by its name; undefined where there is none. */
@@ -43,12 +46,22 @@ export class Revisions {
 
   /** The revision an agent run is pinned to. Throws Refusal `NotOpened`. */
   async ofRun(agentRun: string): Promise<RevisionSpec> {
-    const hash = this.#ofRun.get(agentRun) ?? (await getAgentRun(this.#db, agentRun))?.revision;
-    if (hash === undefined) throw notOpened();
-    remember(this.#ofRun, agentRun, hash);
-    const spec = await this.byHash(hash);
-    if (spec === undefined) throw new Refusal('Invalid', `revision ${hash} of the agent run is gone`);
+    const pinned = this.#ofRun.get(agentRun) ?? await this.#pinnedTo(agentRun);
+    remember(this.#ofRun, agentRun, pinned);
+    const spec = await this.byHash(pinned.hash);
+    if (spec === undefined) throw new Refusal('Invalid', `revision ${pinned.hash} of the agent run is gone`);
     return spec;
+  }
+
+  /** The conversation of an agent run whose revision was asked for of late. */
+  conversationOf(agentRun: string): string | undefined {
+    return this.#ofRun.get(agentRun)?.conversation;
+  }
+
+  async #pinnedTo(agentRun: string): Promise<{ readonly hash: string; readonly conversation: string | undefined }> {
+    const row = await getAgentRun(this.#db, agentRun);
+    if (row === undefined) throw notOpened();
+    return { hash: row.revision, conversation: row.conversationId ?? undefined };
   }
 
   /** What runs of an Agent get: the last of its revisions that resolved. Throws Refusal. */
@@ -70,7 +83,10 @@ export class Revisions {
   async inline(namespace: string, written: unknown): Promise<Pinned> {
     const parsed = agentSpecSchema.safeParse(written);
     if (!parsed.success) throw new Refusal('Invalid', `inline: ${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? 'invalid'}`, { why: 'AgentInvalid' });
-    const resolved = resolveAgent(parsed.data, mirroredWorld({ namespace, ...await this.#world(namespace, parsed.data) }));
+    const { configMap } = agentReferences(parsed.data);
+    const instructions = configMap === undefined ? undefined : await this.#configMaps.read(namespace, configMap.name, configMap.key);
+    const world = mirroredWorld({ namespace, ...(instructions === undefined ? {} : { instructions }), ...await this.#world(namespace, parsed.data) });
+    const resolved = resolveAgent(parsed.data, world);
     if (!resolved.ok) {
       const [first] = resolved.problems;
       const more = resolved.problems.length > 1 ? ` (and ${resolved.problems.length - 1} more)` : '';

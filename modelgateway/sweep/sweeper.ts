@@ -1,7 +1,7 @@
 import { sleep } from '../../platform/clock/index.ts';
 import { isBug } from '../../platform/errors/index.ts';
 import {
-  appendToAgentRun, lookAtOpenAgentRuns, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
+  appendToAgentRun, forgetModelLimits, lookAtOpenAgentRuns, openAgentRunsOf, orphanedReservations, overdueAgentRuns, unheardAgentRuns, type ReservationRow,
 } from '../../prisma/store/index.ts';
 import { chargeLost } from '../chat/lost.ts';
 import { overdue } from '../chat/begin.ts';
@@ -26,6 +26,8 @@ const SETTLED_MS = 5_000;
 const UNHEARD_MS = 3_600_000;
 /** A node whose agent run may go on, and that nobody opened for so long, is woken again: a wake may come too often, never too seldom. */
 const PATIENCE_MS = 4_000;
+/** How often it is looked for what nobody has used for long. */
+const FORGET_MS = 3_600_000;
 const MOST = 50;
 /** Open agent runs that one pass looks at; the next one goes on behind them. Notices find what ended at once: this is for those that were lost. */
 const SLICE = 500;
@@ -40,6 +42,7 @@ export class Sweeper {
   #running: Promise<void> | undefined;
   /** Where the look at the open agent runs goes on; undefined: from the first. */
   #after: string | undefined;
+  #forgotAt = 0;
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
@@ -63,6 +66,9 @@ export class Sweeper {
     for (const id of await overdueAgentRuns(db, now, MOST)) await this.#end(id, overdue());
     for (const run of await unheardAgentRuns(db, now - UNHEARD_MS, now - PATIENCE_MS, MOST)) await wake(this.#parts.bus, run);
     await this.#parts.sweepTools();
+    if (now - this.#forgotAt < FORGET_MS) return;
+    this.#forgotAt = now;
+    await forgetModelLimits(db);
   }
 
   /** A workflow run has ended: its agent runs end with it, and what is under way for them is given up. */

@@ -20,7 +20,7 @@ const LOOK_MS = 300;
  * Drives a call until it is completed or waits for somebody. Each round looks at what is stored and does one thing about it, so it does not
  * matter who did the one before. Throws Refusal.
  */
-export async function driveCall(tools: Tools, caller: Pick<Caller, 'agentRun' | 'attempt'>, step: number, callId: string): Promise<ToolAnswer> {
+export async function driveCall(tools: Tools, caller: Pick<Caller, 'agentRun' | 'attempt'> & { readonly traceparent?: string | undefined }, step: number, callId: string): Promise<ToolAnswer> {
   for (;;) {
     const run = await getAgentRun(tools.parts.db, caller.agentRun);
     if (run === undefined) throw notOpened();
@@ -31,7 +31,7 @@ export async function driveCall(tools: Tools, caller: Pick<Caller, 'agentRun' | 
       await request(tools, run, caller.attempt, step, callId);
       continue;
     }
-    const answer = await advance(tools, run, caller.attempt, step, call);
+    const answer = await advance(tools, run, caller, step, call);
     if (answer !== undefined) return answer;
   }
 }
@@ -44,7 +44,7 @@ async function request(tools: Tools, run: AgentRunRow, attempt: number, step: nu
   await requestCall(tools, { run, spec: await tools.book.revision(run.revision), step, call, attempt });
 }
 
-async function advance(tools: Tools, run: AgentRunRow, attempt: number, step: number, call: AgentCallRow): Promise<ToolAnswer | undefined> {
+async function advance(tools: Tools, run: AgentRunRow, { attempt, traceparent }: { readonly attempt: number; readonly traceparent?: string | undefined }, step: number, call: AgentCallRow): Promise<ToolAnswer | undefined> {
   if (call.step !== step) throw new Refusal('Invalid', `call ${call.callId} is of step ${call.step}, not ${step}`);
   switch (call.state) {
     case 'Completed': return completed(tools, run, call);
@@ -58,7 +58,7 @@ async function advance(tools: Tools, run: AgentRunRow, attempt: number, step: nu
     return undefined;
   }
   const spec = await tools.book.revision(run.revision);
-  const sending = { run, spec, tool: spec.tools.find(({ name }) => name === call.tool), call, attempt };
+  const sending = { run, spec, tool: spec.tools.find(({ name }) => name === call.tool), call, attempt, traceparent };
   await (call.state === 'Requested' ? dispatchCall(tools, sending) : recoverCall(tools, sending));
   return undefined;
 }

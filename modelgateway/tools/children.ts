@@ -56,7 +56,7 @@ async function tooDeep(db: Executor, run: AgentRunRow, maxDepth: number, agent: 
   return undefined;
 }
 
-async function sendStart(tools: Tools, open: OpenCall, tool: RevisionTool): Promise<void> {
+async function sendStart(tools: Tools, open: Traced, tool: RevisionTool): Promise<void> {
   const reply = await command(tools, startOf(open, tool));
   if (reply === undefined || (!reply.ok && (reply.code === 'Unavailable' || reply.code === 'NotOwner'))) return;
   if (reply.ok) {
@@ -71,14 +71,17 @@ async function sendStart(tools: Tools, open: OpenCall, tool: RevisionTool): Prom
   await settled(tools, open, { text: `The ${tool.kind} ${tool.server} could not be started: ${reply.message ?? reply.code ?? 'refused'}`, isError: true, ours: true });
 }
 
-function startOf({ run, call }: OpenCall, tool: RevisionTool): RunCommand {
+/** A call, and the span below which its run belongs where somebody asked for it just now. */
+type Traced = OpenCall & Pick<Sending, 'traceparent'>;
+
+function startOf({ run, call, traceparent }: Traced, tool: RevisionTool): RunCommand {
   const args = storedArguments(call);
   const runId = childRunId(call.key);
   const what = tool.kind === 'workflow' ? { workflow: tool.server } : { inline: JSON.stringify(agentWorkflow(tool.server)) };
   const input = JSON.stringify(tool.kind === 'workflow' ? args : { input: tool.inputArgument === undefined ? args : args[tool.inputArgument] ?? null });
   return {
     v: 1, verb: 'start', runId, namespace: run.namespace, name: `${tool.server.slice(0, 200)}-${runId.slice(-10)}`, principal: `agent:${run.namespace}/${run.agent ?? 'inline'}`,
-    idempotencyKey: call.key, bodyHash: createHash('sha256').update(JSON.stringify([what, input])).digest('hex'), input, ...what,
+    idempotencyKey: call.key, bodyHash: createHash('sha256').update(JSON.stringify([what, input])).digest('hex'), input, ...what, ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
 

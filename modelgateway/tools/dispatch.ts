@@ -13,6 +13,7 @@ import { LEASE_MS } from './leases.ts';
 import { performMemory } from './memory.ts';
 import type { Outcome } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
+import { traced } from './telemetry.ts';
 import type { KnownServer } from './servers.ts';
 
 /** Tries of one dispatch where trying again can do no harm. */
@@ -25,6 +26,8 @@ const AGAIN_CLASSES: ReadonlySet<string> = new Set(['ReadOnly', 'Idempotent', 'K
 /** A call that may be sent, and the attempt that asks for it. */
 export interface Sending extends OpenCall {
   readonly attempt: number;
+  /** W3C traceparent of whoever asked. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Sends a call of state `Requested`: what was approved must be exactly this, the server must still say the same. Ends when the call has another state. */
@@ -118,7 +121,7 @@ async function perform(tools: Tools, sending: Sending, server: KnownServer, tool
   const { clock } = tools.parts;
   const started = clock.monotonic();
   for (let tries = 1; ; tries += 1) {
-    const outcome = await sendOnce(tools, server, tool, args, sending.call);
+    const outcome = await traced(tools, sending, tool, (traceparent) => sendOnce(tools, server, tool, args, { ...sending.call, traceparent }));
     if (outcome.kind === 'answered') {
       const cached = cacheKey(server, tool, sending.call);
       if (cached !== undefined && !outcome.isError) tools.cache.put(cached, { text: outcome.text, ...(outcome.structured === undefined ? {} : { structured: outcome.structured }) }, tool.cacheMs ?? 0);
@@ -180,7 +183,7 @@ async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: 
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
   for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-    const outcome = await sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly' });
+    const outcome = await traced(tools, sending, looked, (traceparent) => sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly', traceparent }));
     if (outcome.kind === 'answered' && !outcome.isError) {
       await completeCall(tools, sending, { text: `The answer of the call was lost (${why}). ${looked.tool}, asked what came of it, says: ${outcome.text}`, isError: false, ms: tools.parts.clock.monotonic() - started, ours: true });
       return;

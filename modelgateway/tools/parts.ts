@@ -2,6 +2,7 @@ import type { Clock } from '../../platform/clock/index.ts';
 import type { Ids } from '../../platform/ids/index.ts';
 import type { ObjectStore } from '../../platform/objects/index.ts';
 import type { Appended, Db } from '../../prisma/store/index.ts';
+import type { GatewayCounters } from '../counters.ts';
 import type { Publisher } from '../run/notices.ts';
 
 /** Reads keys of Secrets; throws RamboError `SecretMissing` or `SecretNotLabelled`. */
@@ -33,4 +34,5 @@ export interface ToolParts {
   /** Tells that a journal grew; after the commit. */
   readonly notify: (appended: Pick<Appended<unknown>, 'run' | 'events'>) => void;
   readonly judgeModel?: ModelJudge | undefined;
+  readonly counters?: Pick<GatewayCounters, 'tool'>;
 }

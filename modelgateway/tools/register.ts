@@ -26,7 +26,7 @@ export interface DoorAnswer {
 
 /** Where doors are put. */
 export interface Doors {
-  post(path: string, handler: (caller: Caller, body: unknown, signal: AbortSignal) => Promise<DoorAnswer>): void;
+  post(path: string, handler: (caller: Caller, body: unknown, signal: AbortSignal, traceparent?: string) => Promise<DoorAnswer>): void;
 }
 
 /** The tools' half of the gateway, running. */
@@ -55,7 +55,7 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
   const forgotten = { at: Number.NEGATIVE_INFINITY };
   const place: { after: string | undefined } = { after: undefined };
   const driven = new Map<string, Promise<ToolAnswer>>();
-  doors.post('/v1/agent/tool', (caller, body, signal) => answer(tools, driven, caller, body, signal));
+  doors.post('/v1/agent/tool', (caller, body, signal, traceparent) => answer(tools, driven, { ...caller, traceparent }, body, signal));
   return {
     sweep: async () => {
       await sweepChildren(tools, place);
@@ -77,7 +77,10 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
   };
 }
 
-async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, caller: Caller, body: unknown, signal: AbortSignal): Promise<DoorAnswer> {
+/** Whoever asks, and the span below which what is done for them belongs. */
+type TracedCaller = Caller & { readonly traceparent: string | undefined };
+
+async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, caller: TracedCaller, body: unknown, signal: AbortSignal): Promise<DoorAnswer> {
   const parsed = toolBodySchema.safeParse(body);
   if (!parsed.success) return refused(new Refusal('Invalid', `the body is not {step, callId}: ${parsed.error.issues[0]?.message ?? ''}`));
   const { step, callId } = parsed.data;
@@ -93,7 +96,7 @@ async function answer(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, ca
 }
 
 /** The work goes on when whoever asked has left: what it comes to is in the journal. */
-function begin(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, key: string, caller: Caller, step: number, callId: string): Promise<ToolAnswer> {
+function begin(tools: Tools, driven: Map<string, Promise<ToolAnswer>>, key: string, caller: TracedCaller, step: number, callId: string): Promise<ToolAnswer> {
   const work = driveCall(tools, caller, step, callId).finally(() => { driven.delete(key); });
   work.catch((error: unknown) => {
     if (!(error instanceof Refusal)) tools.parts.log.warn({ namespace: caller.ns, run: caller.run, node: caller.node, err: errorMessage(error) }, 'a tool call could not be driven on');

@@ -15,7 +15,7 @@ const HEADER_KEY = 'idempotency-key';
 export type Callable = Pick<RevisionTool, 'kind' | 'tool' | 'inputSchema' | 'http' | 'idempotency' | 'timeoutMs'>;
 
 /** Makes a call once, with the credentials of the server and the key where the server wants it. Never throws. */
-export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'>): Promise<Outcome> {
+export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable, args: CallArguments, call: Pick<AgentCallRow, 'key' | 'effect'> & { readonly traceparent?: string | undefined }): Promise<Outcome> {
   const fetch = tools.parts.fetchFor(server.namespace);
   let headers: Readonly<Record<string, string>>;
   try {
@@ -27,13 +27,15 @@ export async function sendOnce(tools: Tools, server: KnownServer, tool: Callable
   const keyed = call.effect === 'KeyedIdempotent' ? keyPlaces(tool, call.key) : NOWHERE;
   const sent = { ...args, ...keyed.arguments };
   const { signal } = new AbortController();
+  // The same name in a header and in `_meta`: what the tool does belongs below the call.
+  const trace: Readonly<Record<string, string>> = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
   if (tool.kind === 'http') {
     if (tool.http === undefined) return { kind: 'notSent', reason: 'Invalid', message: 'the operation says no path', again: false };
-    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
+    return callHttp({ baseUrl: server.url, operation: tool.http, arguments: sent, headers: { ...trace, ...headers, ...keyed.headers }, timeoutMs: tool.timeoutMs, signal, fetch });
   }
   // The key goes along whatever the class: a server that knows it may dedupe, and its owner finds the call in the journal.
   return tools.mcp.call({ id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto', headers, fetch },
-    { tool, arguments: sent, meta: { [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers });
+    { tool, arguments: sent, meta: { ...trace, [META_KEY]: call.key, ...keyed.meta }, timeoutMs: tool.timeoutMs, signal, headers: keyed.headers });
 }
 
 interface KeyPlaces {

@@ -11,9 +11,11 @@ import type { Bus } from '../../platform/nats/bus.ts';
 import { ping, type Db } from '../../prisma/store/index.ts';
 import { ModelCatalog } from '../models/catalog.ts';
 import { countTokens } from '../models/estimate.ts';
+import { limitRows } from '../models/limit-rows.ts';
 import { Limiter } from '../models/limiter.ts';
 import { makeModel } from '../models/provider.ts';
 import { kubeSecrets } from '../models/secrets.ts';
+import { kubeConfigMaps } from '../run/config-maps.ts';
 import { wireGateway, type GatewayParts, type GatewayServer } from '../server.ts';
 import { chaosBus, chaosDb, chaosFetch } from './chaos.ts';
 import { defaultLimits, type GatewayConfig } from './config.ts';
@@ -42,10 +44,11 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
   // The library of the object store costs tens of megabytes: only where there is one.
   const objects = stored === undefined ? undefined : (await import('../../platform/objects/index.ts')).openObjects(stored);
   const secrets = kubeSecrets(kube, systemClock);
-  const limiter = new Limiter(systemClock, config.RAMBO_MODELGATEWAY_REPLICAS);
+  const holder = `${config.RAMBO_REPLICA ?? 'modelgateway'}-${systemIds.secret().slice(0, 8)}`;
+  const limiter = new Limiter({ rows: limitRows(db), clock: systemClock, log, holder });
   const server = wireGateway({
-    db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder: `${config.RAMBO_REPLICA ?? 'modelgateway'}-${systemIds.secret().slice(0, 8)}`,
-    catalog: new ModelCatalog(db, systemClock), secrets, limiter, makeModel, countTokens,
+    db, bus, clock: systemClock, ids: systemIds, log, counters: metrics, holder,
+    catalog: new ModelCatalog(db, systemClock), secrets, configMaps: kubeConfigMaps(kube), limiter, makeModel, countTokens,
     fetchFor,
     patience: { firstMs: config.RAMBO_MODELGATEWAY_FIRST_TOKEN, idleMs: config.RAMBO_MODELGATEWAY_IDLE }, outageMs: config.RAMBO_MODELGATEWAY_OUTAGE,
     defaults: defaultLimits(config), objects,
@@ -65,6 +68,7 @@ export async function startGateway(config: GatewayConfig, log: Log, metrics: Gat
     for (const one of heard) one.stop();
     await server.sweeper.stop();
     await server.calls.drain(config.RAMBO_MODELGATEWAY_DRAIN);
+    await limiter.close();
     await close({ server, outgoing, bus, db });
     kube.close();
     await health.close();

@@ -18,7 +18,6 @@ export const gatewayConfigSchema = z.object({
   RAMBO_LISTEN_PORT: port(0).describe('Port that runners reach; 0 lets the system choose.'),
   RAMBO_METRICS_PORT: port(0).describe('Port of /healthz, /readyz, /metrics: another one, because nobody needs a token there.'),
   RAMBO_MODELGATEWAY_ALLOW: list().describe('Hosts, *.domains and CIDRs that models and tools may be reached at although they are private, separated by commas. Link-local addresses never are.'),
-  RAMBO_MODELGATEWAY_REPLICAS: z.coerce.number().int().min(1).max(100).default(1).describe('Gateways that run: each holds its share of the limits of a Model.'),
   RAMBO_MODELGATEWAY_RUN_TOKENS: tokens.describe('Tokens that one workflow run may use where no budget_limit says otherwise; no limit when absent.'),
   RAMBO_MODELGATEWAY_RUN_USD: usd.describe('The same in USD.'),
   RAMBO_MODELGATEWAY_DAY_TOKENS: tokens.describe('Tokens that one namespace may use in a day (UTC); no limit when absent.'),

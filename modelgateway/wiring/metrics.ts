@@ -4,6 +4,7 @@ import {
 import type { Bus } from '../../platform/nats/bus.ts';
 import { ping, type Db } from '../../prisma/store/index.ts';
 import type { GatewayCounters } from '../counters.ts';
+import { Spenders } from './spenders.ts';
 
 /** Nano-USD per USD. */
 const NANO = 1e9;
@@ -13,6 +14,8 @@ export class GatewayMetrics implements GatewayCounters {
   readonly #registry = createRegistry('modelgateway');
   readonly #m: ConnectionMetrics & GatewayMetricsSet;
   readonly #kube: ReturnType<typeof kubeCounter>;
+
+  readonly #spenders = new Spenders();
 
   constructor() {
     this.#m = { ...connectionMetrics(this.#registry), ...gatewayMetrics(this.#registry) };
@@ -28,6 +31,15 @@ export class GatewayMetrics implements GatewayCounters {
     if (firstSeconds !== undefined) this.#m.firstSeconds.observe({ provider }, firstSeconds);
     if (estimated) this.#m.estimated.inc();
   };
+
+  spent: GatewayCounters['spent'] = (namespace, agent, usage, nano) => {
+    const whose = this.#spenders.labels(namespace, agent);
+    this.#m.spenderTokens.inc({ ...whose, kind: 'input' }, usage.input);
+    this.#m.spenderTokens.inc({ ...whose, kind: 'output' }, usage.output);
+    this.#m.spenderCost.inc(whose, Number(nano) / NANO);
+  };
+
+  tool: GatewayCounters['tool'] = (kind, outcome, seconds) => { this.#m.toolSeconds.observe({ kind, outcome }, seconds); };
 
   failed: GatewayCounters['failed'] = (provider, code) => {
     if (provider !== 'unknown') this.#m.calls.inc({ provider, outcome: 'failed' });

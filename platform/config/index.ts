@@ -12,8 +12,15 @@ export class ConfigError extends RamboError {}
 
 /** A variable with text. */
 export const text = (): z.ZodString => z.string().min(1);
+/** A whole number from 0 to `most`. An empty text is none: it would read as 0, which often means no limit, or any port. */
+export const whole = (fallback: number, most: number): z.ZodType<number> =>
+  z.string().default(String(fallback)).transform((value, context) => {
+    if (/^[0-9]{1,15}$/.test(value) && Number(value) <= most) return Number(value);
+    context.addIssue({ code: 'custom', message: `expected a whole number from 0 to ${most}` });
+    return z.NEVER;
+  });
 /** A port; 0 lets the system choose. */
-export const port = (fallback: number): z.ZodDefault<z.ZodCoercedNumber> => z.coerce.number().int().min(0).max(65_535).default(fallback);
+export const port = (fallback: number): z.ZodType<number> => whole(fallback, 65_535);
 /** `true` or `false`. */
 export const flag = (fallback: boolean): z.ZodPipe<z.ZodDefault<z.ZodEnum<{ true: 'true'; false: 'false' }>>, z.ZodTransform<boolean, 'true' | 'false'>> =>
   z.enum(['true', 'false']).default(fallback ? 'true' : 'false').transform((value) => value === 'true');
@@ -42,14 +49,17 @@ export function readConfig<T extends z.ZodType>(schema: T, env: Readonly<Record<
   throw new ConfigError('Config', `the environment cannot be used:\n${lines.join('\n')}`);
 }
 
-/** A file named by a variable, as text without its last newline. Throws ConfigError naming the variable and the file. */
+/** A file named by a variable, as text without blanks around it. Throws ConfigError naming the variable and the file, also where nothing is in it. */
 export function readSecretFile(variable: string, file: string): string {
+  const hint = `in a cluster it comes from a Secret: it must exist and have the key ${path.basename(file)}`;
+  let text: string;
   try {
-    return readFileSync(file, 'utf8').trim();
+    text = readFileSync(file, 'utf8').trim();
   } catch (error) {
-    const hint = `in a cluster it comes from a Secret: it must exist and have the key ${path.basename(file)}`;
     throw new ConfigError('Config', `${variable}: ${file} cannot be read; ${hint}`, { cause: error });
   }
+  if (text === '') throw new ConfigError('Config', `${variable}: ${file} is empty; ${hint}, with a value`);
+  return text;
 }
 
 /** Variables that name Postgres: its URL, or the file that holds it. */

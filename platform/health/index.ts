@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { errorMessage } from '../errors/index.ts';
+import { scrub } from '../log/scrub.ts';
 import { listenOn } from './listen.ts';
 
 /** A named check of readiness; says what is wrong, or nothing. */
@@ -23,7 +24,7 @@ export interface HealthServer {
 export async function serveHealth(options: Telling & { readonly host: string; readonly port: number }): Promise<HealthServer> {
   let telling: Telling = options;
   const server = createServer((request, response) => {
-    void answer(telling, request.url ?? '/').then(({ status, type, text }) => {
+    void answer(telling, request.url ?? '/').catch(failed).then(({ status, type, text }) => {
       response.writeHead(status, { 'content-type': type }).end(text);
     });
   });
@@ -46,6 +47,11 @@ async function answer(options: Telling, url: string): Promise<Answer> {
   if (path === '/metrics') return { status: 200, ...await options.metrics() };
   if (path === '/readyz') return ready(options.checks);
   return { status: 404, type: 'text/plain', text: 'not found\n' };
+}
+
+/** A page that cannot be made is an answer too: a scrape must never end the process. */
+function failed(error: unknown): Answer {
+  return { status: 500, type: 'text/plain', text: `${scrub(errorMessage(error))}\n` };
 }
 
 /** Runs all checks at once. */

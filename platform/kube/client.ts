@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { errorMessage } from '../errors/index.ts';
 import type { KubeConfig } from './config.ts';
@@ -24,6 +24,7 @@ export type KubeObserver = (verb: string, resource: string, code: number) => voi
 const METHOD = { get: 'GET', list: 'GET', watch: 'GET', create: 'POST', update: 'PUT', patch: 'PATCH', delete: 'DELETE' } as const;
 const TIMEOUT_MS = 15_000;
 const MAX_ERROR_BYTES = 65_536;
+const MAX_SHOWN = 80;
 
 /**
  * The API server over HTTPS with kept connections. A thin layer on purpose: the generated API classes of the client
@@ -31,14 +32,19 @@ const MAX_ERROR_BYTES = 65_536;
  */
 export class KubeClient {
   readonly #config: KubeConfig;
-  readonly #agent: Agent;
+  readonly #agent: HttpAgent;
+  readonly #start: typeof httpsRequest;
   readonly #observe: KubeObserver;
 
   constructor(config: KubeConfig, observe: KubeObserver = () => undefined) {
     this.#config = config;
     this.#observe = observe;
-    this.#agent = new Agent({
-      keepAlive: true, maxSockets: 64,
+    // Without TLS: a proxy on this machine, such as `kubectl proxy`.
+    const plain = config.server.startsWith('http:');
+    const kept = { keepAlive: true, maxSockets: 64 };
+    this.#start = plain ? httpRequest : httpsRequest;
+    this.#agent = plain ? new HttpAgent(kept) : new Agent({
+      ...kept,
       ...(config.ca === undefined ? {} : { ca: config.ca }),
       ...(config.cert === undefined ? {} : { cert: config.cert }),
       ...(config.key === undefined ? {} : { key: config.key }),
@@ -48,13 +54,21 @@ export class KubeClient {
   /** The answer as parsed JSON. Throws KubeError. */
   async json(request: KubeRequest): Promise<unknown> {
     const text = await this.text(request);
-    return text === '' ? undefined : JSON.parse(text);
+    try {
+      return text === '' ? undefined : JSON.parse(text);
+    } catch (error) {
+      throw new KubeError(0, 'Unreadable', `${request.verb} ${request.path}: what answered is no API server: ${JSON.stringify(text.slice(0, MAX_SHOWN))} is not JSON`, { cause: error });
+    }
   }
 
   /** The answer as text: for logs of pods. */
   async text(request: KubeRequest): Promise<string> {
     const response = await this.#open(request, AbortSignal.timeout(TIMEOUT_MS));
-    return readAll(response);
+    try {
+      return await readAll(response);
+    } catch (error) {
+      throw new KubeError(0, 'Unreachable', `the answer of the API server to ${request.verb} ${request.path} broke off: ${errorMessage(error)}`, { cause: error });
+    }
   }
 
   /** An answer that streams: a watch. The caller ends it through `signal`. */
@@ -72,7 +86,7 @@ export class KubeClient {
       const url = new URL(this.#config.server + request.path);
       for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
       const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
-      const outgoing = httpsRequest(url, { method: METHOD[request.verb], agent: this.#agent, signal, headers: this.#headers(request, body) });
+      const outgoing = this.#start(url, { method: METHOD[request.verb], agent: this.#agent, signal, headers: this.#headers(request, body) });
       outgoing.on('error', (error) => {
         this.#observe(request.verb, request.resource, 0);
         reject(new KubeError(0, 'Unreachable', `the API server did not answer ${request.verb} ${request.path}: ${errorMessage(error)}`, { cause: error }));

@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { readConfig } from '../config/index.ts';
-import { RamboError } from '../errors/index.ts';
+import { errorMessage, RamboError } from '../errors/index.ts';
 
 /** Where the API server is and who we are. */
 export interface KubeConfig {
@@ -27,6 +28,7 @@ const kubeconfigSchema = z.object({
     token: z.string().optional(), tokenFile: z.string().optional(),
     'client-certificate-data': z.string().optional(), 'client-key-data': z.string().optional(),
     'client-certificate': z.string().optional(), 'client-key': z.string().optional(),
+    exec: z.unknown().optional(), 'auth-provider': z.unknown().optional(),
   }) })),
 });
 
@@ -41,27 +43,38 @@ export function loadKubeConfig(file: string | undefined): KubeConfig {
 }
 
 function fromFile(file: string): KubeConfig {
-  const parsed = kubeconfigSchema.safeParse(parse(readFileSync(file, 'utf8')));
+  const parsed = kubeconfigSchema.safeParse(read(file, (): unknown => parse(readFileSync(file, 'utf8'))));
   if (!parsed.success) throw new RamboError('KubeConfig', `${file}: ${parsed.error.issues[0]?.path.join('.') ?? ''}: ${parsed.error.issues[0]?.message ?? 'invalid'}`);
   const config = parsed.data;
   const context = config.contexts.find((c) => c.name === config['current-context'])?.context;
   const cluster = config.clusters.find((c) => c.name === context?.cluster)?.cluster;
   const user = config.users.find((u) => u.name === context?.user)?.user;
   if (cluster === undefined || user === undefined) throw new RamboError('KubeConfig', `${file}: context ${config['current-context']} names no known cluster and user`);
-  const ca = data(cluster['certificate-authority-data'], cluster['certificate-authority']);
-  const cert = data(user['client-certificate-data'], user['client-certificate']);
-  const key = data(user['client-key-data'], user['client-key']);
+  if (user.exec !== undefined || user['auth-provider'] !== undefined) {
+    throw new RamboError('KubeConfig', `${file}: user ${context?.user ?? ''} gets its token from another program, which RamBo does not run: name a user with a token or a certificate`);
+  }
+  // As kubectl has it: paths begin where the file lies.
+  const bytes = (inline: string | undefined, name: string | undefined): Buffer | undefined => {
+    if (inline !== undefined) return Buffer.from(inline, 'base64');
+    return name === undefined ? undefined : read(file, () => readFileSync(path.resolve(path.dirname(file), name)));
+  };
+  const ca = bytes(cluster['certificate-authority-data'], cluster['certificate-authority']);
+  const cert = bytes(user['client-certificate-data'], user['client-certificate']);
+  const key = bytes(user['client-key-data'], user['client-key']);
   const { token, tokenFile } = user;
   return {
     server: cluster.server.replace(/\/$/, ''),
     ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }),
-    token: () => token ?? (tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()),
+    token: () => token ?? (tokenFile === undefined ? undefined : readFileSync(path.resolve(path.dirname(file), tokenFile), 'utf8').trim()),
   };
 }
 
-function data(inline: string | undefined, file: string | undefined): Buffer | undefined {
-  if (inline !== undefined) return Buffer.from(inline, 'base64');
-  return file === undefined ? undefined : readFileSync(file);
+function read<T>(file: string, from: () => T): T {
+  try {
+    return from();
+  } catch (error) {
+    throw new RamboError('KubeConfig', `${file}: ${errorMessage(error)}`, { cause: error });
+  }
 }
 
 /** Set by the kubelet in every container: the address, so that nobody needs DNS to find the API server. */

@@ -149,18 +149,23 @@ export function apiMetrics(registry: MetricRegistry, { fields, codes }: ApiLabel
 export const PROVIDERS = ['openai-compatible', 'openai', 'anthropic'] as const;
 /** Why a call of a model brought no answer; Lost: the gateway that made it is gone. */
 export const MODEL_FAILURES = ['RateLimited', 'ProviderError', 'Unreachable', 'Timeout', 'Cut', 'Malformed', 'Refused', 'Credentials', 'Aborted', 'Lost'] as const;
+/** Kinds of tools that requests go to. */
+export const TOOL_KINDS = ['mcp', 'http'] as const;
 /** Paths of the model gateway. */
 export const GATEWAY_ROUTES = ['/v1/agent/open', '/v1/agent/tool', '/v1/agent/finish', '/v1/agent/parked', '/v1/chat/completions', 'other'] as const;
 /** Model calls take longer than requests of ours. */
 const MODEL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640];
 
-/** Metrics of the model gateway. Who spent what is in the budgets and in the agent runs, not in labels. */
+/** Metrics of the model gateway. Who spent what to the last nano is in the budgets and in the agent runs. */
 export function gatewayMetrics(registry: MetricRegistry) {
   const provider = { provider: PROVIDERS };
   const settled = 'after the commit that settles the call';
   return {
     tokens: registry.counter({ name: 'rambo_agent_tokens_total', help: 'Tokens of model calls (gen_ai.client.token.usage). input: not from a cache; output: without reasoning.', where: settled, labels: { kind: ['input', 'cached', 'output', 'reasoning'], ...provider } }),
     cost: registry.counter({ name: 'rambo_agent_cost_usd_total', help: 'What model calls cost by the prices of their Models, in USD.', where: settled, labels: provider }),
+    spenderCost: registry.counter({ name: 'rambo_agent_spend_usd_total', help: 'What model calls of an agent cost, in USD. A project is its namespace. At most 300 agents and 300 namespaces have series of their own.', where: settled, labels: { namespace: 'of the agent run, or other', agent: 'name of the Agent; inline, or other' } }),
+    spenderTokens: registry.counter({ name: 'rambo_agent_spend_tokens_total', help: 'Tokens of model calls of an agent, cached and reasoning ones included.', where: settled, labels: { namespace: 'of the agent run, or other', agent: 'name of the Agent; inline, or other', kind: ['input', 'output'] } }),
+    toolSeconds: registry.histogram({ name: 'rambo_agent_tool_seconds', help: 'Duration of requests to tools (gen_ai.client.operation.duration of execute_tool). error: the tool said so; notSent: nothing left; unknown: no answer.', where: 'when the request is over', labels: { kind: TOOL_KINDS, outcome: ['answered', 'error', 'notSent', 'unknown'] }, buckets: MODEL_SECONDS }),
     estimated: registry.counter({ name: 'rambo_agent_usage_estimated_total', help: 'Answers without a count of tokens, charged at an estimate.', where: settled }),
     calls: registry.counter({ name: 'rambo_model_calls_total', help: 'Model calls.', where: settled, labels: { ...provider, outcome: ['answered', 'failed'] } }),
     failures: registry.counter({ name: 'rambo_model_failures_total', help: 'Model calls without an answer.', where: settled, labels: { code: MODEL_FAILURES } }),

@@ -101,7 +101,7 @@ export class Bus {
 
   /** Sends and forgets; with everything else of this turn of the event loop. */
   publish(subject: string, payload: Uint8Array): void {
-    this.#turn.add(() => { if (!this.#nc.isClosed()) this.#nc.publish(subject, payload); });
+    this.#turn.add(() => { if (!this.#nc.isClosed()) this.#nc.publish(subject, payload); }, (error) => { this.#failed(subject, error); });
   }
 
   /** Asks and waits for one answer. Throws UnavailableError on timeout or when nobody listens. */
@@ -118,7 +118,8 @@ export class Bus {
   /** Answers every message with what the handler returns; of those in one `queue`, one answers. Once stopped, requests that are on their way here are still answered. */
   respond(subject: string, handler: (subject: string, payload: Uint8Array) => Promise<Uint8Array>, queue?: string): Stoppable {
     const subscription = this.#subscribe(subject, (message) => {
-      handler(message.subject, message.data).then((reply) => { this.#turn.add(() => { message.respond(reply); }); }, (error: unknown) => { this.#failed(subject, error); });
+      const failed = (error: unknown): void => { this.#failed(subject, error); };
+      handler(message.subject, message.data).then((reply) => { this.#turn.add(() => { message.respond(reply); }, failed); }, failed);
     }, queue);
     // Dropped without a word, each would cost whoever asked its whole patience.
     return { stop: () => { subscription.drain().catch(() => undefined); } };
@@ -188,7 +189,7 @@ export class Bus {
     return {
       next: async (expiresMs) => {
         const message = await puller.next(expiresMs);
-        return message === undefined ? undefined : delivery(message, this.#turn);
+        return message === undefined ? undefined : { data: message.data, count: message.info.deliveryCount, ack: () => { this.#ack(message); } };
       },
     };
   }
@@ -207,8 +208,12 @@ export class Bus {
 
   #send(subject: string, payload: Uint8Array, timeoutMs: number, messageId?: string): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      this.#turn.add(() => { this.#requests.send(subject, payload, timeoutMs, messageId).then(resolve, reject); });
+      this.#turn.add(() => { this.#requests.send(subject, payload, timeoutMs, messageId).then(resolve, reject); }, reject);
     });
+  }
+
+  #ack(message: JsMsg): void {
+    this.#turn.add(() => { message.ack(); }, (error) => { this.#failed(message.subject, error); });
   }
 
   #manager(): Promise<JetStreamManager> {
@@ -248,10 +253,6 @@ export class Bus {
       }
     }
   }
-}
-
-function delivery(message: JsMsg, turn: TurnQueue): Delivery {
-  return { data: message.data, count: message.info.deliveryCount, ack: () => { turn.add(() => { message.ack(); }); } };
 }
 
 function notFound(error: unknown): boolean {

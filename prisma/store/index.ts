@@ -14,6 +14,7 @@ export { FIRST_ID } from './pages.ts';
 export { lastRestored } from './restoration.ts';
 export { deadLetter, listDeadLetters } from './dead-letter.ts';
 export { keepAgentKey, readAgentKey } from './agent-keys.ts';
+export { forgetModelLimits, readModelLimit, writeModelLimit, type ModelLimitRow } from './model-limits.ts';
 export {
   deletePool, deleteWorkflow, getPool, getWorkflow, listPools, listWorkflowNodes, listWorkflows, poolKeys, upsertPool, upsertWorkflow, workflowKeys,
   type MirrorKey, type ObjectCursor,

@@ -266,6 +266,12 @@ CREATE INDEX "agent_run_by_namespace" ON "agent_run"("namespace", "created_at" D
 CREATE INDEX "agent_run_by_agent" ON "agent_run"("namespace", "agent", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
+CREATE INDEX "agent_run_by_agent_phase" ON "agent_run"("namespace", "agent", "phase", "created_at" DESC, "id" DESC);
+
+-- CreateIndex
+CREATE INDEX "agent_run_by_agent_end" ON "agent_run"("namespace", "agent", "finished_at");
+
+-- CreateIndex
 CREATE INDEX "agent_run_by_phase" ON "agent_run"("namespace", "phase", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
@@ -309,10 +315,11 @@ CREATE INDEX "agent_memory_by_expiry" ON "agent_memory"("expires_at");
 
 
 
--- What Prisma cannot say: partial indexes. They hold what is under way, so they stay small. None holds "updated_at", which changes with every event: an index that did would make every event a new entry in all of them.
+-- What Prisma cannot say: partial indexes. They hold what is under way, so they stay small. None holds "updated_at": it changes with every event, and an index that holds it makes every event a new entry in all of them.
 -- Agent runs that have not ended: whoever sweeps looks for those whose workflow run has, and for those that may go on.
 CREATE INDEX "agent_run_open" ON "agent_run" ("id") WHERE "finished_at" IS NULL;
 CREATE INDEX "agent_run_wakeable" ON "agent_run" ("id") WHERE "parked" AND "awaited" = 0 AND "finished_at" IS NULL;
+CREATE INDEX "agent_run_due" ON "agent_run" ("deadline") WHERE "finished_at" IS NULL;
 -- Children whose end has to be told to their parents.
 CREATE INDEX "agent_call_open_child" ON "agent_call" ("child_run") WHERE "state" = 'Child';
 CREATE INDEX "agent_call_in_doubt" ON "agent_call" ("namespace", "created_at", "agent_run", "call_id") WHERE "state" = 'InDoubt';
@@ -323,8 +330,6 @@ CREATE UNIQUE INDEX "agent_approval_one_open" ON "agent_approval" ("agent_run", 
 CREATE UNIQUE INDEX "agent_run_one_turn" ON "agent_run" ("conversation_id") WHERE "conversation_id" IS NOT NULL AND "finished_at" IS NULL;
 -- Agent runs that ended while their node waits: the sweep of the model gateway wakes the node until somebody has heard of it. Small: who opens such a run takes it out.
 CREATE INDEX "agent_run_ended_parked" ON "agent_run" ("finished_at") WHERE "parked" AND "finished_at" IS NOT NULL;
--- Agent runs by when they are ended.
-CREATE INDEX "agent_run_due" ON "agent_run" ("deadline") WHERE "finished_at" IS NULL;
 
 -- Room for the next version of a row on its own page: with it, and with no index on what changes, an event writes no index entry (HOT).
 ALTER TABLE "agent_run" SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);

@@ -1,4 +1,4 @@
-import { AgentSite, type RunningGateway } from './site.ts';
+import { AgentSite, NS, type RunningGateway } from './site.ts';
 
 let site: AgentSite;
 let gateway: RunningGateway;
@@ -8,6 +8,19 @@ beforeAll(async () => {
   gateway = await site.gateway();
 });
 afterAll(() => site.stop());
+
+test('an agent that is written in its node takes its instructions from a ConfigMap of its namespace', async () => {
+  const spec = { instructions: { configMapKeyRef: { name: 'rules', key: 'text' } } };
+  const lacking = await site.agent(gateway, [{ text: 'x' }], { spec });
+  expect(await lacking.open()).toMatchObject({ status: 400, body: { why: 'ConfigMapNotFound' } });
+  site.configMaps.set(`${NS}/rules/text`, `[[script: ${JSON.stringify([{ text: 'By the rules.' }])}]]`);
+  const agent = await site.agent(gateway, [{ text: 'x' }], { spec });
+  expect(await agent.open()).toMatchObject({ status: 200 });
+  expect(await agent.ask(1)).toMatchObject({ status: 200, body: { choices: [{ message: { content: 'By the rules.' } }] } });
+  // What it began with stays, whatever becomes of the ConfigMap.
+  site.configMaps.clear();
+  expect(await (await agent.next()).open()).toMatchObject({ status: 200 });
+});
 beforeEach(() => { site.model.reset(); site.told.length = 0; });
 
 test('an agent run: opened, asked, journaled before it is answered, finished', async () => {

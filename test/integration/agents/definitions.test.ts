@@ -90,6 +90,25 @@ test('an agent names what it lacks, and is ready as soon as that comes', async (
   expect((await get('ToolServer', 'late-tools')).status).toMatchObject({ toolCount: 1, protocol: '2026-07-28', auth: 'None', tools: [{ name: 'search', effect: 'AtMostOnce' }] });
 }, 60_000);
 
+test('a ConfigMap that changes, goes and comes makes a new revision at once', async () => {
+  await put('Model', 'told-model', MODEL);
+  const text = (value: string): Promise<void> => t.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'told', namespace: 'default' }, data: { text: value } });
+  await text('Be brief.');
+  await put('Agent', 'told', { modelRef: { name: 'told-model' }, instructions: { configMapKeyRef: { name: 'told', key: 'text' } } });
+  const first = await until('Agent', 'told', 'Ready=True/Resolved');
+  await text('Be long.');
+  const hash = await t.until('another revision', async () => {
+    const { status } = await get('Agent', 'told');
+    return status?.stableRevision === first.status?.stableRevision ? undefined : status?.stableRevision;
+  });
+  expect(await revisionOf(hash)).toMatchObject({ instructions: 'Be long.' });
+  await t.stack.kubectl.run('delete', 'configmap', 'told');
+  const gone = await until('Agent', 'told', 'ResolvedRefs=False/ConfigMapNotFound');
+  expect([message(gone), gone.status?.stableRevision]).toEqual([expect.stringContaining('serves on'), hash]);
+  await text('Be back.');
+  expect(await revisionOf((await until('Agent', 'told', 'Ready=True/Resolved')).status?.stableRevision)).toMatchObject({ instructions: 'Be back.' });
+}, 60_000);
+
 test('the last good revision serves on while the new spec does not resolve', async () => {
   await put('Model', 'good-model', MODEL);
   await put('Agent', 'good', { modelRef: { name: 'good-model' } });

@@ -10,6 +10,7 @@ import type { GatewayParts, GatewayServer } from '../../../modelgateway/server.t
 import { wireGateway } from '../../../modelgateway/server.ts';
 import { ModelCatalog } from '../../../modelgateway/models/catalog.ts';
 import { countTokens } from '../../../modelgateway/models/estimate.ts';
+import { limitRows } from '../../../modelgateway/models/limit-rows.ts';
 import { Limiter } from '../../../modelgateway/models/limiter.ts';
 import { makeModel } from '../../../modelgateway/models/provider.ts';
 import type { GatewayCounters } from '../../../modelgateway/counters.ts';
@@ -32,6 +33,7 @@ export interface Told { readonly subject: string; readonly body: Readonly<Record
 export interface RunningGateway {
   readonly url: string;
   readonly server: GatewayServer;
+  readonly limiter: Limiter;
   /** Ends it as a process that is killed: nothing is settled, nothing renewed. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -72,6 +74,8 @@ export class AgentSite {
   readonly told: Told[] = [];
   readonly #tokens = new Map<string, string[]>();
   readonly secrets = new Map<string, string>();
+  /** Texts of ConfigMaps by `namespace/name/key`. */
+  readonly configMaps = new Map<string, string>();
   readonly counted: string[] = [];
   readonly #postgres: TestServer;
   readonly #url: string;
@@ -111,21 +115,25 @@ export class AgentSite {
     const fetch = guardedFetch({ allow: ['127.0.0.1'] });
     const counted = (name: string) => (...args: readonly unknown[]): void => { this.counted.push([name, ...args.filter((arg) => typeof arg === 'string')].join(' ')); };
     const counters: GatewayCounters = {
-      answered: counted('answered'), failed: counted('failed'), again: counted('again'), exceeded: counted('exceeded'), ended: counted('ended'), inFlight: () => () => undefined,
+      answered: counted('answered'), failed: counted('failed'), again: counted('again'), exceeded: counted('exceeded'), ended: counted('ended'), spent: counted('spent'), tool: counted('tool'), inFlight: () => () => undefined,
     };
+    const log = createLog('modelgateway', process.env['RAMBO_TEST_VERBOSE'] === undefined ? 'silent' : 'debug');
+    const holder = `gw-${systemIds.secret().slice(0, 6)}`;
+    const limiter = new Limiter({ rows: limitRows(db), clock: systemClock, log, holder });
     const server = wireGateway({
-      db, clock: systemClock, ids: systemIds, log: createLog('modelgateway', process.env['RAMBO_TEST_VERBOSE'] === undefined ? 'silent' : 'debug'), holder: `gw-${systemIds.secret().slice(0, 6)}`,
+      db, clock: systemClock, ids: systemIds, log, holder,
       counters,
       bus: {
         publish: (subject, payload) => { this.told.push({ subject, body: JSON.parse(Buffer.from(payload).toString()) }); },
         request: async (subject, payload) => { this.told.push({ subject, body: JSON.parse(Buffer.from(payload).toString()) }); return Buffer.from('{"ok":true}'); },
       },
-      catalog: new ModelCatalog(db, systemClock), limiter: new Limiter(systemClock, 1), makeModel, countTokens, fetchFor: () => fetch,
+      catalog: new ModelCatalog(db, systemClock), limiter, makeModel, countTokens, fetchFor: () => fetch,
       secrets: { read: async (namespace, name, key = 'apiKey') => {
         const value = this.secrets.get(`${namespace}/${name}/${key}`);
         if (value === undefined) throw new RamboError('SecretMissing', `there is no Secret "${name}" in namespace ${namespace}`);
         return value;
       } },
+      configMaps: { read: async (namespace, name, key) => this.configMaps.get(`${namespace}/${name}/${key}`) },
       patience: { firstMs: 1_500, idleMs: 1_000 }, outageMs: 600_000,
       defaults: { run: { tokens: null, nano: null }, namespaceDay: { tokens: null, nano: null } },
       ...over,
@@ -142,7 +150,7 @@ export class AgentSite {
       fetch.close();
       await db.close();
     };
-    const gateway: RunningGateway = { url: `http://127.0.0.1:${port}`, server, kill: end, stop: async () => { await server.sweeper.stop(); await server.calls.drain(100); await end(); } };
+    const gateway: RunningGateway = { url: `http://127.0.0.1:${port}`, server, limiter, kill: end, stop: async () => { await server.sweeper.stop(); await server.calls.drain(100); await limiter.close(); await end(); } };
     this.#gateways.push(gateway);
     return gateway;
   }

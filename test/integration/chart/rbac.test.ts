@@ -137,7 +137,7 @@ test('they get no wildcard, no listing of secrets, nothing that leads to more', 
   const { modelgateway, ...rest } = accountRules();
   // Only the model gateway reads Secrets, by name: whose label does not say that they are for it, it refuses.
   for (const permission of Object.values(rest).flatMap(granted)) expect(permission).not.toMatch(/^get \/secrets$/);
-  expect(granted(modelgateway)).toEqual(['create /events', 'get /secrets']);
+  expect(granted(modelgateway)).toEqual(['create /events', 'get /configmaps', 'get /secrets']);
   for (const permission of Object.values(accountRules()).flatMap(granted)) {
     expect(permission).not.toContain('*');
     expect(permission).not.toMatch(/^(escalate|bind|impersonate|deletecollection|update) /);
