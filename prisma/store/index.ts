@@ -52,7 +52,7 @@ export {
   type ApprovalVerdict, type Decided, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
 } from './agent-decisions.ts';
 export {
-  abandonedAgentRuns, beginTurn, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  abandonedAgentRuns, budgetLimits, earlierTurns, eventsOfKinds, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
   type BudgetLimitRow, type ConversationRow,
 } from './agent-gateway-reads.ts';
 export {
