@@ -23,12 +23,12 @@ async function spans(trace: string, count: number): Promise<readonly ReceivedSpa
   return s.t.until(`${count} spans of agents`, async () => {
     const found = receiver.spans.filter((span) => span.trace === trace && span.attributes['gen_ai.operation.name'] !== undefined);
     return found.length >= count ? found : undefined;
-  });
+  }).catch((error: unknown) => { throw new Error(`${String(error)}; there are ${JSON.stringify(receiver.spans.filter((span) => span.trace === trace || span.attributes['gen_ai.operation.name'] !== undefined).map(({ service, name, trace: of }) => [service, name, of]))}`); });
 }
 
 test('an Anthropic model with a tool: spans by the conventions, one below the other, metrics, and nothing that was said', async () => {
   s.model.register('spoken', [
-    { reasoning: 'hm', tools: [{ name: 'tools__count', arguments: { by: 1, note: SECRET_ARGUMENT } }, { name: 'shop__look', arguments: { order: SECRET_ARGUMENT } }], usage: { input: 200, cached: 120, cacheWrite: 30, output: 20, reasoning: 5 } },
+    { reasoning: 'hm', tools: [{ name: 'tools__count', arguments: { note: SECRET_ARGUMENT } }, { name: 'shop__look', arguments: { order: SECRET_ARGUMENT } }], usage: { input: 200, cached: 120, cacheWrite: 30, output: 20, reasoning: 5 } },
     { text: SECRET_ANSWER, fail: { kind: 'status', status: 529, times: 1 } },
   ]);
   await s.t.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'anthropic', namespace: 'default', labels: { 'rambo.dev/credentials': 'true' } }, stringData: { apiKey: KEY } });
