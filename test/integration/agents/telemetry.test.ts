@@ -72,5 +72,13 @@ test('an Anthropic model with a tool: spans by the conventions, one below the ot
   // Both tools were told where they belong: by `_meta`, by a header.
   expect([...s.tools.hits().traceparents].sort()).toEqual([tool, http].map((span) => `00-${accept.trace}-${span?.id ?? ''}-01`).sort());
 
-  for (const text of [SECRET_PROMPT, SECRET_ANSWER, SECRET_ARGUMENT, KEY]) expect(receiver.text).not.toContain(text);
+  const page = await (await fetch(`${s.t.stack.gatewayHealthUrl()}/metrics`)).text();
+  const value = (pattern: RegExp): number => Number(pattern.exec(page)?.[1] ?? Number.NaN);
+  const mine = 'namespace="default",agent="spoken"';
+  // The first answer alone: 200 tokens in, 20 out.
+  expect(value(new RegExp(`rambo_agent_spend_usd_total\\{[^}]*${mine}[^}]*\\} (\\S+)`))).toBeGreaterThan(0.000_899);
+  expect(value(new RegExp(`rambo_agent_spend_tokens_total\\{[^}]*${mine}[^}]*kind="output"[^}]*\\} (\\S+)`))).toBeGreaterThan(20);
+  expect(['answered', 'error'].map((outcome, i) => value(new RegExp(`rambo_agent_tool_seconds_count\\{[^}]*kind="${i === 0 ? 'mcp' : 'http'}"[^}]*outcome="${outcome}"[^}]*\\} (\\S+)`)))).toEqual([1, 1]);
+
+  for (const text of [SECRET_PROMPT, SECRET_ANSWER, SECRET_ARGUMENT, KEY]) for (const place of [receiver.text, page]) expect(place).not.toContain(text);
 });
