@@ -184,7 +184,7 @@ describe('a probe', () => {
   });
   afterAll(() => new Promise((done) => { server.close(done); }));
 
-  const probe = async (spec: object, read: () => Promise<string> = async () => 'k', uid?: string): Promise<unknown> => {
+  const probe = async (spec: Readonly<Record<string, unknown>>, read: () => Promise<string> = async () => 'k', uid?: string): Promise<unknown> => {
     const name = `p-${randomUUID().slice(0, 8)}`;
     await site.addModel(name, spec);
     const row = await getModel(site.db, NS, name);
