@@ -16,14 +16,10 @@ export async function traced({ parts }: Tools, sending: Sending, { kind, tool }:
     const made = await send(span.traceparent);
     if (made.kind === 'notSent') span.set({ 'error.type': made.reason });
     else if (made.kind === 'unknown') span.set({ 'error.type': 'unknown_outcome' });
+    else if (made.kind === 'lost') span.set({ 'error.type': 'lease_lost' });
     else if (made.kind === 'answered' && made.isError) span.set({ 'error.type': 'tool_error' });
     return made;
   });
   if (outcome.kind !== 'lost') parts.counters?.tool(kind, outcome.kind === 'answered' && outcome.isError ? 'error' : outcome.kind, (parts.clock.monotonic() - started) / 1_000);
   return outcome;
-}
-
-function errorOf(outcome: Exclude<Outcome, { readonly kind: 'answered' }>): string {
-  if (outcome.kind === 'notSent') return outcome.reason;
-  return outcome.kind === 'lost' ? 'lease_lost' : 'unknown_outcome';
 }
