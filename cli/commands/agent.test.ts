@@ -118,6 +118,17 @@ describe('agent', () => {
     expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ namespace: 'support', agent: 'triage', input: 'Close it', conversation: 'monday' });
   });
 
+  test('run with --json gives what it is, and refuses what is none before anything is sent', async () => {
+    answer = (request, response) => {
+      if (request.method === 'POST') json(response, { id: 'r', runId: 'run' }, 201);
+      else json(response, {});
+    };
+    await rambo('agent', 'run', 'desk', '{"order": "A"}', '--json', '--detach', '-n', 'support');
+    expect(JSON.parse(seen[0]?.body ?? '')).toMatchObject({ input: { order: 'A' } });
+    for (const bad of [['{order'], []]) expect(await rambo('agent', 'run', 'desk', ...bad, '--json', '-n', 'support')).toMatchObject({ code: 2 });
+    expect(seen).toHaveLength(1);
+  });
+
   test('run of what fails ends with code 1 and says why', async () => {
     answer = (request, response) => {
       if (request.method === 'POST') json(response, { id: 'r', runId: 'run' }, 201);

@@ -57,7 +57,7 @@ export {
   type ApprovalVerdict, type Decided, type DoubtQuery, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
 } from './agent-decisions.ts';
 export {
-  beginTurn, budgetLimits, earlierTurns, eventsOfKinds, lookAtOpenAgentRuns, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  budgetLimits, earlierTurns, eventsOfKinds, lookAtOpenAgentRuns, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
   type BudgetLimitRow, type ConversationRow, type NeedyAgentRun, type OpenSlice,
 } from './agent-gateway-reads.ts';
 export {

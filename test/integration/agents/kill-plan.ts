@@ -42,9 +42,10 @@ export function jobsOf(shape: Shape, runs: readonly ReadonlyMap<string, number>[
   const [first, ...others] = runs;
   const points = [...first ?? []].map(([point, hits]) => ({ point, hits: Math.min(hits, ...others.map((other) => other.get(point) ?? 0)) }));
   const every = points.flatMap(({ point, hits }) => Array.from({ length: hits }, (_, i) => ({ point, hit: i + 1 })));
+  const fresh = every.filter((at) => !shape.before.some(({ point, hit }) => point === at.point && hit === at.hit));
   const decided = shape.agent === 'approval' || shape.agent === 'long' || shape.agent === 'asking';
   return [
-    ...every.filter(({ point }) => POINTS.test(point)).map((at) => kill(shape, at)),
+    ...fresh.filter(({ point }) => POINTS.test(point)).map((at) => kill(shape, at)),
     ...every.filter(({ point }) => ROWS.test(point)).map((at) => wipe(shape, at)),
     ...(decided ? [silent(shape)] : []),
   ];
