@@ -3,6 +3,7 @@ import { budgetOperations } from './agent/budgets.ts';
 import { conversationOperations } from './agent/conversations.ts';
 import { decisionOperations } from './agent/decisions.ts';
 import { agentDefinitionOperations } from './agent/definitions.ts';
+import { inputOperations } from './agent/inputs.ts';
 import { agentOperations } from './agent/operations.ts';
 import { replayOperations } from './agent/replay.ts';
 import { agentRunOperations } from './agent/run-operations.ts';
@@ -18,7 +19,7 @@ import { workflowOperations } from './workflow/operations.ts';
 
 /** All operations, module by module: GraphQL, REST, OpenAPI and the authorisation matrix are made from this list. */
 export const operations = registry(authOperations, projectOperations, runOperations, definitionOperations, agentOperations, workflowOperations, fileOperations, importOperations,
-  agentRunOperations, replayOperations, conversationOperations, decisionOperations, budgetOperations, agentDefinitionOperations);
+  agentRunOperations, replayOperations, conversationOperations, decisionOperations, inputOperations, budgetOperations, agentDefinitionOperations);
 
 /** Streams of REST beside them. */
 export const streams: readonly RestStream[] = [agentEventStream];

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../platform/errors/index.ts';
 import { agentCommand } from './commands/agent.ts';
 import { apiCommand } from './commands/api.ts';
+import { answerCommand } from './commands/answer.ts';
 import { approveCommand } from './commands/approve.ts';
 import { auditCommand } from './commands/audit.ts';
 import { backupCommand } from './commands/backup.ts';
@@ -15,7 +16,7 @@ import type { Io } from './io/io.ts';
 /** A verb of the command line. One file in commands/ makes one; adding it here is all there is to it. */
 export type MakeCommand = (io: Io, build: Build) => Command;
 
-const COMMANDS: readonly MakeCommand[] = [apiCommand, agentCommand, approveCommand, backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
+const COMMANDS: readonly MakeCommand[] = [apiCommand, agentCommand, approveCommand, answerCommand, backupCommand, restoreCommand, auditCommand, doctorCommand, versionCommand];
 
 /** The whole command line. `name` is how it was called: `rambo`, or `kubectl rambo`. */
 export function buildProgram(io: Io, build: Build, name = 'rambo'): Command {

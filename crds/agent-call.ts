@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, specHash } from './canonical.ts';
+import type { InputQuestion } from './agent-run.ts';
 import { derivedUuid } from './derived-id.ts';
 
 /** Names and hashes of tool calls, derived alike by whoever needs them. All are SHA-256 in hex. */
@@ -26,6 +27,20 @@ export interface Approved {
 /** The hash an approver sees and gives back. */
 export function approvalHash({ revision, tool, schemaHash, arguments: args }: Approved): string {
   return specHash({ revision, tool, schemaHash, arguments: args });
+}
+
+/** What an answer to a tool's questions is bound to: the call that asks, exactly what it asks, and what goes back with the answer. */
+export interface InputAsked extends Approved {
+  readonly callId: string;
+  readonly round: number;
+  readonly questions: readonly InputQuestion[];
+  /** The server's own state; absent: it gave none. */
+  readonly state?: string | undefined;
+}
+
+/** The hash that whoever answers sees and gives back. */
+export function inputHash({ revision, tool, schemaHash, arguments: args, callId, round, questions, state }: InputAsked): string {
+  return specHash({ revision, tool, schemaHash, arguments: args, callId, round, questions, ...(state === undefined ? {} : { state }) });
 }
 
 /** Id of the workflow run that a call of a workflow or an agent starts: starting it twice is starting it once. */

@@ -43,9 +43,21 @@ test('results of parallel calls stand in the order of the calls, whichever ended
   }));
 });
 
+function asked(callId: string): NewAgentEvent {
+  return { kind: 'InputRequested', payload: { step: 1, callId, tool: 't', input: 'i', round: 1, hash: 'h', expiresAt: 1, questions: [], answerers: [] } };
+}
+
+test('a call whose tool asks waits, and may be sent again once it is answered', () => {
+  const before = [started, answered(1, '', ['s1c1']), requested('s1c1'), asked('s1c1')];
+  expect(foldAgentRun(events(...before)).pending).toMatchObject([{ state: 'WaitingInput' }]);
+  expect(foldAgentRun(events(...before, { kind: 'InputAnswered', payload: { step: 1, callId: 's1c1', input: 'i', how: 'Answered', by: 'p', answers: {} } })).pending).toMatchObject([{ state: 'Requested' }]);
+});
+
 test.each<[string, readonly NewAgentEvent[], string]>([
   ['an approval', [requested('s1c1', 'RequireApproval')], 'WaitingApproval'],
   ['a doubt before an approval', [requested('s1c1', 'RequireApproval'), { kind: 'ToolInDoubt', payload: { step: 1, callId: 's1c2', tool: 't', message: 'm' } }], 'InDoubt'],
+  ['a tool that asks a person, before a child', [asked('s1c1'), { kind: 'ToolDispatched', payload: { step: 1, callId: 's1c2', tries: 1, childRun: 'x' } }], 'WaitingInput'],
+  ['an approval before a question', [asked('s1c1'), requested('s1c2', 'RequireApproval')], 'WaitingApproval'],
   ['a child', [{ kind: 'ToolDispatched', payload: { step: 1, callId: 's1c1', tries: 1, childRun: 'x' } }], 'Suspended'],
   ['nothing of a tool: a budget', [], 'WaitingInput'],
 ])('parked for %s', (_, more, phase) => {

@@ -1,4 +1,4 @@
-import type { AgentEvent, AgentEventPayload, AgentPhase, ToolCall } from './agent-run.ts';
+import type { AgentEvent, AgentEventKind, AgentEventPayload, AgentPhase, ToolCall } from './agent-run.ts';
 
 /** A message as the model sees it. `callId`s tie results to calls. */
 export type AgentMessage =
@@ -7,7 +7,7 @@ export type AgentMessage =
   | { readonly role: 'tool'; readonly callId: string; readonly tool: string; readonly text: string; readonly isError: boolean };
 
 /** Where a tool call stands. */
-export type CallState = 'Requested' | 'WaitingApproval' | 'Dispatched' | 'Child' | 'InDoubt';
+export type CallState = 'Requested' | 'WaitingApproval' | 'Dispatched' | 'WaitingInput' | 'Child' | 'InDoubt';
 
 /** A call of the last answer that has no result yet; `state` undefined: nothing was journaled of it. */
 export interface PendingCall extends ToolCall {
@@ -74,16 +74,22 @@ function apply(state: Building, event: AgentEvent): void {
     case 'ModelCompleted': return answer(state, event.payload);
     case 'ToolRequested': return moveCall(state, event.payload.callId, event.payload.decision === 'RequireApproval' ? 'WaitingApproval' : 'Requested');
     case 'ToolDispatched': return moveCall(state, event.payload.callId, event.payload.childRun === undefined ? 'Dispatched' : 'Child');
-    case 'ToolInDoubt': return moveCall(state, event.payload.callId, 'InDoubt');
     case 'ApprovalDecided': return decided(state, event.payload);
-    case 'DoubtSettled': return moveCall(state, event.payload.callId, 'Requested');
     case 'ToolCompleted': return complete(state, event.payload);
     case 'OutputRejected': return reject(state, event.payload);
     case 'ContextCompacted': return compact(state, event.payload);
     case 'Parked': case 'Woken': case 'RunCompleted': return movePhase(state, event);
-    // What was asked, refused or spent changes nothing that the model sees.
-    default: return;
+    // What was asked of a model, refused or spent changes nothing that the model sees.
+    default: return moveByKind(state, event);
   }
+}
+
+/** Events that say of their call where it stands, and nothing else. */
+const STANDS: Readonly<Partial<Record<AgentEventKind, CallState>>> = { ToolInDoubt: 'InDoubt', InputRequested: 'WaitingInput', InputAnswered: 'Requested', DoubtSettled: 'Requested' };
+
+function moveByKind(state: Building, { kind, payload }: AgentEvent): void {
+  const to = STANDS[kind];
+  if (to !== undefined && 'callId' in payload && payload.callId !== undefined) moveCall(state, payload.callId, to);
 }
 
 function movePhase(state: Building, event: Extract<AgentEvent, { kind: 'Parked' | 'Woken' | 'RunCompleted' }>): void {
@@ -153,5 +159,6 @@ function compact(state: Building, { messages, summary }: AgentEventPayload<'Cont
 export function phaseOfWaiting(calls: readonly (CallState | undefined)[]): AgentPhase {
   if (calls.includes('InDoubt')) return 'InDoubt';
   if (calls.includes('WaitingApproval')) return 'WaitingApproval';
+  if (calls.includes('WaitingInput')) return 'WaitingInput';
   return calls.includes('Child') ? 'Suspended' : 'WaitingInput';
 }

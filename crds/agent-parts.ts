@@ -17,6 +17,13 @@ export const AGENT_LIMITS = {
   /** Characters of a tool's name as the model sees it. */
   toolName: 64,
   instructions: 131_072,
+  /** Questions of a tool at once, and rounds of them in one call. */
+  questions: 16,
+  inputRounds: 8,
+  /** JSON of the questions of a round, and of the answers to them; bytes. */
+  inputBytes: 65_536,
+  /** The server's own state beside its questions; bytes. */
+  inputState: 65_536,
   /** Canonical JSON of a whole status. */
   statusBytes: 8_192,
 } as const;
@@ -24,7 +31,7 @@ export const AGENT_LIMITS = {
 /** What an agent has that says nothing: where neither its spec nor the installation says otherwise. */
 export const AGENT_DEFAULTS = {
   maxSteps: 25, timeoutMs: 3_600_000, parallelTools: 4, maxDepth: 3, repeatWindow: 3, outputRepairs: 2, maxOutputTokens: 4_096,
-  toolTimeoutMs: 60_000, approvalTimeoutMs: 86_400_000, guardrailTimeoutMs: 10_000, modelTimeoutMs: 600_000, modelRetries: 2, keepLast: 8, memoryTtlMs: 30 * 86_400_000,
+  toolTimeoutMs: 60_000, approvalTimeoutMs: 86_400_000, inputTimeoutMs: 86_400_000, guardrailTimeoutMs: 10_000, modelTimeoutMs: 600_000, modelRetries: 2, keepLast: 8, memoryTtlMs: 30 * 86_400_000,
 } as const;
 
 /** A reference to an object of the same namespace. */
@@ -73,6 +80,7 @@ export const policyRuleSchema = z.object({
   match: expressionSchema.describe('CEL over tool, arguments and run; the first rule that is true decides.'),
   decision: z.enum(['Allow', 'Deny', 'RequireApproval']),
   approvers: z.array(z.string().min(1).max(253)).max(32).optional().describe('Who may decide, as user or group; anybody with the right when absent.'),
+  fourEyes: z.boolean().optional().describe('Who started the run may not approve: it takes another person.'),
   timeout: durationSchema.optional().describe('How long an approval waits before it is refused (default 24h).'),
   message: z.string().max(1_024).optional(),
 });

@@ -75,7 +75,7 @@ export const revisionSpecSchema = z.object({
   inputSchema: json.optional(),
   outputSchema: json.optional(),
   tools: z.array(revisionToolSchema),
-  policy: z.array(z.object({ match: text, decision: z.enum(['Allow', 'Deny', 'RequireApproval']), approvers: z.array(text), timeoutMs: ms, message: text.optional() })),
+  policy: z.array(z.object({ match: text, decision: z.enum(['Allow', 'Deny', 'RequireApproval']), approvers: z.array(text), fourEyes: z.literal(true).optional(), timeoutMs: ms, message: text.optional() })),
   limits: z.object({
     maxSteps: z.int(), timeoutMs: ms, parallelTools: z.int(), maxDepth: z.int(), repeatWindow: z.int(), outputRepairs: z.int(),
   }),

@@ -47,6 +47,15 @@ export const toolCallSchema = z.object({ callId, tool: z.string().min(1).max(256
 /** Where a result too large for the journal lies in the object store. */
 export const resultRefSchema = z.object({ key: text, sha256: text, bytes: z.int().min(0) });
 
+/** One question of a tool: what it says, and the JSON Schema of the answer. `key` is the server's name of it. */
+export const inputQuestionSchema = z.object({ key: z.string().min(1).max(128), message: text, schema: z.record(text, z.unknown()) });
+/** What a person said to one question, as MCP has it: `content` fits the schema of the question, and goes only with `accept`. */
+export const inputAnswerSchema = z.object({
+  action: z.enum(['accept', 'decline', 'cancel']), content: z.record(text, z.union([text, z.number(), z.boolean(), z.array(text)])).optional(),
+});
+/** Answers to all questions of a round, by their keys. */
+export const inputAnswersSchema = z.record(z.string().min(1).max(128), inputAnswerSchema);
+
 /** Payload of each kind of event. */
 export const AGENT_EVENTS = {
   /** `messages`: what the conversation brought along. `input` is what the node was given. */
@@ -65,6 +74,10 @@ export const AGENT_EVENTS = {
   ToolInDoubt: z.object({ step, callId, tool: text, message: text }),
   ApprovalRequested: z.object({ step, callId, tool: text, approval: text, hash: text, expiresAt: z.number(), approvers: z.array(text) }),
   ApprovalDecided: z.object({ step, callId, approval: text, decision: z.enum(['Approved', 'Rejected', 'Expired', 'Voided']), by: text, reason: text.optional(), arguments: text.optional() }),
+  /** A tool asks a person (MCP `input_required`). `state` is the server's own, for the server only: it goes back with the answer, byte by byte. */
+  InputRequested: z.object({ step, callId, tool: text, input: text, round: z.int().min(1), hash: text, expiresAt: z.number(), questions: z.array(inputQuestionSchema), state: text.optional(), answerers: z.array(text) }),
+  /** What goes back to the tool; nobody in time is `cancel` to every question. */
+  InputAnswered: z.object({ step, callId, input: text, how: z.enum(['Answered', 'Expired']), by: text, answers: inputAnswersSchema }),
   DoubtSettled: z.object({ step, callId, verdict: z.enum(['Happened', 'DidNotHappen', 'Stop']), by: text, result: text.optional() }),
   GuardrailDecided: z.object({ stage: z.enum(['Input', 'ToolCall', 'ToolResult', 'Output']), guardrail: text, action: z.enum(['Allow', 'Deny', 'Mutate', 'RequireApproval']), callId: callId.optional(), message: text.optional(), replacement: text.optional() }),
   /** The model's final text did not fit; `message` goes back to it. */
@@ -88,6 +101,11 @@ export type AgentEventPayload<K extends AgentEventKind> = DeepReadonly<z.output<
 export type AgentEvent = { [K in AgentEventKind]: { readonly seq: number; readonly at: number; readonly kind: K; readonly payload: AgentEventPayload<K> } }[AgentEventKind];
 /** An event that has no place in the journal yet. */
 export type NewAgentEvent = { [K in AgentEventKind]: { readonly kind: K; readonly payload: AgentEventPayload<K> } }[AgentEventKind];
+
+/** One question of a tool. */
+export type InputQuestion = DeepReadonly<z.output<typeof inputQuestionSchema>>;
+/** Answers to all questions of a round. */
+export type InputAnswers = DeepReadonly<z.output<typeof inputAnswersSchema>>;
 
 /** Usage of a model call. */
 export type Usage = DeepReadonly<z.output<typeof usageSchema>>;

@@ -16,6 +16,7 @@ export { resolveAgent, type ResolvedAgent } from './agent/resolve.ts';
 export { agentCycle, agentReferences, type AgentReferences, type AgentWorld, type ToolServerView, type WorkflowView } from './agent/world.ts';
 export { decide, holds, parseGuardrail, parseMatch, parseProbe, probeArguments, type AgentFacts, type PolicyDecision } from './agent/policy.ts';
 export { argumentProblems, modelArguments, schemaProblems, type Arguments } from './agent/arguments.ts';
+export { answerProblems, takeInQuestion } from './agent/questions.ts';
 export { operationsOf, takeIn, type TakenIn } from './agent/discovery.ts';
 export { cleanText } from './agent/text.ts';
 export { linearPattern } from './pattern.ts';

@@ -16,7 +16,7 @@ export interface GatewayCounters {
   /** Whose answer cost what. `agent` is empty for an agent that is written in its node. */
   spent(namespace: string, agent: string, usage: Usage, nano: bigint): void;
   /** A request to a tool is over. */
-  tool(kind: string, outcome: 'answered' | 'error' | 'notSent' | 'unknown', seconds: number): void;
+  tool(kind: string, outcome: 'answered' | 'error' | 'asks' | 'notSent' | 'unknown', seconds: number): void;
   /** An agent run ended here. */
   ended(phase: AgentEventPayload<'RunCompleted'>['phase']): void;
 }

@@ -34,7 +34,7 @@ async function reachApproval({ services }: OperationContext, input: { id: string
 }
 
 /** Whoever knows a principal under which names: the approvers of a policy are users and groups. */
-function namesOf(principal: Principal): readonly string[] {
+export function namesOf(principal: Principal): readonly string[] {
   if (principal.kind === 'kubernetes') return [principal.name, ...principal.groups];
   return principal.email !== undefined && principal.emailVerified ? [principal.name, principal.email] : [principal.name];
 }
@@ -50,10 +50,11 @@ async function demandArguments({ services }: OperationContext, approval: Approva
 }
 
 /** What a caller is told of a refusal. */
-function told({ code, message }: Refusal): ApiError {
+export function told({ code, message }: Refusal): ApiError {
   switch (code) {
     case 'NotFound': return new ApiError('NOT_FOUND', 'it does not exist or is not yours');
-    case 'NotAnApprover': return new ApiError('FORBIDDEN', message);
+    case 'NotAnApprover':
+    case 'FourEyes': return new ApiError('FORBIDDEN', message);
     case 'InvalidArguments': return invalidField('arguments', undefined, message);
     case 'HashMismatch':
     case 'AlreadyDecided':
@@ -65,7 +66,7 @@ function told({ code, message }: Refusal): ApiError {
 }
 
 /** A repetition of one's own decision, whose answer was lost, is no second one. */
-function isRepeated(outcome: Decided, state: string, by: string): boolean {
+export function isRepeated(outcome: Decided, state: string, by: string): boolean {
   return !outcome.ok && outcome.code === 'AlreadyDecided' && outcome.decided?.state === state && outcome.decided.by === by;
 }
 
@@ -120,7 +121,7 @@ function doubtPlace({ value, id: agentRun }: ListCursor): NonNullable<DoubtQuery
   return { createdAt: Number(text.data.slice(0, at)), agentRun, callId: text.data.slice(at + 1) };
 }
 
-function gone(): never {
+export function gone(): never {
   throw new ApiError('NOT_FOUND', 'it has been deleted meanwhile');
 }
 

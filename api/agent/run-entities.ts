@@ -96,13 +96,21 @@ export function outputOf({ output }: Pick<AgentRunRow, 'output'>): unknown {
   return jsonOf(output);
 }
 
-/** An event from the journal. Where a large result lies in the object store stays ours. */
+/** An event from the journal. */
 export function agentEventEntity(agentRunId: string, event: JournalEvent): EntityValue<typeof AgentEvent> {
   const { seq, kind, payload } = event;
   const model = kind === 'ModelCompleted' ? event.payload : undefined;
   return {
     agentRunId, seq, at: at(event.at), kind, step: 'step' in payload ? payload.step : null, callId: 'callId' in payload ? payload.callId ?? null : null, tool: 'tool' in payload ? payload.tool : null,
     inputTokens: model?.usage.input ?? null, outputTokens: model?.usage.output ?? null, costUsd: model === undefined ? null : usdOfNano(model.nano), ms: 'ms' in payload ? payload.ms : null,
-    payload: kind === 'ToolCompleted' ? { ...event.payload, ref: event.payload.ref === undefined ? undefined : { sha256: event.payload.ref.sha256, bytes: event.payload.ref.bytes } } : payload,
+    payload: shownPayload(event),
   };
+}
+
+/** Where a large result lies stays ours, and what a tool gave along for itself stays the tool's. */
+function shownPayload(event: JournalEvent): unknown {
+  if (event.kind === 'ToolCompleted') return { ...event.payload, ref: event.payload.ref === undefined ? undefined : { sha256: event.payload.ref.sha256, bytes: event.payload.ref.bytes } };
+  if (event.kind !== 'InputRequested') return event.payload;
+  const { state, ...payload } = event.payload;
+  return { ...payload, stateBytes: state === undefined ? 0 : Buffer.byteLength(state) };
 }

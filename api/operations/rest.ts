@@ -111,6 +111,7 @@ function isPage(value: object): value is PageValue<unknown> {
 }
 
 /** The place of the last entry where there are more. */
-export function nextCursor({ items, hasMore, cursorOf }: PageValue<unknown>): string | null {
-  return hasMore && items.length > 0 ? cursorOf(items.at(-1)) : null;
+export function nextCursor<T>({ items, hasMore, cursorOf }: PageValue<T>): string | null {
+  const last = items.at(-1);
+  return hasMore && last !== undefined ? cursorOf(last) : null;
 }

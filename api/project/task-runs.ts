@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Page, ProjectRow, TaskRow, TaskRunRow } from '../../prisma/store/index.ts';
+import type { ListCursor, Page, ProjectRow, TaskRow, TaskRunRow } from '../../prisma/store/index.ts';
 import { ApiError } from '../errors.ts';
 import { batched } from '../graphql/context.ts';
 import type { Batch } from '../graphql/context.ts';
@@ -20,25 +20,37 @@ import { taskKind } from './tasks.ts';
 const ORDER = 'task-run';
 const which = id('Which task.');
 
+/** Pages read one after the other, where nothing on one may be shown: a caller with no right at all must not make us read for ever. */
+const MOST_HIDDEN = 20;
+
+/** What of a page may be shown, and the last row that was read: further reading begins there, and only we know it. */
+interface Seen extends Page<TaskRunRow> { readonly last: TaskRunRow | undefined }
+
 /**
  * Runs of a task that the caller may see: each is looked at in its own namespace, which may not be the project's any more. Runs that
- * retention has taken are left out.
+ * retention has taken are left out. A page has an entry, unless there is none further on.
  */
 export async function taskRunPage(context: OperationContext, taskId: string, input: PageInput): Promise<PageValue<TaskRunRow>> {
   const { first, after } = pageInput(ORDER, input);
-  const batch: Batch<string, Page<TaskRunRow>> = {
-    name: `task-runs-${first}-${after?.id ?? ''}`, read: async (of, ids) => seen(of, await of.services.runs.ofTasks(ids, after, first)),
-  };
-  const { rows, hasMore } = await batched(context, batch, taskId);
-  return pageValue(ORDER, { items: rows, hasMore }, after !== undefined, ({ linkedAt, id: runId }) => [linkedAt, runId]);
+  let from = after;
+  for (let pages = 1; ; pages++) {
+    const { rows, hasMore, last } = await batched(context, batchAt(first, from), taskId);
+    const through = rows.length > 0 || !hasMore || last === undefined || pages === MOST_HIDDEN;
+    if (through) return pageValue(ORDER, { items: rows, hasMore: hasMore && rows.length > 0 }, after !== undefined, ({ linkedAt, id: runId }) => [linkedAt, runId]);
+    from = { value: last.linkedAt, id: last.id };
+  }
+}
+
+function batchAt(first: number, after: ListCursor | undefined): Batch<string, Seen> {
+  return { name: `task-runs-${first}-${after?.id ?? ''}`, read: async (of, ids) => seen(of, await of.services.runs.ofTasks(ids, after, first)) };
 }
 
 /** What of many pages the caller may see: the right is asked for once per namespace. */
-async function seen({ services, principal }: OperationContext, pages: readonly Page<TaskRunRow>[]): Promise<readonly Page<TaskRunRow>[]> {
+async function seen({ services, principal }: OperationContext, pages: readonly Page<TaskRunRow>[]): Promise<readonly Seen[]> {
   const namespaces = [...new Set(pages.flatMap(({ rows }) => rows.map(({ namespace }) => namespace)))];
   const rights = await Promise.all(namespaces.map((namespace) => services.can(principal, 'get', { kind: 'namespace', resource: 'workflowruns', namespace })));
   const open = new Set(namespaces.filter((_, index) => rights[index] === true));
-  return pages.map(({ rows, hasMore }) => ({ hasMore, rows: rows.filter(({ namespace }) => open.has(namespace)) }));
+  return pages.map(({ rows, hasMore }) => ({ hasMore, rows: rows.filter(({ namespace }) => open.has(namespace)), last: rows.at(-1) }));
 }
 
 interface TaskPlace { readonly task: TaskRow; readonly project: ProjectRow }

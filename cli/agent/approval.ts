@@ -7,7 +7,7 @@ import { plain, plainJson } from '../io/plain.ts';
 /* One call of an agent that waits for a person: looked at, shown, decided. */
 
 const approvalSchema = z.looseObject({
-  id: z.string(), agentRunId: z.string(), namespace: z.string(), tool: z.string(), hash: z.string(), arguments: z.unknown(), why: z.string(), approvers: z.array(z.string()), state: z.string(), expiresAt: z.string(),
+  id: z.string(), agentRunId: z.string(), namespace: z.string(), tool: z.string(), hash: z.string(), arguments: z.unknown(), why: z.string(), approvers: z.array(z.string()), fourEyes: z.boolean().default(false), state: z.string(), expiresAt: z.string(),
   decidedBy: z.string().nullable(),
 });
 /** An approval, as far as the command line looks into it. */
@@ -29,10 +29,10 @@ export async function approvalOf(door: Door, id: string, pause: Pause): Promise<
 }
 
 /** Shows what it is about. A terminal obeys nothing of it. */
-export function showApproval(io: Io, { tool, why, namespace, agentRunId, arguments: args, hash, approvers, state, expiresAt, decidedBy }: Approval): void {
+export function showApproval(io: Io, { tool, why, namespace, agentRunId, arguments: args, hash, approvers, fourEyes, state, expiresAt, decidedBy }: Approval): void {
   const facts: readonly (readonly [string, string])[] = [
     ['tool', tool], ['why', why], ['agent run', `${agentRunId} in ${namespace}`], ['state', decidedBy === null ? `${state}, until ${expiresAt}` : `${state} by ${decidedBy}`],
-    ...(approvers.length === 0 ? [] : [['approvers', approvers.join(', ')] as const]), ['hash', hash],
+    ...(approvers.length === 0 ? [] : [['approvers', approvers.join(', ')] as const]), ...(fourEyes ? [['four eyes', 'not by the one who started the run'] as const] : []), ['hash', hash],
   ];
   for (const [name, text] of facts) io.say(`${`${name}:`.padEnd(11)} ${plain(text)}`);
   io.say('arguments:');

@@ -35,25 +35,32 @@ const payloadSchema = z.looseObject({
   isError: z.boolean().optional().catch(undefined), toolCalls: z.array(z.looseObject({ tool: z.string() })).optional().catch(undefined),
 });
 
-/** The heart of an event in a few words. */
+type Payload = z.output<typeof payloadSchema>;
+
+/** The heart of an event in a few words, by its kind. */
+const HEARTS: Readonly<Record<string, (p: Payload) => string | null>> = {
+  RunStarted: ({ input }) => asText(input),
+  ModelRequested: ({ model }) => words(model),
+  ModelCompleted: ({ toolCalls = [], text }) => (toolCalls.length > 0 ? `calls ${toolCalls.map(({ tool }) => tool).join(', ')}` : words(text)),
+  ToolRequested: ({ decision, arguments: args }) => words(decision, args),
+  ToolCompleted: ({ isError, text }) => words(isError === true ? 'failed:' : undefined, text),
+  ApprovalRequested: ({ approval }) => words(approval),
+  ApprovalDecided: ({ decision, by, reason }) => words(decision, byWhom(by), reason),
+  DoubtSettled: ({ verdict, by }) => words(verdict, byWhom(by)),
+  GuardrailDecided: ({ action, guardrail, message }) => words(action, guardrail, message),
+  ContextCompacted: ({ summary }) => words(summary),
+  RunCompleted: ({ phase, reason, message, output }) => words(phase, reason, message ?? (output === undefined ? undefined : asText(output))),
+};
+
 function whatOf({ kind, payload }: StepItem): string | null {
   const of = payloadSchema.safeParse(payload);
   if (!of.success) return null;
-  const p = of.data;
-  switch (kind) {
-    case 'RunStarted': return asText(p.input);
-    case 'ModelRequested': return words(p.model);
-    case 'ModelCompleted': return (p.toolCalls ?? []).length > 0 ? `calls ${(p.toolCalls ?? []).map(({ tool }) => tool).join(', ')}` : words(p.text);
-    case 'ToolRequested': return words(p.decision, p.arguments);
-    case 'ToolCompleted': return words(p.isError === true ? 'failed:' : undefined, p.text);
-    case 'ApprovalRequested': return words(p.approval);
-    case 'ApprovalDecided': return words(p.decision, p.by === undefined ? undefined : `by ${p.by}`, p.reason);
-    case 'DoubtSettled': return words(p.verdict, p.by === undefined ? undefined : `by ${p.by}`);
-    case 'GuardrailDecided': return words(p.action, p.guardrail, p.message);
-    case 'ContextCompacted': return words(p.summary);
-    case 'RunCompleted': return words(p.phase, p.reason, p.message ?? (p.output === undefined ? undefined : asText(p.output)));
-    default: return words(p.action, p.why, p.message);
-  }
+  const heart = Object.hasOwn(HEARTS, kind) ? HEARTS[kind] : undefined;
+  return heart === undefined ? words(of.data.action, of.data.why, of.data.message) : heart(of.data);
+}
+
+function byWhom(by: string | undefined): string | undefined {
+  return by === undefined ? undefined : `by ${by}`;
 }
 
 function words(...all: readonly (string | undefined)[]): string | null {

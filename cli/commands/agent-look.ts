@@ -89,15 +89,15 @@ Examples:
 }
 
 function details(run: z.output<typeof detailsSchema>): string {
-  const facts: readonly (readonly [string, unknown])[] = [
-    ['agent run', run.id], ['agent', run.agent], ['namespace', run.namespace], ['run', `${run.runId} node ${run.node}`], ['started by', run.principal], ['revision', run.revision],
+  const facts: readonly (readonly [string, string])[] = [
+    ['agent run', run.id], ['agent', run.agent ?? 'inline'], ['namespace', run.namespace], ['run', `${run.runId} node ${run.node}`], ['started by', run.principal], ['revision', run.revision],
     ...(run.conversationId === null ? [] : [['conversation', `${run.conversationId} turn ${run.turn}`] as const]),
     ['phase', run.reason === null ? run.phase : `${run.phase} (${run.reason})`], ...(run.message === null ? [] : [['message', run.message] as const]),
-    ['began', run.createdAt], ['ended', run.finishedAt], ['steps', `${run.step} (${run.modelCalls} model, ${run.toolCalls} tool calls)`],
+    ['began', run.createdAt], ['ended', run.finishedAt ?? '-'], ['steps', `${run.step} (${run.modelCalls} model, ${run.toolCalls} tool calls)`],
     ['tokens', `${run.inputTokens} (${run.cachedTokens} cached) + ${run.outputTokens} (${run.reasoningTokens} reasoning)`], ['cost', `${run.costUsd} USD${run.usageUnknown ? ', in part an estimate' : ''}`],
     ...(run.pendingApprovals === 0 ? [] : [['approvals', `${run.pendingApprovals} wait: rambo api agentApprovals --namespace ${run.namespace} --agent-run-id ${run.id} -o table`] as const]),
   ];
   const budgets = run.budgets.map(({ level, limitTokens, limitUsd, spentTokens, spentUsd, reservedTokens, reservedUsd }) => [level, spentTokens, reservedTokens, limitTokens ?? 'no limit', spentUsd, reservedUsd, limitUsd ?? 'no limit']);
   const output = run.phase === 'Succeeded' ? `\noutput:\n${plainJson(run.output)}\n` : '';
-  return `${facts.map(([name, text]) => `${`${name}:`.padEnd(14)}${plain(String(text ?? '-'))}\n`).join('')}\n${textTable(['BUDGET', 'TOKENS', 'RESERVED', 'LIMIT', 'USD', 'RESERVED', 'LIMIT'], budgets)}${output}`;
+  return `${facts.map(([name, text]) => `${`${name}:`.padEnd(14)}${plain(text)}\n`).join('')}\n${textTable(['BUDGET', 'TOKENS', 'RESERVED', 'LIMIT', 'USD', 'RESERVED', 'LIMIT'], budgets)}${output}`;
 }

@@ -63,6 +63,35 @@ describe('approve', () => {
   });
 });
 
+describe('answer', () => {
+  const HASH = 'abcdef0123456789'.repeat(4);
+  const input = {
+    id: 'i', agentRunId: 'r', namespace: 'support', tool: 'tables/book', round: 1, hash: HASH, questions: [{ key: 'seats', message: 'How many\u001b[2J\u202e?', schema: { type: 'object', properties: { seats: { type: 'integer' } } } }],
+    answerers: ['ops'], state: 'Pending', expiresAt: '2026-01-01T00:00:00.000Z', answeredBy: null,
+  };
+  beforeEach(() => { answer = (request, response) => { json(response, request.method === 'GET' ? input : { ...input, state: 'Answered' }); }; });
+
+  test('without a hash shows what is asked, and answers nothing; a terminal obeys nothing of it', async () => {
+    const { said, code } = await rambo('answer', 'i');
+    expect([seen.map(({ line }) => line), code]).toEqual([['GET /api/v1/agent-inputs/i'], 0]);
+    expect(said).toContain(HASH);
+    expect(said).toContain('"seats"');
+    expect(said).toContain('rambo answer i --hash abcdef012345');
+    expect(said).not.toMatch(/[\u001b\u202e]/);
+  });
+  test.each<[string, readonly string[], object]>([
+    ['content', ['--content', '{"seats": 4}'], { seats: { action: 'accept', content: { seats: 4 } } }], ['no', ['--decline'], { seats: { action: 'decline' } }], ['nothing', ['--cancel'], { seats: { action: 'cancel' } }],
+    ['answers by their keys', ['--answers', '{"seats":{"action":"accept","content":{"seats":2}}}'], { seats: { action: 'accept', content: { seats: 2 } } }],
+  ])('says %s, bound to the whole hash', async (_, args, answers) => {
+    await rambo('answer', 'i', '--hash', 'abcdef01', ...args);
+    expect(seen[1]).toMatchObject({ line: 'POST /api/v1/agent-inputs/i/answer', body: JSON.stringify({ hash: HASH, answers }) });
+  });
+  test.each([['another hash', ['--hash', 'abcdef02', '--decline']], ['a short one', ['--hash', 'abc', '--decline']], ['no answer', ['--hash', 'abcdef01']], ['content that is no JSON', ['--hash', 'abcdef01', '--content', '{']]])('%s answers nothing', async (_, args) => {
+    const { code } = await rambo('answer', 'i', ...args);
+    expect([seen.map(({ line }) => line), code > 0]).toEqual([['GET /api/v1/agent-inputs/i'], true]);
+  });
+});
+
 describe('agent', () => {
   test('events goes on after the last one that came when the stream is cut, and ends with the run', async () => {
     const parts = [`${event(1, 'RunStarted', {})}${event(2, 'ModelRequested', {})}id: 3\nevent: ev`, `: still there\n\n${event(3, 'ModelCompleted', { text: 'x' })}event: delta\ndata: {"step":2,"text":"y"}\n\n`, `${event(4, 'RunCompleted', { phase: 'Succeeded' })}event: end\ndata: {}\n\n`];
@@ -87,6 +116,17 @@ describe('agent', () => {
     expect(out).toBe('Done.\\u0007\n');
     expect(said).toContain('rambo approve p');
     expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ namespace: 'support', agent: 'triage', input: 'Close it', conversation: 'monday' });
+  });
+
+  test('run with --json gives what it is, and refuses what is none before anything is sent', async () => {
+    answer = (request, response) => {
+      if (request.method === 'POST') json(response, { id: 'r', runId: 'run' }, 201);
+      else json(response, {});
+    };
+    await rambo('agent', 'run', 'desk', '{"order": "A"}', '--json', '--detach', '-n', 'support');
+    expect(JSON.parse(seen[0]?.body ?? '')).toMatchObject({ input: { order: 'A' } });
+    for (const bad of [['{order'], []]) expect(await rambo('agent', 'run', 'desk', ...bad, '--json', '-n', 'support')).toMatchObject({ code: 2 });
+    expect(seen).toHaveLength(1);
   });
 
   test('run of what fails ends with code 1 and says why', async () => {

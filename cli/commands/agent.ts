@@ -5,13 +5,14 @@ import { said } from '../agent/words.ts';
 import { doorOf, readText, withDoor } from '../api/door.ts';
 import type { DoorOptions } from '../api/door.ts';
 import { follow } from '../api/events.ts';
+import { jsonOrUndefined } from '../api/json.ts';
 import { CliError, EXIT_FAILED } from '../errors.ts';
 import { prose, type Io } from '../io/io.ts';
 import { plain, plainJson } from '../io/plain.ts';
 import { chatCommand } from './agent-chat.ts';
 import { runsCommand, showCommand, stepsCommand } from './agent-look.ts';
 
-interface RunOptions extends DoorOptions { readonly namespace: string; readonly input?: string; readonly conversation?: string; readonly detach?: boolean }
+interface RunOptions extends DoorOptions { readonly namespace: string; readonly input?: string; readonly conversation?: string; readonly json?: boolean; readonly detach?: boolean }
 interface EventsOptions extends DoorOptions { readonly from: string; readonly deltas?: boolean }
 
 /** `rambo agent`: starts agents, talks to them and watches them. */
@@ -30,14 +31,18 @@ function runCommand(io: Io): Command {
 With --conversation it goes on where an earlier call with the same name ended. A call that waits for a person is shown with its id: rambo approve <id> decides it, and this goes on. Ctrl-C leaves; the run goes on.`))
     .addOption(new Option('-n, --namespace <namespace>', 'its namespace').makeOptionMandatory())
     .addOption(new Option('-c, --conversation <name>', 'go on with this conversation, or begin it: a name of your own, or an id'))
+    .addOption(new Option('--json', 'the input is JSON, for an Agent whose inputSchema wants more than a text'))
     .addOption(new Option('--detach', 'give the ids and do not wait'))
     .addHelpText('after', `
 Examples:
   rambo agent run -n support triage 'Where is parcel 4711?'
-  rambo agent run -n support triage -c monday 'And the other one?'`)
+  rambo agent run -n support triage -c monday 'And the other one?'
+  rambo agent run -n default refund-desk --json '{"order": "A-1042"}'`)
     .action(async (agent: string, input: string | undefined, options: RunOptions) => {
       const caller = { door: await doorOf(options), pause: (ms: number) => sleep(io.clock, ms) };
-      const given = input?.startsWith('@') === true ? readText(input.slice(1)) : input;
+      const text = input?.startsWith('@') === true ? readText(input.slice(1)) : input;
+      const given = options.json === true ? jsonOrUndefined(text ?? '') : text;
+      if (options.json === true && given === undefined) throw new CliError('Usage', '--json: the input is no JSON');
       const started = await startAgent(caller, { namespace: options.namespace, agent, ...(given === undefined ? {} : { input: given }), ...(options.conversation === undefined ? {} : { conversation: options.conversation }) });
       if (options.detach === true) {
         io.print(`${plainJson(started)}\n`);

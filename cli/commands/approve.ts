@@ -2,16 +2,13 @@ import { Command, Option } from 'commander';
 import { sleep } from '../../platform/clock/index.ts';
 import { approvalOf, decide, showApproval } from '../agent/approval.ts';
 import type { Approval, Verdict } from '../agent/approval.ts';
-import { doorOf, readText, withDoor } from '../api/door.ts';
+import { doorOf, withDoor } from '../api/door.ts';
 import type { DoorOptions } from '../api/door.ts';
-import { CliError } from '../errors.ts';
 import { prose, type Io } from '../io/io.ts';
 import { plainJson } from '../io/plain.ts';
+import { demandHash, jsonGiven, LEAST_HASH } from './decision.ts';
 
 interface ApproveOptions extends DoorOptions { readonly hash?: string; readonly reject?: boolean; readonly reason?: string; readonly arguments?: string }
-
-/** Shorter beginnings of a hash could be met by chance. */
-const LEAST_HASH = 8;
 
 /** `rambo approve`: looks at one call that waits, and decides it. */
 export function approveCommand(io: Io): Command {
@@ -45,18 +42,8 @@ Examples:
 }
 
 function verdictOf(approval: Approval, hash: string, { reject, reason, arguments: args }: ApproveOptions): Verdict {
-  if (hash.length < LEAST_HASH) throw new CliError('Usage', `--hash: give at least ${LEAST_HASH} digits of it`);
-  if (!approval.hash.startsWith(hash.toLowerCase())) throw new CliError('HashMismatch', 'what waits is not what --hash names: look at it again, nothing was decided');
+  demandHash(hash, approval.hash, 'what waits', 'decided');
   return {
-    decision: reject === true ? 'Reject' : 'Approve', ...(reason === undefined ? {} : { reason }), ...(args === undefined ? {} : { arguments: jsonOf(args.startsWith('@') ? readText(args.slice(1)) : args) }),
+    decision: reject === true ? 'Reject' : 'Approve', ...(reason === undefined ? {} : { reason }), ...(args === undefined ? {} : { arguments: jsonGiven('--arguments', args) }),
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return value;
-  } catch (error) {
-    throw new CliError('Usage', '--arguments is no JSON', { cause: error });
-  }
 }

@@ -7,7 +7,7 @@ import { agentStatus } from './agents.ts';
 import { AGAIN_MS, Asks, type Answer } from './asks.ts';
 import { conditionsOf, type Trouble } from './conditions.ts';
 import { sameStatus, statusPatch, type AgentObject, type ToolServerObject } from './definition.ts';
-import { stdioManifests } from './stdio.ts';
+import { egressProblem, stdioManifests, templateHash } from './stdio.ts';
 import { toolServerStatus } from './tool-server-status.ts';
 import type { Discovery } from './tool-servers.ts';
 import { UsageRollUp, type UsageParts } from './usage.ts';
@@ -108,10 +108,35 @@ describe('the status of a tool server', () => {
   });
 
   test('its pods are closed, and its own', () => {
-    const manifests = stdioManifests(object, { image: 'i', args: ['a'] }, { bridgeImage: 'b' });
+    const manifests = stdioManifests(object, { image: 'i', args: ['a'] }, { bridgeImage: 'b', dns: [] });
     expect(manifests.map(({ kind }) => kind)).toEqual(['Deployment', 'Service', 'NetworkPolicy']);
     for (const manifest of manifests) expect(manifest).toMatchObject({ metadata: { name: 'rambo-tools-x', namespace: 'team-a', ownerReferences: [{ kind: 'ToolServer', uid: 'u', controller: true }] } });
     expect(JSON.stringify(manifests)).not.toContain('privileged');
+  });
+
+  const policyOf = (egress: readonly string[] | undefined, gatewayNamespace?: string): unknown => stdioManifests(
+    { ...object, spec: toolServerSpecSchema.parse({ mcp: { stdio: { image: 'i', args: ['a'] } }, egress }) }, { image: 'i', args: ['a'] }, { bridgeImage: 'b', dns: [{ ports: [{ port: 53 }] }], gatewayNamespace },
+  ).find(({ kind }) => kind === 'NetworkPolicy')?.['spec'];
+
+  test('its pods are called by the model gateway of the installation alone, and reach DNS and what their owner lists', () => {
+    expect(policyOf(undefined, 'rambo-system')).toEqual({
+      podSelector: { matchLabels: { 'rambo.dev/tool-server': 'x' } }, policyTypes: ['Ingress', 'Egress'], egress: [{ ports: [{ port: 53 }] }],
+      ingress: [{ from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'rambo-system' } }, podSelector: { matchLabels: { 'app.kubernetes.io/component': 'modelgateway' } } }], ports: [{ port: 8_080, protocol: 'TCP' }] }],
+    });
+    expect(policyOf(['203.0.113.7', '10.1.2.3/16', '0.0.0.0/0', '::/0'])).toMatchObject({ egress: [
+      { ports: [{ port: 53 }] }, { to: [{ ipBlock: { cidr: '203.0.113.7/32' } }] }, { to: [{ ipBlock: { cidr: '10.1.0.0/16' } }] },
+      { to: [{ ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } }] }, { to: [{ ipBlock: { cidr: '::/0', except: ['fe80::/10'] } }] },
+    ] });
+  });
+
+  test('another list is another template', () => {
+    const hash = (egress: readonly string[] | undefined): string => templateHash({ ...object, spec: toolServerSpecSchema.parse({ mcp: { stdio: { image: 'i', args: ['a'] } }, egress }) }, { bridgeImage: 'b', dns: [] });
+    expect(new Set([hash(undefined), hash(['10.0.0.0/8']), hash(['10.0.0.0/16'])]).size).toBe(3);
+  });
+
+  test.each([[['api.example.com']], [['*']], [['169.254.169.254']], [['10.0.0.0/8', 'fe80::1']]])('a NetworkPolicy cannot carry out %j, so it is refused and opens nothing', (egress) => {
+    expect(egressProblem(egress)).toMatch(/a NetworkPolicy has no names/);
+    expect(JSON.stringify(policyOf(egress))).not.toMatch(/169\.254|fe80|example/);
   });
 });
 

@@ -15,7 +15,12 @@ export class Deletions {
   /** Removes the mirrors of what was deleted under this key. */
   async carryOut(key: string): Promise<void> {
     const [namespace = '', name = ''] = key.split('/');
-    for (const uid of this.#uids.get(key) ?? []) await this.#remove(namespace, name, uid);
-    this.#uids.delete(key);
+    for (const uid of this.#uids.get(key) ?? []) {
+      await this.#remove(namespace, name, uid);
+      // One by one: another may have been noted meanwhile.
+      const left = (this.#uids.get(key) ?? []).filter((each) => each !== uid);
+      if (left.length > 0) this.#uids.set(key, left);
+      else this.#uids.delete(key);
+    }
   }
 }

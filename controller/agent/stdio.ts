@@ -1,5 +1,6 @@
 import { API_VERSION, LABELS, MANAGED_BY } from '../../crds/names.ts';
 import { specHash } from '../../crds/canonical.ts';
+import { cidrOf, covers } from '../../platform/net/blocks.ts';
 import { STDIO_PORT, stdioName, type ToolServerSpec } from '../../crds/tool-server.ts';
 import type { ToolServerObject } from './definition.ts';
 
@@ -10,6 +11,10 @@ export type Manifest = Readonly<Record<string, unknown>> & { readonly kind: stri
 export interface StdioSettings {
   /** Image with Node and the bridge: that of runners. */
   readonly bridgeImage: string;
+  /** Rules of an egress that let a pod ask the cluster's DNS. */
+  readonly dns: readonly Readonly<Record<string, unknown>>[];
+  /** Namespace of the model gateway; any when it is not known. */
+  readonly gatewayNamespace?: string | undefined;
 }
 
 type Stdio = NonNullable<NonNullable<ToolServerSpec['mcp']>['stdio']>;
@@ -18,7 +23,7 @@ const BRIDGE_DIR = '/rambo-bridge';
 
 /** Name under which the hash of the template stands in the Deployment: the same one again need not be applied. */
 export function templateHash(object: ToolServerObject, settings: StdioSettings): string {
-  return specHash([object.uid, object.spec?.mcp?.stdio ?? null, settings]).slice(0, 16);
+  return specHash([object.uid, object.spec?.mcp?.stdio ?? null, object.spec?.egress ?? null, settings]).slice(0, 16);
 }
 
 /**
@@ -45,16 +50,38 @@ export function stdioManifests(object: ToolServerObject, stdio: Stdio, settings:
       apiVersion: 'v1', kind: 'Service', metadata,
       spec: { selector, ports: [{ name: 'mcp', port: STDIO_PORT, targetPort: 'mcp', protocol: 'TCP' }] },
     },
-    {
-      // The server asks nobody who calls: only the model gateway may, wherever it is installed.
-      apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata,
-      spec: {
-        podSelector: { matchLabels: selector }, policyTypes: ['Ingress'],
-        ingress: [{ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'app.kubernetes.io/component': 'modelgateway' } } }], ports: [{ port: STDIO_PORT, protocol: 'TCP' }] }],
-      },
-    },
+    { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata, spec: { podSelector: { matchLabels: selector }, ...traffic(object.spec?.egress ?? [], settings) } },
   ];
 }
+
+/** The server asks nobody who calls: only the model gateway may. It reaches DNS and what its owner lists, nothing else. */
+function traffic(egress: readonly string[], { dns, gatewayNamespace }: StdioSettings): Readonly<Record<string, unknown>> {
+  const namespaceSelector = gatewayNamespace === undefined ? {} : { matchLabels: { 'kubernetes.io/metadata.name': gatewayNamespace } };
+  return {
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [{ from: [{ namespaceSelector, podSelector: { matchLabels: { 'app.kubernetes.io/component': 'modelgateway' } } }], ports: [{ port: STDIO_PORT, protocol: 'TCP' }] }],
+    egress: [...dns, ...egress.flatMap((entry) => { const block = blockOf(entry); return block === undefined ? [] : [{ to: [{ ipBlock: block }] }]; })],
+  };
+}
+
+/** There the cloud answers with credentials of the machine: no block reaches it. */
+const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'] as const;
+
+/** A block of addresses as a NetworkPolicy has it; undefined for a name, and for what is never reached. */
+function blockOf(entry: string): { readonly cidr: string; readonly except?: readonly string[] } | undefined {
+  const cidr = cidrOf(entry);
+  if (cidr === undefined || LINK_LOCAL.some((local) => covers(local, cidr))) return undefined;
+  const except = LINK_LOCAL.filter((local) => covers(cidr, local));
+  return except.length === 0 ? { cidr } : { cidr, except };
+}
+
+/** What of `egress` the pods of a server over stdio cannot be given: a NetworkPolicy knows addresses only. Undefined: nothing. */
+export function egressProblem(egress: readonly string[]): string | undefined {
+  const names = egress.filter((entry) => blockOf(entry) === undefined);
+  return names.length === 0 ? undefined
+    : `egress: a server over stdio reaches addresses and blocks (10.1.2.3, 203.0.113.0/24, 0.0.0.0/0), never those of the link itself; ${names.slice(0, 4).join(', ')}: a NetworkPolicy has no names`;
+}
+
 
 /** Pod Security `restricted`, no Kubernetes credential. */
 function podSpec(stdio: Stdio, settings: StdioSettings): Readonly<Record<string, unknown>> {

@@ -9,6 +9,7 @@ import type { Asks, Standing } from './asks.ts';
 import type { Trouble } from './conditions.ts';
 import { mirrorFacts, sameStatus, statusPatch, type MirrorFacts, type ToolServerObject } from './definition.ts';
 import { Deletions } from './deletions.ts';
+import { egressProblem } from './stdio.ts';
 import { toolServerStatus, toolTroubles } from './tool-server-status.ts';
 import { troubleOf } from './troubles.ts';
 
@@ -149,6 +150,8 @@ function says({ known, discoveryHash, acceptedHash }: Discovery): string {
 /** What in the spec itself keeps it from being used. */
 function specTroubles({ spec, problem }: ToolServerObject): readonly Trouble[] {
   if (spec === undefined) return [{ about: 'Accepted', reason: REASONS.invalid, message: problem ?? 'the object cannot be read' }];
+  const closed = spec.mcp?.stdio === undefined ? undefined : egressProblem(spec.egress ?? []);
+  if (closed !== undefined) return [{ about: 'Accepted', reason: REASONS.invalid, message: closed }];
   const field = spec.auth?.perUser === undefined ? (spec.auth?.tokenExchange === undefined ? undefined : 'auth.tokenExchange') : 'auth.perUser';
   if (field === undefined) return [];
   return [{ about: 'Accepted', reason: REASONS.unsupportedField, message: `${field}: this release does not run it yet; ignoring it would call the tools as nobody` }];

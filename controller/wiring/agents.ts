@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Condition } from '../../crds/parts.ts';
 import { agentReferences, type WorkflowView } from '../../engine/index.ts';
 import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
@@ -30,6 +31,10 @@ export interface AgentWiring {
   readonly log: Log;
   /** Image with Node and the bridge of servers over stdio. */
   readonly bridgeImage: string;
+  /** What runners of every pool have to reach; servers over stdio get its DNS alone. */
+  readonly egress: readonly Readonly<Record<string, unknown>>[];
+  /** Where the model gateway runs: in the namespace of the controller. */
+  readonly namespace: string | undefined;
   /** Whether this replica owns the singleton shard. */
   readonly owns: () => boolean;
   readonly workflows: Watched;
@@ -63,7 +68,7 @@ export class AgentRoom {
     this.#w = wiring;
     const { clock, client, db, bus, log, owns } = wiring;
     const ask = gatewayAsk(bus, log);
-    this.#stdio = new StdioDeployments(client, clock, { bridgeImage: wiring.bridgeImage });
+    this.#stdio = new StdioDeployments(client, clock, { bridgeImage: wiring.bridgeImage, dns: wiring.egress.filter(isDns), gatewayNamespace: wiring.namespace });
     this.#usage = new UsageRollUp({ clock, store: usageStore(db), agents: () => [...this.#watched.agents.values()].map(keyOf), changed: (key) => { this.#queues.agents.add(key); } });
     this.#models = new Models({
       clock, owns, cached: (key) => toModel(this.#watched.models.get(key)), asks: new Asks(clock, 'probe', ask), store: modelStore(db, clock),
@@ -217,4 +222,11 @@ function workflowView(object: KubeObject | undefined): WorkflowView | undefined 
   if (workflow === undefined) return undefined;
   if (workflow.spec === undefined) return { problem: workflow.problem ?? 'it cannot be read' };
   return { description: workflow.spec.description, inputs: workflow.spec.inputs, problem: workflow.status?.phase === 'Invalid' ? 'it is not valid' : undefined };
+}
+
+const dnsSchema = z.looseObject({ ports: z.array(z.looseObject({ port: z.literal(53) })).min(1) });
+
+/** Whether a rule opens the ports of DNS and no other. */
+function isDns(rule: Readonly<Record<string, unknown>>): boolean {
+  return dnsSchema.safeParse(rule).success;
 }

@@ -294,7 +294,7 @@ export class ControllerApp {
 
   #makeAgents(): AgentRoom {
     return new AgentRoom({
-      clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, log: this.#log, bridgeImage: this.#config.RAMBO_RUNNER_IMAGE, workflows: this.#reflectors.workflows,
+      clock: this.#clock, client: this.#client, db: this.#db, bus: this.#bus, log: this.#log, bridgeImage: this.#config.RAMBO_RUNNER_IMAGE, egress: this.#outside.egress, namespace: this.#config.RAMBO_POD_NAMESPACE, workflows: this.#reflectors.workflows,
       owns: () => this.#room.shards.owns(SINGLETON_SHARD), watch: (plural, handler) => this.#watch(plural, crPath, handler), watchParts: (resource, handler) => this.#watchParts(resource, handler), queue: (name, concurrency, worker) => this.#queue(name, concurrency, worker),
     });
   }

@@ -227,6 +227,14 @@ describe('a policy', () => {
     expect(decide(policy, { tool, arguments: {}, run, ...facts }).decision).toBe(decision);
   });
 
+  test('says whether it takes four eyes; revisions that do not say so keep their hash', () => {
+    const rule = { match: 'true', decision: 'RequireApproval' as const, approvers: [], timeoutMs: 5 };
+    expect([decide([{ ...rule, fourEyes: true }], { tool, arguments: {} }).fourEyes, decide([rule], { tool, arguments: {} }).fourEyes, decide([], { tool, arguments: {} }).fourEyes]).toEqual([true, false, false]);
+    const made = (more: object): RevisionSpec['policy'] => revision(agent({ policy: [{ match: 'true', decision: 'RequireApproval', ...more }] })).policy;
+    expect(made({ fourEyes: true })).toMatchObject([{ fourEyes: true }]);
+    expect(made({ fourEyes: false })).toEqual(made({}));
+  });
+
   test('guardrails and probes see what their stage has', () => {
     expect(holds(parseGuardrail('text.contains("secret") && tool.name == "s/pay"', 'ToolResult'), { text: 'a secret', tool })).toBe(true);
     expect(probeArguments(parseProbe({ id: '${{ arguments.id }}', key: '${{ key }}' }), { arguments: { id: 7 }, key: 'k' })).toEqual({ id: 7, key: 'k' });

@@ -21,6 +21,10 @@ test('arguments nested without end, and those too large, are refused', async () 
   expect(await modelArguments(open, JSON.stringify({ a: 'x'.repeat(300_000) }))).toMatchObject({ ok: false, problems: [expect.stringMatching(/at most 262144/)] });
 });
 
+test.each(['[]', '"x"', '3', 'null'])('a schema that takes anything does not make arguments of %s', async (text) => {
+  expect(await modelArguments({ ...tool, inputSchema: {} }, text)).toEqual({ ok: false, problems: ['the arguments are no JSON object'] });
+});
+
 test('a person edits all but what is preset', async () => {
   expect(await argumentProblems(tool, { amount: 2, account: 'A-1' })).toEqual([]);
   expect(await argumentProblems(tool, { amount: 2, account: 'B-2' })).toEqual(['arguments.account is preset by the agent and cannot be changed']);

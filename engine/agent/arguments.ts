@@ -22,7 +22,8 @@ export async function modelArguments(tool: RevisionTool, text: string): Promise<
     return { ok: false, problems: [`the arguments are no JSON: ${firstLine(error)}`] };
   }
   const problems = await schemaProblems(tool.inputSchema, given, 'arguments');
-  return problems.length > 0 || !isObject(given) ? { ok: false, problems } : merged(tool, given);
+  if (problems.length > 0) return { ok: false, problems };
+  return isObject(given) ? merged(tool, given) : { ok: false, problems: ['the arguments are no JSON object'] };
 }
 
 /**

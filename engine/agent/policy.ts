@@ -58,6 +58,8 @@ export interface PolicyDecision {
   readonly rule?: number;
   readonly reason: string;
   readonly approvers: readonly string[];
+  /** Who started the run may not approve. */
+  readonly fourEyes: boolean;
   readonly timeoutMs: number;
 }
 
@@ -66,13 +68,13 @@ export interface PolicyDecision {
  * passed over if it allows, so that an argument left out gets nobody past a rule. No rule: destructive tools ask, others may.
  */
 export function decide(policy: RevisionSpec['policy'], facts: AgentFacts & { readonly tool: RevisionTool }): PolicyDecision {
-  for (const [rule, { match, decision, approvers, timeoutMs, message }] of policy.entries()) {
+  for (const [rule, { match, decision, approvers, fourEyes = false, timeoutMs, message }] of policy.entries()) {
     const verdict = verdictOf(match, facts);
     if (verdict === false || (verdict !== true && decision === 'Allow')) continue;
     const why = verdict === true ? message ?? match : `the rule ${match} cannot be evaluated (${verdict})`;
-    return { decision, rule, reason: `policy[${rule}]: ${why}`, approvers, timeoutMs };
+    return { decision, rule, reason: `policy[${rule}]: ${why}`, approvers, fourEyes, timeoutMs };
   }
-  const common = { approvers: [], timeoutMs: AGENT_DEFAULTS.approvalTimeoutMs };
+  const common = { approvers: [], fourEyes: false, timeoutMs: AGENT_DEFAULTS.approvalTimeoutMs };
   if (facts.tool.risk === 'Destructive') return { decision: 'RequireApproval', reason: 'the tool is destructive and no rule of the policy decides', ...common };
   return { decision: 'Allow', reason: 'no rule of the policy decides', ...common };
 }

@@ -87,9 +87,9 @@ function checkSchemas(spec: AgentSpec, problems: AgentProblems): void {
 }
 
 function resolvePolicy(spec: AgentSpec, problems: AgentProblems): RevisionSpec['policy'] {
-  return (spec.policy ?? []).map(({ match, decision, approvers, timeout, message }, index) => {
+  return (spec.policy ?? []).map(({ match, decision, approvers, fourEyes, timeout, message }, index) => {
     problems.guard(`policy[${index}].match`, () => { expectBoolean(parseMatch(match)); });
-    return { match, decision, approvers: approvers ?? [], timeoutMs: settle(`policy[${index}].timeout`, timeout, problems) ?? AGENT_DEFAULTS.approvalTimeoutMs, ...(message === undefined ? {} : { message }) };
+    return { match, decision, approvers: approvers ?? [], timeoutMs: settle(`policy[${index}].timeout`, timeout, problems) ?? AGENT_DEFAULTS.approvalTimeoutMs, ...(fourEyes === true ? { fourEyes } : {}), ...(message === undefined ? {} : { message }) };
   });
 }
 

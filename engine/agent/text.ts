@@ -3,18 +3,23 @@ import { specHash } from '../../crds/canonical.ts';
 import { isList } from '../expr/values.ts';
 import type { Json } from '../types.ts';
 
-/** Control and format characters (zero width, direction, tags) a person would not see but a model reads. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}]+/gu;
+/** Control and format characters (zero width, direction, tags), and halves of characters: a person would not see them, but a model reads them. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}]+/gu;
+/** The same without the one that begins a terminal sequence. */
+const INVISIBLE_BUT_ESCAPE = /(?:(?!\u001b)[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}])+/gu;
 /** Whole terminal sequences, so that their letters do not stay behind. */
 const TERMINAL = /\u001b\[[0-?]*[ -/]*[@-~]/g;
 /** Tags and comments of HTML, XML and prompts: what stands between the brackets goes too. */
 const MARKUP = /<!--[\s\S]{0,2000}?-->|<\/?[A-Za-z!?|][^<>]{0,500}>/g;
 
-/** A text of somebody else as a model may read it: without markup and invisible characters, on one line, not too long. */
+/**
+ * A text of somebody else as a model may read it: without markup and invisible characters, on one line, not too long. What is invisible
+ * goes first: between a bracket and its word it would keep markup from being seen as such, and leave it whole.
+ */
 export function cleanText(text: string, max: number = AGENT_LIMITS.description): string {
-  const bounded = text.slice(0, max * 8);
-  const plain = bounded.replace(TERMINAL, '').replace(MARKUP, ' ').replace(/[\r\n\t]+/g, ' ').replace(INVISIBLE, '').replace(/ {2,}/g, ' ').trim();
-  return plain.length <= max ? plain : `${plain.slice(0, max - 1)}…`;
+  const visible = text.slice(0, max * 8).replace(/[\r\n\t]+/g, ' ').replace(INVISIBLE_BUT_ESCAPE, '').replace(TERMINAL, '').replace(INVISIBLE, '');
+  const plain = visible.replace(MARKUP, ' ').replace(/ {2,}/g, ' ').trim();
+  return plain.length <= max ? plain : `${plain.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 /** Keywords whose value maps names of the tool's own to schemas. */

@@ -135,7 +135,7 @@ function turnNumber(messages: readonly PromptMessage[], from: number): number {
 }
 
 function filled(turn: Turn, last: string, number: number): Turn {
-  const fill = (text: string): string => text.replaceAll('{{last}}', last).replaceAll('{{turn}}', String(number));
+  const fill = (text: string): string => text.replaceAll(/\{\{(last|turn)\}\}/g, (_, name) => (name === 'last' ? last : String(number)));
   const inJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value), (_key, part: unknown) => (typeof part === 'string' ? fill(part) : part));
   return {
     ...turn, ...(turn.text === undefined ? {} : { text: fill(turn.text) }),

@@ -30,6 +30,7 @@ export async function httpApi(world: World, request: IncomingMessage, response: 
     response.writeHead(307, { location: '/api/orders' }).end();
     return;
   }
+  if (url.pathname === '/api/echo') { send(response, Number(url.searchParams.get('status') ?? 200), { headers: request.headers }); return; }
   if (url.pathname === '/api/broken') { send(response, 500, { error: 'it broke' }); return; }
   if (url.pathname === '/api/big') {
     response.writeHead(200, { 'content-type': 'text/plain' }).end('x'.repeat(Number(url.searchParams.get('bytes') ?? 0)));

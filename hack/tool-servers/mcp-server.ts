@@ -20,11 +20,11 @@ function server(world: World, breakConnection: () => void): Server {
     const tools = all.slice(from, from + PAGE);
     return { tools, ...(from + PAGE < all.length ? { nextCursor: String(from + PAGE) } : {}) };
   });
-  made.setRequestHandler('tools/call', async ({ params }) => {
+  made.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const args = params.arguments ?? {};
     world.traced(params._meta?.['traceparent']);
     const key = params._meta?.['idempotencyKey'] ?? args['idempotencyKey'];
-    const result = await call(world, params.name, { args, key: typeof key === 'string' ? key : undefined, breakConnection });
+    const result = await call(world, params.name, { args, key: typeof key === 'string' ? key : undefined, said: mcpReq.inputResponses, state: mcpReq.requestState(), breakConnection });
     if (result === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `there is no tool ${params.name}`);
     return result;
   });

@@ -1,5 +1,6 @@
-import type { CallToolResult, Tool } from '@modelcontextprotocol/server';
+import type { CallToolResult, InputRequiredResult, Tool } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { answered, ASKING } from './mcp-asking.ts';
 import type { World } from './world.ts';
 
 /** One call as a tool sees it. */
@@ -7,13 +8,20 @@ export interface Call {
   readonly args: Readonly<Record<string, unknown>>;
   /** `_meta.idempotencyKey`, or the argument of that name. */
   readonly key: string | undefined;
+  /** What a person said to what was asked, by the keys of the questions; undefined: nothing was asked yet. */
+  readonly said?: Readonly<Record<string, unknown>> | undefined;
+  /** What this server gave along with its questions. */
+  readonly state?: string | undefined;
   /** Breaks the connection of this call. */
   readonly breakConnection: () => void;
 }
 
+/** What a call comes to: a result, or a question to a person first. */
+export type Result = CallToolResult | InputRequiredResult;
+
 interface Served {
   readonly tool: Tool;
-  run(world: World, call: Call): CallToolResult | Promise<CallToolResult>;
+  run(world: World, call: Call): Result | Promise<Result>;
 }
 
 const object = (properties: Record<string, Record<string, string | number>> = {}, required: readonly string[] = []): Tool['inputSchema'] =>
@@ -86,6 +94,11 @@ const FIXED: readonly Served[] = [
       return { content: [{ type: 'text', text: JSON.stringify(structuredContent) }], structuredContent };
     },
   },
+  {
+    tool: { name: 'whoami', description: 'Repeats what it was called with, credentials too, as pages of errors do.', inputSchema: object(), annotations: { readOnlyHint: true } },
+    run: (world) => ({ content: [{ type: 'text', text: `you came with ${world.hits().authorizations.at(-1) ?? 'nothing'}` }], structuredContent: { authorization: world.hits().authorizations.at(-1) ?? null } }),
+  },
+  { tool: ASKING, run: (world, call) => answered(world, call, (text) => committed(world, call, text)) },
   // Names a model cannot have, and two that are the same once they are made to fit.
   { tool: { name: 'shop.buy item', description: 'First of two whose names collide.', inputSchema: object() }, run: () => text('first') },
   { tool: { name: 'shop/buy item', description: 'Second of two whose names collide.', inputSchema: object() }, run: () => text('second') },
@@ -118,7 +131,7 @@ export function listed(world: World): Tool[] {
 }
 
 /** Runs a tool. Undefined: there is none of that name. */
-export async function call(world: World, name: string, called: Call): Promise<CallToolResult | undefined> {
+export async function call(world: World, name: string, called: Call): Promise<Result | undefined> {
   const served = FIXED.find(({ tool }) => tool.name === name);
   if (served === undefined) return listed(world).some((tool) => tool.name === name) ? text(`${name} was called with ${JSON.stringify(called.args)}`) : undefined;
   world.call(name, called.key);

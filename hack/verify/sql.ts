@@ -34,7 +34,7 @@ interface Piece { readonly kind: 'code' | 'quoted' | 'comment'; readonly text: s
 /** In the order in which they are tried at each place. */
 const TOKENS: readonly (readonly [Piece['kind'], RegExp])[] = [
   ['comment', /--[^\n]*/y], ['comment', /\/\*[\s\S]*?\*\//y],
-  ['quoted', /'(?:[^']|'')*'/y], ['quoted', /"(?:[^"]|"")*"/y], ['quoted', /(\$[A-Za-z_]*\$)[\s\S]*?\1/y],
+  ['quoted', /'(?:[^']|'')*'/y], ['quoted', /"(?:[^"]|"")*"/y], ['quoted', /(\$(?:[A-Za-z_]\w*)?\$)[\s\S]*?\1/y],
 ];
 
 function pieces(sql: string): readonly Piece[] {

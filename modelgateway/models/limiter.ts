@@ -130,7 +130,8 @@ class Gate {
       await nextTurn();
       this.#again = false;
       const againMs = await this.#exchange();
-      if (this.#waiting.length > 0) this.#soon(againMs);
+      if (againMs === undefined) this.#soon(TELL_MS);
+      else if (this.#waiting.length > 0) this.#soon(againMs);
       else if (this.#running > 0) this.#soon(RENEW_MS);
     } catch (error) {
       this.#p.log.warn({ namespace: this.#namespace, model: this.#model, err: errorMessage(error) }, 'the limits of a Model could not be looked at; calls of it wait');
@@ -142,8 +143,8 @@ class Gate {
     }
   }
 
-  /** Reads where needed, decides, writes; again where another gateway was faster. */
-  async #exchange(): Promise<number> {
+  /** Reads where needed, decides, writes; again where another gateway was faster. Undefined: others always were. */
+  async #exchange(): Promise<number | undefined> {
     for (let tries = 1; ; tries++) {
       const { version, state } = this.#known ?? await this.#read();
       const corrections = [...this.#corrections];
@@ -153,7 +154,7 @@ class Gate {
       const now = await this.#p.rows.write(this.#namespace, this.#model, version, Buffer.from(JSON.stringify(next)));
       if (now === undefined) {
         this.#known = undefined;
-        if (tries >= MOST_TRIES) return TELL_MS;
+        if (tries >= MOST_TRIES) return undefined;
         continue;
       }
       this.#offset = now - this.#p.clock.monotonic();

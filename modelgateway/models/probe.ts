@@ -43,9 +43,17 @@ async function look({ secrets, fetchFor }: ProbeParts, namespace: string, spec: 
   // Servers that list nothing are there all the same.
   if (response.status === 404 || response.status === 405) return { v: 1, ok: true, models: [] };
   if (!response.ok) return failure(response.status >= 500 ? 'Unreachable' : 'ProtocolError', `${url} answered ${response.status}`);
-  const listed = listSchema.safeParse(await capped(response, MOST_BYTES).json());
+  const listed = listSchema.safeParse(jsonOf(await capped(response, MOST_BYTES).text()));
   if (!listed.success) return failure('ProtocolError', `${url} answered no list of models`);
   return { v: 1, ok: true, models: listed.data.data.slice(0, MOST_MODELS).map(({ id }) => id.slice(0, 256)) };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function codeOf(error: unknown): AgentAskCode {

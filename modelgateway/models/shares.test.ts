@@ -82,3 +82,24 @@ test('whatever gateways do and whenever: never more at once, never more in any m
     }
   }), { numRuns: 300 });
 });
+
+test('whenever gateways ask: no window of a minute has more requests or tokens than the limit', () => {
+  const asks = fc.array(fc.record({ who: fc.constantFrom(...GATEWAYS), ms: fc.integer({ min: 0, max: 15_000 }), tokens: fc.array(fc.integer({ min: 1, max: 500 }), { maxLength: 4 }) }), { minLength: 10, maxLength: 60 });
+  fc.assert(fc.property(asks, fc.integer({ min: 1, max: 10 }), fc.integer({ min: 0, max: 999 }), (all, rpm, offset) => {
+    const begun: { at: number; tokens: number }[] = [];
+    let state = EMPTY;
+    let now = T + offset;
+    for (const { who, ms, tokens } of all) {
+      now += ms;
+      const queue = tokens.map((one) => ({ since: now, tokens: one }));
+      const given = grant(state, { rpm, tpm: 1_000 }, ask(who, { queue }), now);
+      state = given.state;
+      for (const one of queue.slice(0, given.granted)) begun.push({ at: now, tokens: one.tokens });
+    }
+    for (const { at } of begun) {
+      const window = begun.filter((other) => other.at >= at && other.at < at + 60_000);
+      expect(window.length).toBeLessThanOrEqual(rpm);
+      expect(window.reduce((sum, one) => sum + one.tokens, 0)).toBeLessThanOrEqual(1_000);
+    }
+  }), { numRuns: 300 });
+});

@@ -7,7 +7,7 @@ import { specHash } from '../../crds/canonical.ts';
 import { derivedUuid } from '../../crds/derived-id.ts';
 import { schemaProblems } from '../../engine/index.ts';
 import {
-  appendToAgentRun, beginTurn, budgetLimits, callByChild, continueAgentRun, createAgentRun, earlierTurns, eventsOfKinds, getAgentRun, getRun, getTalk, openConversation,
+  appendToAgentRun, budgetLimits, callByChild, continueAgentRun, createAgentRun, earlierTurns, eventsOfKinds, getAgentRun, getRun, getTalk, openConversation,
   type AgentRunCreate, type AgentRunFacts, type AgentRunRow, type ConversationRow, type Db, type Opened,
 } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
@@ -101,12 +101,12 @@ async function creation(parts: OpenParts, caller: Caller, given: With): Promise<
   const agent = given.agentRef?.name ?? null;
   const conversation = await conversationOf(db, caller, agent, run.principal, given, at);
   const pinned = await pin(parts, caller, given, conversation);
-  await checkDepth(parts, parent);
+  await checkDepth(parts, parent, agent);
   const input = given.input ?? null;
   await checkInput(pinned.spec, input);
   const { rootRun, depth, deadline } = placeBelow(parent, caller.run, at + pinned.spec.limits.timeoutMs);
   const { keys, make } = accountsOf({ id: caller.agentRun, namespace: caller.ns, agent, rootRun, parent, at }, pinned.spec, await budgetLimits(db, caller.ns, agent), parts.defaults);
-  const talk = await turnOf(db, conversation, pinned.hash, at);
+  const talk = await turnOf(db, conversation);
   const facts: AgentRunFacts = {
     id: caller.agentRun, runId: caller.run, node: caller.node, item: caller.item, namespace: caller.ns, agent, revision: pinned.hash, rootRun, parent: parent?.id ?? null,
     depth, conversationId: talk.id, turn: talk.turn, principal: run.principal, accounts: keys, deadline, createdAt: at,
@@ -127,13 +127,11 @@ async function checkInput({ inputSchema }: RevisionSpec, input: unknown): Promis
   if (problems.length > 0) throw new Refusal('Invalid', problems.join('; '), { why: 'InputInvalid' });
 }
 
-/** Begins the next turn of a conversation, and gives what was said before. */
-async function turnOf(db: Db, conversation: ConversationRow | undefined, revision: string, at: number): Promise<{ readonly id: string | null; readonly turn: number; readonly history: readonly Said[] }> {
+/** The next turn of a conversation, and what was said before. It begins with its agent run. */
+async function turnOf(db: Db, conversation: ConversationRow | undefined): Promise<{ readonly id: string | null; readonly turn: number; readonly history: readonly Said[] }> {
   if (conversation === undefined) return { id: null, turn: 0, history: [] };
   const turn = conversation.turns + 1;
-  const history = await historyOf(db, conversation.id, turn);
-  await beginTurn(db, conversation.id, turn, revision, at);
-  return { id: conversation.id, turn, history };
+  return { id: conversation.id, turn, history: await historyOf(db, conversation.id, turn) };
 }
 
 function pin({ revisions }: OpenParts, caller: Caller, given: With, conversation: ConversationRow | undefined): Promise<Pinned> {
@@ -144,11 +142,12 @@ function pin({ revisions }: OpenParts, caller: Caller, given: With, conversation
   throw new Refusal('Invalid', 'with needs agentRef or inline', { why: 'AgentInvalid' });
 }
 
-/** Every agent above says how many may be below it. */
-async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | undefined): Promise<void> {
+/** Every agent above says how many may be below it, and is none of them: a way round through workflows is seen here first. */
+async function checkDepth({ db, revisions }: OpenParts, parent: AgentRunRow | undefined, agent: string | null): Promise<void> {
   let below = 1;
   for (let above = parent; above !== undefined; below++) {
     const { limits } = await revisions.ofRun(above.id);
+    if (agent !== null && above.agent === agent) throw new Refusal('Invalid', `agent ${agent} would call itself, by way of a workflow`, { why: 'AgentCycle' });
     if (below > limits.maxDepth) throw new Refusal('Invalid', `agents are nested deeper than limits.maxDepth (${limits.maxDepth}) of ${above.agent ?? 'the agent above'} allows`, { why: 'TooDeep' });
     above = above.parent === null ? undefined : await getAgentRun(db, above.parent);
   }

@@ -10,7 +10,7 @@ import { requestCall } from './request.ts';
 /** What a runner hears of a call. */
 export type ToolAnswer =
   | { readonly status: 'completed'; readonly result: { readonly text: string; readonly isError: boolean; readonly truncated: boolean } }
-  | { readonly status: 'waiting'; readonly why: 'approval' | 'inDoubt' | 'child' }
+  | { readonly status: 'waiting'; readonly why: 'approval' | 'inDoubt' | 'child' | 'input' }
   | { readonly status: 'running' };
 
 /** How often the call of another gateway is looked at. */
@@ -50,6 +50,7 @@ async function advance(tools: Tools, run: AgentRunRow, { attempt, traceparent }:
     case 'Completed': return completed(tools, run, call);
     case 'WaitingApproval': return { status: 'waiting', why: 'approval' };
     case 'InDoubt': return { status: 'waiting', why: 'inDoubt' };
+    case 'WaitingInput': return { status: 'waiting', why: 'input' };
     case 'Child': return child(tools, run, call);
     case 'Requested': case 'Dispatched': break;
   }

@@ -20,6 +20,8 @@ import type { Sending } from './dispatch.ts';
 
 const COMMAND_MS = 5_000;
 const PAGE = 200;
+/** Characters of what a child says of its failure. */
+const MOST_ERROR = 2_000;
 const decoder = new TextDecoder();
 
 /** Starts the run of a call, journaled first. Where the start cannot be sent now, the sweep sends it: starting twice is starting once. */
@@ -149,7 +151,7 @@ function childResult({ childPhase, outputs, error }: OpenChild, tool: RevisionTo
   if (childPhase === null) return { text: `The run of ${what} is gone.`, isError: true, ours: true };
   if (childPhase !== 'Succeeded') {
     const told = error === null ? {} : JSON.parse(decoder.decode(error)) as { readonly reason?: string; readonly message?: string };
-    return { text: `The ${what} ended ${childPhase}${told.reason === undefined ? '' : `: ${told.reason}: ${told.message ?? ''}`}`, isError: true, ours: true };
+    return { text: `The ${what} ended ${childPhase}${told.reason === undefined ? '' : `: ${told.reason}: ${(told.message ?? '').slice(0, MOST_ERROR)}`}`, isError: true, ours: true };
   }
   const given = outputs === null ? {} : JSON.parse(decoder.decode(outputs)) as Readonly<Record<string, unknown>>;
   const value = tool?.kind === 'agent' ? given['output'] ?? null : given;

@@ -39,7 +39,7 @@ export async function completeCall(tools: Tools, open: OpenCall, result: Result)
   const completed: NewAgentEvent = { kind: 'ToolCompleted', payload: { step: call.step, callId: call.callId, tool: call.tool, isError: checked.isError, ms: Math.max(0, Math.round(result.ms)), ...kept } };
   const appended = await appendToAgentRun(tools.parts.db, run.id, tools.parts.clock.now(), async (row, tx) => {
     const now = await getAgentCall(tx, run.id, call.callId);
-    if (now === undefined || now.state === 'Completed' || now.state === 'WaitingApproval' || (result.by !== undefined && (now.state !== 'Dispatched' || now.holder !== result.by))) return { events: [], result: false };
+    if (now === undefined || now.state === 'Completed' || now.state === 'WaitingApproval' || now.state === 'WaitingInput' || (result.by !== undefined && (now.state !== 'Dispatched' || now.holder !== result.by))) return { events: [], result: false };
     await changeAgentCall(tx, run.id, call.callId, { state: 'Completed' });
     if (row.finishedAt !== null) return { events: [], result: false };
     const waited = now.state === 'InDoubt' || now.state === 'Child' ? 1 : 0;

@@ -27,6 +27,11 @@ test.each<readonly [string, object, readonly string[] | undefined, string]>([
   ['a server outside egress', { none: {} }, ['other.example'], 'AddressRefused'], ['a token server outside egress', oauth, ['tools.example'], 'AddressRefused'],
 ])('%s is refused', async (_what, auth, egress, code) => { await expect(new Credentials(secrets, new ManualClock()).headers(server(auth, egress), never)).rejects.toMatchObject({ code }); });
 
+test('the list of a server over stdio is for its pods; where it is itself is our own Service', async () => {
+  const spec = toolServerSpecSchema.parse({ mcp: { stdio: { image: 'i', args: ['a'] } }, egress: ['203.0.113.0/24'] });
+  expect(await new Credentials(secrets, new ManualClock()).headers({ ...server(undefined), spec, url: 'http://rambo-tools-box.team-a.svc:8080/mcp' }, never)).toEqual({});
+});
+
 test('a token is asked for once, as OAuth wants it, kept until shortly before its end, and forgotten when told', async () => {
   const clock = new ManualClock();
   const credentials = new Credentials(secrets, clock);

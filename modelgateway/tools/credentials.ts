@@ -30,7 +30,8 @@ export class Credentials {
 
   /** The headers of a request to this server. Throws CredentialError. */
   async headers(server: KnownServer, fetch: Fetch): Promise<Readonly<Record<string, string>>> {
-    refuseEgress(server, server.url);
+    // What a server over stdio may reach is said to its pods; where it is itself is our own Service.
+    if (server.spec.mcp?.stdio === undefined) refuseEgress(server, server.url);
     const { auth } = server.spec;
     try {
       if (auth?.secret !== undefined) {

@@ -5,6 +5,7 @@ import { NotSentError } from '../../platform/net/fetch.ts';
 import { AGENT_ASK_CODES, type AgentAnswer, type AgentAsk, type AgentAskCode } from '../../platform/messages/agent-ask.ts';
 import type { Tools } from './context.ts';
 import { Credentials } from './credentials.ts';
+import { credentialsIn, hidden, hiddenIn } from './echo.ts';
 import type { KnownServer } from './servers.ts';
 
 /** The controller waits no longer. */
@@ -14,23 +15,27 @@ const MOST_BYTES = 900_000;
 
 /** Answers what tools a server has, as it says it, nothing of it believed yet. Never throws, never takes longer than 9 s. */
 export async function discover(tools: Tools, ask: Extract<AgentAsk, { verb: 'discover' }>): Promise<AgentAnswer> {
+  const credentials: string[] = [];
   try {
     const server = await tools.book.fresh(ask.namespace, ask.name);
     if (server?.uid !== ask.uid || server.generation < ask.generation) return failure('NotMirrored', `ToolServer ${ask.namespace}/${ask.name} is not known here in that version yet`);
-    return await within(lookUp(tools, server), WHOLE_MS, server.name);
+    return await within(lookUp(tools, server, credentials), WHOLE_MS, server.name);
   } catch (error) {
-    return failure(codeOf(error), errorMessage(error).slice(0, 1_000));
+    // It ends in a status that everybody reads, and may hold what the server said of what it was sent.
+    return failure(codeOf(error), hidden(errorMessage(error), credentials).slice(0, 1_000));
   }
 }
 
-async function lookUp(tools: Tools, server: KnownServer): Promise<AgentAnswer> {
+/** `credentials` gets what opened the server, as soon as it is known. */
+async function lookUp(tools: Tools, server: KnownServer, credentials: string[]): Promise<AgentAnswer> {
   const fetch = tools.parts.fetchFor(server.namespace);
   // A token of its own: what was asked for before may be what is wrong.
   const headers = await new Credentials(tools.parts.secrets, tools.parts.clock).headers(server, fetch);
+  credentials.push(...credentialsIn(server, headers));
   if (server.spec.http !== undefined) return { v: 1, ok: true, tools: [] };
   const endpoint = { id: server.uid, url: server.url, protocol: server.spec.mcp?.protocol ?? 'auto' as const, headers, fetch };
   const { tools: listed, protocol } = await tools.mcp.list(endpoint, AGENT_LIMITS.discovered, MOST_BYTES, AbortSignal.timeout(WHOLE_MS));
-  const readable = listed.map((tool) => discoveredToolSchema.safeParse(tool)).flatMap((parsed) => (parsed.success ? [parsed.data] : []));
+  const readable = hiddenIn(listed, credentials).map((tool) => discoveredToolSchema.safeParse(tool)).flatMap((parsed) => (parsed.success ? [parsed.data] : []));
   return { v: 1, ok: true, tools: readable, protocol: protocol.slice(0, 64) };
 }
 

@@ -1,4 +1,5 @@
 import { approvalHash } from '../../crds/agent-call.ts';
+import { AGENT_LIMITS } from '../../crds/agent-parts.ts';
 import type { NewAgentEvent } from '../../crds/agent-run.ts';
 import type { RevisionTool } from '../../crds/agent-revision.ts';
 import { argumentProblems, parseProbe, probeArguments } from '../../engine/index.ts';
@@ -10,6 +11,7 @@ import { startChild } from './children.ts';
 import { completeCall, type OpenCall } from './complete.ts';
 import { objectOf, runFacts, shownTool, storedArguments, type CallArguments, type Tools } from './context.ts';
 import { performMemory } from './memory.ts';
+import { askPerson, resumeOf, type Asked } from './ask.ts';
 import type { NoAnswer } from './outcome.ts';
 import { sendOnce, type Callable } from './send.ts';
 import { traced } from './telemetry.ts';
@@ -20,6 +22,8 @@ const MOST_TRIES = 3;
 const BACK_OFF_MS = [200, 1_000] as const;
 /** How long a call waits for its turn before it looks again. */
 const TURN_MS = 200;
+/** A tool that wants to be asked again, without a question for a person. */
+const NOT_NOW_MS = 1_000;
 const AGAIN_CLASSES: ReadonlySet<string> = new Set(['ReadOnly', 'Idempotent', 'KeyedIdempotent']);
 
 /** A call that may be sent, and the attempt that asks for it. */
@@ -27,6 +31,11 @@ export interface Sending extends OpenCall {
   readonly attempt: number;
   /** W3C traceparent of whoever asked. */
   readonly traceparent?: string | undefined;
+}
+
+/** A call that is being made. `over` aborts once its agent run has ended. */
+interface Making extends Sending {
+  readonly over: AbortSignal;
 }
 
 /** Sends a call of state `Requested`: what was approved must be exactly this, the server must still say the same. Ends when the call has another state. */
@@ -46,14 +55,16 @@ export async function dispatchCall(tools: Tools, sending: Sending): Promise<void
   const target = await tools.book.target(sending.run.namespace, tool);
   if ('refused' in target) return refuse(tools, sending, target.refused);
   const cached = cacheKey(target.server, tool, call);
-  const answer = cached === undefined ? undefined : tools.cache.get(cached);
+  const resume = await resumeOf(tools, sending, tool);
+  if (typeof resume === 'string') return refuse(tools, sending, resume);
+  const answer = cached === undefined || resume !== undefined ? undefined : tools.cache.get(cached);
   if (answer !== undefined) {
     await completeCall(tools, sending, { ...answer, isError: false, ms: 0 });
     return;
   }
   const since = await claim(tools, sending, 'Requested');
   if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(sending.call, since, () => perform(tools, sending, target.server, tool, args));
+  await tools.leases.during(sending.call, since, (over) => perform(tools, { ...sending, over }, { server: target.server, tool, args, resume }));
 }
 
 /**
@@ -70,11 +81,13 @@ export async function recoverCall(tools: Tools, sending: Sending): Promise<void>
   }
   const target = await tools.book.target(run.namespace, tool);
   if ('refused' in target) return doubt(tools, sending, `the process that made the call is gone, and it cannot be asked about: ${target.refused}`, 'abandoned');
+  const resume = await resumeOf(tools, sending, tool);
+  if (typeof resume === 'string') return doubt(tools, sending, `the process that made the call is gone, and ${resume}`, 'abandoned');
   const since = await claim(tools, sending, 'abandoned');
   if (since === undefined) return sleep(tools.parts.clock, TURN_MS);
-  await tools.leases.during(call, since, () => (call.effect === 'Reconcilable'
-    ? probe(tools, sending, target.server, tool, 'the process that made the call is gone')
-    : perform(tools, sending, target.server, tool, storedArguments(call))));
+  await tools.leases.during(call, since, (over) => (call.effect === 'Reconcilable'
+    ? probe(tools, { ...sending, over }, target.server, tool, 'the process that made the call is gone')
+    : perform(tools, { ...sending, over }, { server: target.server, tool, args: storedArguments(call), resume })));
 }
 
 async function approved(tools: Tools, { run, call }: Sending, tool: RevisionTool, args: CallArguments): Promise<boolean> {
@@ -144,15 +157,37 @@ function dispatched({ step, callId }: AgentCallRow, tries: number): NewAgentEven
   return { kind: 'ToolDispatched', payload: { step, callId, tries } };
 }
 
-/** Sends until there is an answer, as often as the class allows. */
-async function perform(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, args: CallArguments): Promise<void> {
+/** What is sent where. `resume`: what a person said to what the tool asked. */
+interface Parcel {
+  readonly server: KnownServer;
+  readonly tool: RevisionTool;
+  readonly args: CallArguments;
+  readonly resume: Asked | undefined;
+}
+
+/** Sends until there is an answer or a question, as often as the class allows. */
+async function perform(tools: Tools, sending: Making, { server, tool, args, resume }: Parcel): Promise<void> {
   const { clock } = tools.parts;
   const started = clock.monotonic();
+  let said = resume;
   for (let tries = 1; ; tries += 1) {
-    const outcome = await traced(tools, sending, tool, (traceparent) => sendOnce(tools, server, tool, args, { ...sending.call, traceparent }, () => stillMine(tools, sending)));
+    const parcel = { tool, args, ...(said === undefined ? {} : { resume: said }) };
+    const outcome = await traced(tools, sending, tool, (traceparent) => sendOnce(tools, server, parcel, { ...sending.call, traceparent }, { may: () => stillMine(tools, sending), over: sending.over }));
+    // Nobody waits for it any more; what it came to is for no journal.
+    if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'lost') return;
+    if (outcome.kind === 'asks') {
+      const round = (said?.round ?? 0) + 1;
+      if (outcome.questions.length > 0 || outcome.state === undefined || round > AGENT_LIMITS.inputRounds) return askPerson(tools, sending, tool, { ...outcome, round });
+      // It asks nobody: it wants the same again in a moment, with its state.
+      said = { answers: {}, state: outcome.state, round };
+      await sleep(clock, NOT_NOW_MS);
+      if (!await retake(tools, sending, true)) return;
+      continue;
+    }
     if (outcome.kind === 'answered') {
-      const cached = cacheKey(server, tool, sending.call);
+      // What a person said is for this call alone.
+      const cached = said === undefined ? cacheKey(server, tool, sending.call) : undefined;
       if (cached !== undefined && !outcome.isError) tools.cache.put(cached, { text: outcome.text, ...(outcome.structured === undefined ? {} : { structured: outcome.structured }) }, tool.cacheMs ?? 0);
       await completeCall(tools, sending, { ...outcome, ms: clock.monotonic() - started });
       return;
@@ -174,7 +209,7 @@ function mayTryAgain(tools: Tools, { call }: Sending, server: KnownServer, outco
   return outcome.again && tries < MOST_TRIES;
 }
 
-async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, outcome: NoAnswer, ms: number): Promise<void> {
+async function giveUp(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, outcome: NoAnswer, ms: number): Promise<void> {
   const { effect } = sending.call;
   if (outcome.kind === 'notSent') {
     await completeCall(tools, sending, { text: `The call was not made: ${outcome.message}`, isError: true, ms, ours: true, by: tools.parts.holder });
@@ -190,7 +225,7 @@ async function giveUp(tools: Tools, sending: Sending, server: KnownServer, tool:
 }
 
 /** Finds out by the declared probe whether a call happened, and records what the probe says. No answer is a doubt. */
-async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: RevisionTool, why: string): Promise<void> {
+async function probe(tools: Tools, sending: Making, server: KnownServer, tool: RevisionTool, why: string): Promise<void> {
   const { call, run } = sending;
   const started = tools.parts.clock.monotonic();
   const looked = probeOf(server, tool);
@@ -202,12 +237,14 @@ async function probe(tools: Tools, sending: Sending, server: KnownServer, tool: 
     return doubt(tools, sending, `${why}; the arguments of its probe cannot be computed: ${errorMessage(error)}`, 'mine');
   }
   for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
-    const outcome = await traced(tools, sending, looked, (traceparent) => sendOnce(tools, server, looked, args, { key: call.key, effect: 'ReadOnly', traceparent }, () => Promise.resolve(true)));
+    const outcome = await traced(tools, sending, looked, (traceparent) => sendOnce(tools, server, { tool: looked, args }, { key: call.key, effect: 'ReadOnly', traceparent }, { may: () => Promise.resolve(true), over: sending.over }));
+    if (sending.over.aborted) return refuse(tools, sending, 'its agent run has ended');
     if (outcome.kind === 'answered' && !outcome.isError) {
       await completeCall(tools, sending, { text: `The answer of the call was lost (${why}). ${looked.tool}, asked what came of it, says: ${outcome.text}`, isError: false, ms: tools.parts.clock.monotonic() - started, ours: true });
       return;
     }
     if (outcome.kind === 'answered') return doubt(tools, sending, `${why}; its probe failed: ${outcome.text.slice(0, 500)}`, 'mine');
+    if (outcome.kind === 'asks') return doubt(tools, sending, `${why}; its probe asks for a person`, 'mine');
     if (tries < MOST_TRIES) await sleep(tools.parts.clock, BACK_OFF_MS[tries - 1] ?? 1_000);
   }
   return doubt(tools, sending, `${why}; its probe gave no answer`, 'mine');

@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../platform/clock/index.ts';
 import { errorMessage } from '../../platform/errors/index.ts';
 import { renewMs } from '../parts.ts';
-import { renewAgentCalls, type CallRef, type Db } from '../../prisma/store/index.ts';
+import { callsOver, renewAgentCalls, type CallRef, type Db } from '../../prisma/store/index.ts';
 
 /** A lease with less than this part of it left is not relied on: sending takes a moment. */
 const MARGIN = 1 / 6;
@@ -20,12 +20,14 @@ export interface LeaseParts {
 interface Held {
   readonly ref: CallRef;
   at: number;
+  /** Aborts once its agent run has ended. */
+  readonly over: AbortController;
 }
 
 /**
  * Keeps the leases of the calls this process makes. A lease that is lost after the call was sent loses nothing: whoever comes second finds the
  * call completed. One that is lost before, as by a process that was stopped for a while, must not be sent on: whoever took the call over may have
- * sent it, or have asked a person who says that it did not happen. So senders ask whether it is `fresh`.
+ * sent it, or have asked a person who says that it did not happen. So senders ask whether it is `fresh`. Calls of ended runs are given up.
  */
 export class Leases {
   readonly #db: Db;
@@ -47,13 +49,14 @@ export class Leases {
   /** Number of calls this process makes. */
   get size(): number { return this.#calls.size; }
 
-  /** Does something while the lease of a call, which was taken at `since` (monotonic) or later, is kept. */
-  async during<T>(ref: CallRef, since: number, work: () => Promise<T>): Promise<T> {
+  /** Does something while the lease of a call, which was taken at `since` (monotonic) or later, is kept. The signal aborts once the agent run has ended. */
+  async during<T>(ref: CallRef, since: number, work: (over: AbortSignal) => Promise<T>): Promise<T> {
     const key = keyOf(ref);
-    this.#calls.set(key, { ref: { agentRun: ref.agentRun, callId: ref.callId }, at: since });
+    const over = new AbortController();
+    this.#calls.set(key, { ref: { agentRun: ref.agentRun, callId: ref.callId }, at: since, over });
     this.#timer ??= this.#clock.after(renewMs(this.#leaseMs), () => { void this.#renew(); });
     try {
-      return await work();
+      return await work(over.signal);
     } finally {
       this.#calls.delete(key);
     }
@@ -91,6 +94,7 @@ export class Leases {
         // A lease that may have run out meanwhile is kept for those who look, but not relied on: somebody may be deciding about it just now.
         if (held !== undefined && this.#isFresh(held, this.#clock.monotonic())) held.at = asked;
       }
+      for (const ref of await callsOver(this.#db, [...this.#calls.values()].map((held) => held.ref))) this.#calls.get(keyOf(ref))?.over.abort();
     } catch (error) {
       this.#log.warn({ err: errorMessage(error) }, 'leases of tool calls could not be renewed');
     }

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
-import { Client, ProtocolError, SdkError, SdkErrorCode, SdkHttpError, StreamableHTTPClientTransport, UnauthorizedError, type CallToolResult, type Tool } from '@modelcontextprotocol/client';
+import {
+  Client, isInputRequiredResult, ProtocolError, SdkError, SdkErrorCode, SdkHttpError, StreamableHTTPClientTransport, UnauthorizedError, type CallToolResult, type InputRequiredResult, type Tool,
+} from '@modelcontextprotocol/client';
+import { z } from 'zod';
 import type { DiscoveredTool, RevisionTool } from '../../crds/agent-revision.ts';
 import type { ToolServerSpec } from '../../crds/tool-server.ts';
 import type { Clock } from '../../platform/clock/index.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import { capped, NotSentError } from '../../platform/net/fetch.ts';
-import { refusedByStatus, WIRE_BYTES, type Outcome } from './outcome.ts';
+import type { InputAnswers } from '../../crds/agent-run.ts';
+import { refusedByStatus, WIRE_BYTES, type Outcome, type RawQuestion } from './outcome.ts';
 import type { Fetch } from './parts.ts';
 
 /** Where an MCP server is and what opens it. */
@@ -23,12 +27,20 @@ export interface McpCall {
   readonly tool: Pick<RevisionTool, 'tool' | 'inputSchema'>;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly meta: Readonly<Record<string, string>>;
+  /** What a person said to what the tool asked, and the state it gave along. */
+  readonly resume?: Resume | undefined;
   /** Headers of this call alone. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** Asked when the server is reached, before the call is sent; false sends nothing. */
   readonly may: () => Promise<boolean>;
+}
+
+/** How a call goes on that its tool has asked about. */
+export interface Resume {
+  readonly answers: InputAnswers;
+  readonly state?: string | undefined;
 }
 
 const CONNECT_MS = 10_000;
@@ -103,11 +115,11 @@ export class McpPool {
     try {
       const { tool, inputSchema } = { tool: call.tool.tool, inputSchema: call.tool.inputSchema as Tool['inputSchema'] };
       // The definition is given so that the library does not fetch one, send the call again or check what comes back.
-      const result = await client.callTool({ name: tool, arguments: { ...call.arguments }, _meta: { ...call.meta } }, {
-        signal: call.signal, timeout: call.timeoutMs, maxTotalTimeout: call.timeoutMs, toolDefinition: { name: tool, inputSchema },
+      const result: CallToolResult | InputRequiredResult = await client.callTool({ name: tool, arguments: { ...call.arguments }, _meta: { ...call.meta }, ...resumed(call.resume) }, {
+        signal: call.signal, timeout: call.timeoutMs, maxTotalTimeout: call.timeoutMs, toolDefinition: { name: tool, inputSchema }, allowInputRequired: true,
         ...(call.headers === undefined ? {} : { headers: call.headers }),
       });
-      return answered(result);
+      return isInputRequiredResult(result) ? asked(result) : answered(result);
     } catch (error) {
       const outcome = failed(error, client.getProtocolEra() === 'legacy');
       if (outcome === 'sessionLost' || outcome.kind !== 'answered') this.#drop(key);
@@ -133,13 +145,15 @@ export class McpPool {
 
   async #connect({ url, protocol, headers, fetch }: Endpoint): Promise<Client> {
     const client = new Client({ name: 'rambo', version: '1' }, {
-      capabilities: {}, inputRequired: { autoFulfill: false }, jsonSchemaValidator: { getValidator: () => unchecked },
+      capabilities: { elicitation: { form: {} } }, inputRequired: { autoFulfill: false }, jsonSchemaValidator: { getValidator: () => unchecked },
       versionNegotiation: { mode: protocol === 'auto' ? 'auto' : protocol === 'legacy' ? 'legacy' : { pin: MODERN }, probe: { timeoutMs: CONNECT_MS } },
     });
     const transport = new StreamableHTTPClientTransport(new URL(url), {
       fetch, requestInit: { headers: { ...headers }, redirect: 'manual' },
       reconnectionOptions: { initialReconnectionDelay: 1_000, maxReconnectionDelay: 1_000, reconnectionDelayGrowFactor: 1, maxRetries: 0 },
     });
+    // A server of 2025 asks in the middle of a request and waits with the connection open: nobody is there, which is what `cancel` says.
+    client.setRequestHandler('elicitation/create', () => ({ action: 'cancel' }));
     await client.connect(transport, { timeout: CONNECT_MS });
     return client;
   }
@@ -182,7 +196,6 @@ function failed(error: unknown, legacy: boolean): Outcome | 'sessionLost' {
   if (error instanceof ProtocolError) return { kind: 'answered', isError: true, text: `The server refused the call: ${error.message}` };
   const large = causeOf(error, RamboError);
   if (large?.code === 'ResultTooLarge') return { kind: 'answered', isError: true, text: 'The call was made, but its result is over 32 MiB and was not kept.' };
-  if (error instanceof SdkError && error.code === SdkErrorCode.UnsupportedResultType) return { kind: 'answered', isError: true, text: 'The tool asks for input of a person, which is not supported by this release.' };
   if (error instanceof SdkError && error.code === SdkErrorCode.InvalidResult) return { kind: 'answered', isError: true, text: 'The tool answered something that is no result of a tool.' };
   return { kind: 'unknown', message: error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout ? 'no answer in time' : `the answer was lost: ${errorMessage(error).slice(0, 300)}` };
 }
@@ -209,6 +222,29 @@ function answered(result: CallToolResult): Outcome {
     kind: 'answered', isError: isError === true, text: text === '' && structured !== undefined ? structured : text,
     ...(structured === undefined ? {} : { structured: plainJson<unknown>(structured) }),
   };
+}
+
+/** Their type has no place for it in what `callTool` takes; their codec has. */
+function resumed(resume: Resume | undefined): object {
+  return resume === undefined ? {} : { ...(Object.keys(resume.answers).length === 0 ? {} : { inputResponses: plainJson(JSON.stringify(resume.answers)) }), ...(resume.state === undefined ? {} : { requestState: resume.state }) };
+}
+
+/** Their library hands a server's questions on as they came. */
+const requestSchema = z.object({ method: z.string(), params: z.object({ mode: z.string().optional(), message: z.string().optional(), requestedSchema: z.unknown().optional() }).optional() });
+
+/** What a server wants first. Only forms were offered to it: what it asks else is a mistake of its own. */
+function asked({ inputRequests, requestState }: InputRequiredResult): Outcome {
+  const questions: RawQuestion[] = [];
+  for (const [key, request] of Object.entries(inputRequests ?? {})) {
+    const parsed = requestSchema.safeParse(request);
+    const { method, params }: z.output<typeof requestSchema> = parsed.success ? parsed.data : { method: 'something that is no question' };
+    if (method !== 'elicitation/create' || params?.mode === 'url') {
+      const what = method === 'elicitation/create' ? 'to open an address' : `for ${method.slice(0, 64)}`;
+      return { kind: 'answered', isError: true, text: `The tool asks ${what}, which it was not offered: the call was not completed.` };
+    }
+    questions.push({ key, message: params?.message ?? '', schema: plainJson(JSON.stringify(params?.requestedSchema ?? null)) });
+  }
+  return { kind: 'asks', questions, ...(requestState === undefined ? {} : { state: requestState }) };
 }
 
 function blockText(block: CallToolResult['content'][number]): string {

@@ -8,13 +8,22 @@ export const WIRE_BYTES = MOST_BYTES * 2 + 1_048_576;
 /**
  * What one request to a tool came to. `answered`: the tool said something, an error among it. `notSent`: nothing left, or the other side
  * refused before it did anything; `again` says whether another try may help. `unknown`: it may have happened, the effect class decides. `lost`:
- * nothing left, because the call is no longer this process's to make.
+ * nothing left, because the call is no longer this process's to make. `asks`: the tool has not answered yet, it wants something of a person
+ * first; `state` goes back to it with what they say.
  */
 export type Outcome =
   | { readonly kind: 'answered'; readonly text: string; readonly isError: boolean; readonly structured?: unknown; readonly type?: string }
   | { readonly kind: 'notSent'; readonly reason: string; readonly message: string; readonly again: boolean }
   | { readonly kind: 'unknown'; readonly message: string }
-  | { readonly kind: 'lost' };
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'asks'; readonly questions: readonly RawQuestion[]; readonly state?: string };
+
+/** A question as a server asks it: nothing of it is checked. */
+export interface RawQuestion {
+  readonly key: string;
+  readonly message: string;
+  readonly schema: unknown;
+}
 
 /** A request that came to nothing, or to nothing that is known. */
 export type NoAnswer = Extract<Outcome, { readonly kind: 'notSent' | 'unknown' }>;

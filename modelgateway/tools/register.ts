@@ -1,7 +1,7 @@
 import { toolBodySchema } from '../../crds/agent-gateway.ts';
 import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import type { AgentAnswer, AgentAsk } from '../../platform/messages/agent-ask.ts';
-import { expireApproval, expiredApprovals, openChild } from '../../prisma/store/index.ts';
+import { expireApproval, expiredApprovals, expiredInputs, expireInput, openChild, type AgentRunRow, type Appended } from '../../prisma/store/index.ts';
 import { Refusal } from '../http/errors.ts';
 import { wake } from '../run/notices.ts';
 import { SeenRuns } from '../run/seen-runs.ts';
@@ -60,6 +60,7 @@ export function registerTools(doors: Doors, parts: ToolParts): ToolsHalf {
     sweep: async () => {
       await sweepChildren(tools, place);
       await sweepApprovals(tools);
+      await sweepInputs(tools);
       await sweepMemories(tools, forgotten);
     },
     answerDiscover: (ask) => discover(tools, ask),
@@ -124,11 +125,19 @@ function refused(refusal: Refusal): DoorAnswer {
 async function sweepApprovals(tools: Tools): Promise<void> {
   const { parts } = tools;
   for (const approval of await expiredApprovals(parts.db, parts.clock.now(), PAGE)) {
-    await apart(tools, approval.namespace, async () => {
-      const expired = await expireApproval(parts.db, approval, parts.clock.now());
-      if (expired === undefined) return;
-      parts.notify(expired);
-      if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
-    });
+    await apart(tools, approval.namespace, async () => { await toldExpired(tools, await expireApproval(parts.db, approval, parts.clock.now())); });
   }
+}
+
+async function sweepInputs(tools: Tools): Promise<void> {
+  const { parts } = tools;
+  for (const input of await expiredInputs(parts.db, parts.clock.now(), PAGE)) {
+    await apart(tools, input.namespace, async () => { await toldExpired(tools, await expireInput(parts.db, input, parts.clock.now())); });
+  }
+}
+
+async function toldExpired({ parts }: Tools, expired: (Appended<unknown> & { readonly run: AgentRunRow }) | undefined): Promise<void> {
+  if (expired === undefined) return;
+  parts.notify(expired);
+  if (expired.run.awaited === 0) await wake(parts.bus, expired.run);
 }

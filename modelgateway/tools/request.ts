@@ -124,7 +124,7 @@ async function write(tx: Executor, run: AgentRunRow, asked: Asked, judged: Judge
   const approval = tools.parts.ids.uuid();
   const hash = approvalHash({ revision: run.revision, tool: tool.display, schemaHash: tool.schemaHash, arguments: judged.args });
   const expiresAt = at + policy.timeoutMs;
-  await addApproval(tx, { id: approval, agentRun: run.id, callId: call.callId, namespace: run.namespace, tool: tool.display, hash, preview: Buffer.from(JSON.stringify(preview)), approvers: policy.approvers, expiresAt, createdAt: at });
+  await addApproval(tx, { id: approval, agentRun: run.id, callId: call.callId, namespace: run.namespace, tool: tool.display, hash, preview: Buffer.from(JSON.stringify(preview)), approvers: policy.approvers, fourEyes: policy.fourEyes, expiresAt, createdAt: at });
   const waiting: NewAgentEvent = { kind: 'ApprovalRequested', payload: { step, callId: call.callId, tool: call.tool, approval, hash, expiresAt, approvers: [...policy.approvers] } };
   return { events: [...decisions, requested, waiting], set: { awaited: run.awaited + 1, pendingApprovals: run.pendingApprovals + 1 } };
 }

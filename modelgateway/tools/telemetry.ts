@@ -14,17 +14,12 @@ export async function traced({ parts }: Tools, sending: Sending, { kind, tool }:
   const started = parts.clock.monotonic();
   const outcome = await withGenAi({ operation: 'execute_tool', target: known?.display ?? tool, parent: sending.traceparent, facts }, async (span) => {
     const made = await send(span.traceparent);
-    if (made.kind !== 'answered') span.set({ 'error.type': errorOf(made) });
-    else if (made.isError) span.set({ 'error.type': 'tool_error' });
+    if (made.kind === 'notSent') span.set({ 'error.type': made.reason });
+    else if (made.kind === 'unknown') span.set({ 'error.type': 'unknown_outcome' });
+    else if (made.kind === 'lost') span.set({ 'error.type': 'lease_lost' });
+    else if (made.kind === 'answered' && made.isError) span.set({ 'error.type': 'tool_error' });
     return made;
   });
-  // One that is another's to make was not sent by this one.
-  const counted = outcome.kind === 'lost' ? 'notSent' : outcome.kind;
-  parts.counters?.tool(kind, outcome.kind === 'answered' && outcome.isError ? 'error' : counted, (parts.clock.monotonic() - started) / 1_000);
+  if (outcome.kind !== 'lost') parts.counters?.tool(kind, outcome.kind === 'answered' && outcome.isError ? 'error' : outcome.kind, (parts.clock.monotonic() - started) / 1_000);
   return outcome;
-}
-
-function errorOf(outcome: Exclude<Outcome, { readonly kind: 'answered' }>): string {
-  if (outcome.kind === 'notSent') return outcome.reason;
-  return outcome.kind === 'lost' ? 'lease_lost' : 'unknown_outcome';
 }

@@ -21,6 +21,8 @@ export interface ApprovalCreate {
   readonly preview: Bytes;
   /** Users and groups who may decide; empty: whoever has the right. */
   readonly approvers: readonly string[];
+  /** Who started the run may not approve. */
+  readonly fourEyes: boolean;
   readonly expiresAt: number;
   readonly createdAt: number;
 }
@@ -42,13 +44,13 @@ export interface ApprovalPreview {
   readonly reason: string;
 }
 
-const APPROVAL = `p.id, p.agent_run AS "agentRun", p.call_id AS "callId", p.namespace, p.tool, p.hash, p.preview, p.approvers, p.state, p.expires_at AS "expiresAt",
+const APPROVAL = `p.id, p.agent_run AS "agentRun", p.call_id AS "callId", p.namespace, p.tool, p.hash, p.preview, p.approvers, p.four_eyes AS "fourEyes", p.state, p.expires_at AS "expiresAt",
   p.decided_by AS "decidedBy", p.decided_at AS "decidedAt", p.reason, p.created_at AS "createdAt"`;
 
 const ADD: Statement = {
   name: 'approval-add',
-  text: `INSERT INTO agent_approval (id, agent_run, call_id, namespace, tool, hash, preview, approvers, state, expires_at, created_at)
-  VALUES ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::bytea, $8::text[], 'Pending', $9::timestamptz, $10::timestamptz)`,
+  text: `INSERT INTO agent_approval (id, agent_run, call_id, namespace, tool, hash, preview, approvers, state, expires_at, created_at, four_eyes)
+  VALUES ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::bytea, $8::text[], 'Pending', $9::timestamptz, $10::timestamptz, $11::bool)`,
 };
 const GET: Statement = { name: 'approval-get', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.id = $1::uuid` };
 const LAST: Statement = { name: 'approval-of-call', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.agent_run = $1::uuid AND p.call_id = $2::text ORDER BY p.created_at DESC, p.id DESC LIMIT 1` };
@@ -65,7 +67,7 @@ const VOID: Statement = {
 
 /** Asks for an approval. Hold the agent run's row; at most one of a call is open. */
 export async function addApproval(tx: Executor, row: ApprovalCreate): Promise<void> {
-  await tx.query(ADD, [row.id, row.agentRun, row.callId, row.namespace, row.tool, row.hash, row.preview, [...row.approvers], iso(row.expiresAt), iso(row.createdAt)]);
+  await tx.query(ADD, [row.id, row.agentRun, row.callId, row.namespace, row.tool, row.hash, row.preview, [...row.approvers], iso(row.expiresAt), iso(row.createdAt), row.fourEyes]);
 }
 
 /** One approval of a namespace; undefined where it is another's. */

@@ -71,9 +71,15 @@ const RENEW: Statement = {
   text: `UPDATE agent_call c SET holder_until = now() + $4::int4 * interval '1 millisecond' FROM unnest($1::uuid[], $2::text[]) AS k(agent_run, call_id)
   WHERE c.agent_run = k.agent_run AND c.call_id = k.call_id AND c.holder = $3::text AND c.state = 'Dispatched' RETURNING c.agent_run AS "agentRun", c.call_id AS "callId"`,
 };
+const OVER: Statement = {
+  name: 'agent-calls-over',
+  text: `SELECT k.agent_run AS "agentRun", k.call_id AS "callId" FROM unnest($1::uuid[], $2::text[]) AS k(agent_run, call_id) JOIN agent_run a ON a.id = k.agent_run WHERE a.finished_at IS NOT NULL`,
+};
 const STATES: Statement = { name: 'agent-call-states', text: `SELECT DISTINCT c.state FROM agent_call c WHERE c.agent_run = $1::uuid AND c.state <> 'Completed'` };
 const BY_CHILD: Statement = { name: 'agent-call-by-child', text: `SELECT ${CALL} FROM agent_call c WHERE c.child_run = $1::uuid LIMIT 1` };
-const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, r.error, a.finished_at IS NOT NULL AS "parentOver"
+/** A run that failed by a node says why at the node. */
+const NODE_ERROR = "CASE WHEN r.phase = 'Failed' THEN (SELECT n.error FROM node_run n WHERE n.run_id = r.id AND n.status = 'Failed' AND n.error IS NOT NULL ORDER BY n.node, n.item LIMIT 1) END";
+const OPEN_CHILD = `SELECT ${CALL}, r.phase AS "childPhase", r.outputs, coalesce(r.error, ${NODE_ERROR}) AS error, a.finished_at IS NOT NULL AS "parentOver"
   FROM agent_call c JOIN agent_run a ON a.id = c.agent_run LEFT JOIN run r ON r.id = c.child_run WHERE c.state = 'Child'`;
 const CHILD: Statement = { name: 'agent-child-open', text: `${OPEN_CHILD} AND c.child_run = $1::uuid LIMIT 1` };
 const CHILDREN: Statement = { name: 'agent-children-over', text: `${OPEN_CHILD} AND c.child_run > $1::uuid ORDER BY c.child_run LIMIT $2::int4` };
@@ -122,6 +128,11 @@ export async function renewAgentCalls(db: Executor, calls: readonly CallRef[], h
   return calls.length === 0 ? [] : db.query<CallRef>(RENEW, [uuids(calls, (c) => c.agentRun), texts(calls, (c) => c.callId), holder, ms]);
 }
 
+/** Those of some calls whose agent run has ended: nobody waits for them. */
+export async function callsOver(db: Executor, calls: readonly CallRef[]): Promise<readonly CallRef[]> {
+  return calls.length === 0 ? [] : db.query<CallRef>(OVER, [uuids(calls, (c) => c.agentRun), texts(calls, (c) => c.callId)]);
+}
+
 /** The phase of an agent run that waits, by what it waits for: as the fold has it. */
 export async function waitingPhase(tx: Executor, agentRun: string): Promise<AgentPhase> {
   return phaseOfWaiting((await tx.query<{ state: CallState }>(STATES, [agentRun])).map(({ state }) => state));
@@ -158,7 +169,7 @@ export async function openChildren(db: Executor, after: string | undefined, limi
 }
 
 /** The last event of a kind about a call. */
-export async function eventOfCall(db: Executor, agentRun: string, kind: 'ToolCompleted' | 'ToolRequested' | 'ToolInDoubt', callId: string): Promise<AgentEvent | undefined> {
+export async function eventOfCall(db: Executor, agentRun: string, kind: 'ToolCompleted' | 'ToolRequested' | 'ToolInDoubt' | 'InputRequested', callId: string): Promise<AgentEvent | undefined> {
   const [row] = await db.query<StoredAgentEvent>(EVENT, [agentRun, kind, callId]);
   return row === undefined ? undefined : agentEventOf(row);
 }

@@ -2,6 +2,7 @@ import { approvalHash, argumentsHash, callKey } from '../../crds/agent-call.ts';
 import { canonicalJson } from '../../crds/canonical.ts';
 import type { AgentPhase, NewAgentEvent } from '../../crds/agent-run.ts';
 import { approvalOfCall, closeApproval, getApproval, type ApprovalPreview, type ApprovalRow, type ApprovalState } from './agent-approvals.ts';
+import type { InputState } from './agent-inputs.ts';
 import { journaledLimit, raiseAccount } from './agent-budget.ts';
 import { changeAgentCall, editAgentCall, getAgentCall, stillWaiting } from './agent-calls.ts';
 import { appendToAgentRun, lockAgentRun, writeAppending, type Appended, type Appending } from './agent-journal.ts';
@@ -29,14 +30,14 @@ export interface Wake {
 }
 
 /** Why a decision was refused. What belongs to another namespace is `NotFound`. */
-export type RefusalCode = 'NotFound' | 'HashMismatch' | 'AlreadyDecided' | 'Expired' | 'NotAnApprover' | 'RunEnded' | 'InvalidArguments' | 'NotInDoubt' | 'NotRaised';
+export type RefusalCode = 'NotFound' | 'HashMismatch' | 'AlreadyDecided' | 'Expired' | 'NotAnApprover' | 'FourEyes' | 'RunEnded' | 'InvalidArguments' | 'NotInDoubt' | 'NotRaised';
 
 /** A refused decision; `decided` says what was decided before. */
 export interface Refusal {
   readonly ok: false;
   readonly code: RefusalCode;
   readonly message: string;
-  readonly decided?: { readonly state: ApprovalState; readonly by: string | null; readonly at: number | null };
+  readonly decided?: { readonly state: ApprovalState | InputState; readonly by: string | null; readonly at: number | null };
 }
 
 /** What became of a decision. */
@@ -66,14 +67,14 @@ export async function decideApproval(db: Db, verdict: ApprovalVerdict): Promise<
   const found = await getApproval(db, verdict.namespace, verdict.approval);
   if (found === undefined) return refuse('NotFound', 'there is no such approval');
   const state = verdict.decision === 'Approve' ? 'Approved' : 'Rejected';
-  const appended = await decideUnderLock(db, found, verdict.at, (run, approval) => refusalOf(run, approval, verdict), { ...verdict, state });
+  const appended = await decideUnderLock(db, found, verdict.at, async (run, approval, tx) => refusalOf(run, approval, verdict) ?? await fourEyes(tx, run, approval, verdict), { ...verdict, state });
   if (appended === undefined) return refuse('NotFound', 'there is no such approval');
   return appended.result ?? { ok: true, wake: wakeOf(appended.run) };
 }
 
 /** Rejects an approval whose time is over; what it wrote. Undefined: somebody decided it, or the run ended. */
 export async function expireApproval(db: Db, approval: ApprovalRow, at: number): Promise<Appended<unknown> | undefined> {
-  const open = (run: AgentRunRow, now: ApprovalRow): Refusal | undefined => (run.finishedAt !== null || now.state !== 'Pending' ? refuse('AlreadyDecided', 'decided') : undefined);
+  const open = async (run: AgentRunRow, now: ApprovalRow): Promise<Refusal | undefined> => (run.finishedAt !== null || now.state !== 'Pending' ? refuse('AlreadyDecided', 'decided') : undefined);
   const appended = await decideUnderLock(db, approval, at, open, { state: 'Expired', by: 'rambo', reason: 'nobody decided in time' });
   return appended?.result === undefined ? appended : undefined;
 }
@@ -85,10 +86,10 @@ interface Verdict {
   readonly arguments?: unknown;
 }
 
-async function decideUnderLock(db: Db, found: ApprovalRow, at: number, refused: (run: AgentRunRow, approval: ApprovalRow) => Refusal | undefined, verdict: Verdict): Promise<Appended<Refusal | undefined> | undefined> {
+async function decideUnderLock(db: Db, found: ApprovalRow, at: number, refused: (run: AgentRunRow, approval: ApprovalRow, tx: Executor) => Promise<Refusal | undefined>, verdict: Verdict): Promise<Appended<Refusal | undefined> | undefined> {
   return appendToAgentRun<Refusal | undefined>(db, found.agentRun, at, async (run, tx) => {
     const approval = await getApproval(tx, found.namespace, found.id);
-    const refusal = approval === undefined ? refuse('NotFound', 'there is no such approval') : refused(run, approval);
+    const refusal = approval === undefined ? refuse('NotFound', 'there is no such approval') : await refused(run, approval, tx);
     if (approval === undefined || refusal !== undefined) return { events: [], result: refusal };
     return { ...await writeDecision(tx, run, approval, verdict, at), result: undefined };
   });
@@ -109,6 +110,19 @@ function refusalOf(run: AgentRunRow, approval: ApprovalRow, { hash, names, at, a
   if (decision === 'Reject') return refuse('InvalidArguments', 'a rejected call has no arguments');
   return typeof edited === 'object' && edited !== null && !Array.isArray(edited) && Buffer.byteLength(canonicalJson(edited)) <= MAX_TEXT * 4
     ? undefined : refuse('InvalidArguments', 'the arguments are a JSON object of at most 256 KiB');
+}
+
+const STARTER: Statement = { name: 'agent-run-starter', text: 'SELECT r.principal FROM run r WHERE r.id = $1::uuid' };
+/** Of a run applied as an object: somebody made it, and nobody here knows who. */
+const UNKNOWN_STARTER = /^workflowrun:/;
+
+/** Where two people are needed, the one who started the outermost run cannot be the second. A rejection does no harm: they may reject. */
+async function fourEyes(tx: Executor, run: AgentRunRow, approval: ApprovalRow, { decision, names }: ApprovalVerdict): Promise<Refusal | undefined> {
+  if (!approval.fourEyes || decision === 'Reject') return undefined;
+  const [started] = await tx.query<{ principal: string }>(STARTER, [run.rootRun]);
+  const starter = started?.principal ?? run.principal;
+  if (names.includes(starter)) return refuse('FourEyes', 'who started the run may not approve this call: another person decides it');
+  return UNKNOWN_STARTER.test(starter) ? refuse('FourEyes', `nobody knows who started the run (${starter}), so nobody can be told apart from them: start it over the API`) : undefined;
 }
 
 async function writeDecision(tx: Executor, run: AgentRunRow, approval: ApprovalRow, verdict: Verdict, at: number): Promise<Omit<Appending<unknown>, 'result'>> {
@@ -276,6 +290,7 @@ export function wakeOf(run: AgentRunRow): Wake {
   return { agentRun: id, namespace, runId, node, item, phase, seq, ready: awaited === 0 };
 }
 
-function refuse(code: RefusalCode, message: string): Refusal {
+/** A refused decision. */
+export function refuse(code: RefusalCode, message: string): Refusal {
   return { ok: false, code, message };
 }

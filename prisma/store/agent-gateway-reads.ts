@@ -21,10 +21,6 @@ const MAKE_CONVERSATION: Statement = {
   text: `INSERT INTO agent_conversation (id, namespace, agent, principal, title, turns, revision, created_at, updated_at)
   VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, 0, NULL, $6::timestamptz, $6::timestamptz) ON CONFLICT (id) DO NOTHING`,
 };
-const TURN: Statement = {
-  name: 'gateway-conversation-turn',
-  text: 'UPDATE agent_conversation SET turns = GREATEST(turns, $2::int4), revision = COALESCE(revision, $3::text), updated_at = $4::timestamptz WHERE id = $1::uuid',
-};
 const TURNS: Statement = {
   name: 'gateway-conversation-turns',
   text: `SELECT a.id, a.turn FROM agent_run a WHERE a.conversation_id = $1::uuid AND a.phase = 'Succeeded' AND a.turn < $2::int4 ORDER BY a.turn DESC LIMIT $3::int4`,
@@ -80,11 +76,6 @@ export async function openConversation(db: Executor, make: Omit<ConversationRow,
   await db.query(MAKE_CONVERSATION, [make.id, make.namespace, make.agent, make.principal, make.title, iso(at)]);
   const [row] = await db.query<ConversationRow>(CONVERSATION, [make.id]);
   return row ?? { ...make, turns: 0, revision: null };
-}
-
-/** Says that a turn began, and with which revision. */
-export async function beginTurn(db: Executor, id: string, turn: number, revision: string, at: number): Promise<void> {
-  await db.query(TURN, [id, turn, revision, iso(at)]);
 }
 
 /** Ids of the turns of a conversation that succeeded, before `turn`, newest first. */

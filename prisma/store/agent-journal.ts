@@ -1,5 +1,6 @@
 import { isFinalAgentPhase, type AgentEvent, type NewAgentEvent } from '../../crds/agent-run.ts';
 import { voidApprovals } from './agent-approvals.ts';
+import { voidInputs } from './agent-inputs.ts';
 import { byteas, int4s, texts } from './binary.ts';
 import { AGENT_EVENT, AGENT_RUN, agentEventOf, agentRunOf, type StoredAgentEvent, type StoredAgentRun } from './agent-columns.ts';
 import type { AgentRunProgress, AgentRunRow } from './agent-types.ts';
@@ -75,6 +76,7 @@ export async function writeAppending<T>(tx: Executor, run: AgentRunRow, at: numb
     finishedAt === null ? null : iso(finishedAt),
   ]);
   if (finishedAt !== null && run.finishedAt === null && run.pendingApprovals > 0) await voidApprovals(tx, run.id, at);
+  if (finishedAt !== null && run.finishedAt === null && run.awaited > 0) await voidInputs(tx, run.id, at);
   return { run: { ...next, finishedAt }, events: events.map((event, i) => ({ ...event, seq: run.seq + 1 + i, at })), result };
 }
 

@@ -1,4 +1,5 @@
 import type { NewAgentEvent } from '../../crds/agent-run.ts';
+import { UnavailableError } from '../../platform/errors/index.ts';
 import { texts } from './binary.ts';
 import { makeAccounts } from './agent-budget.ts';
 import { lockAgentRun, writeAppending } from './agent-journal.ts';
@@ -18,6 +19,11 @@ const REVISION: Statement = {
   text: 'INSERT INTO agent_revision (hash, namespace, agent, spec, created_at) VALUES ($1::text, $2::text, $3::text, $4::bytea, $5::timestamptz) ON CONFLICT (hash) DO NOTHING',
 };
 const GET_REVISION: Statement = { name: 'agent-revision-get', text: 'SELECT spec FROM agent_revision WHERE hash = $1::text' };
+const HOLD_CONVERSATION: Statement = { name: 'agent-conversation-hold', text: 'SELECT turns FROM agent_conversation WHERE id = $1::uuid FOR UPDATE' };
+const TURN: Statement = {
+  name: 'agent-conversation-turn',
+  text: 'UPDATE agent_conversation SET turns = GREATEST(turns, $2::int4), revision = COALESCE(revision, $3::text), updated_at = $4::timestamptz WHERE id = $1::uuid',
+};
 const BUSY: Statement = { name: 'agent-turn-busy', text: 'SELECT id FROM agent_run WHERE conversation_id = $1::uuid AND finished_at IS NULL AND id <> $2::uuid' };
 
 /** All that the first attempt of an agent run makes. */
@@ -46,10 +52,8 @@ export type Opened =
 export async function createAgentRun(db: Db, create: AgentRunCreate, opening: Opening): Promise<Opened> {
   return db.transaction(async (tx) => {
     const { facts } = create;
-    if (facts.conversationId !== null) {
-      const [busy] = await tx.query<{ id: string }>(BUSY, [facts.conversationId, facts.id]);
-      if (busy !== undefined) return { status: 'Busy', other: busy.id };
-    }
+    const talk = facts.conversationId === null ? undefined : await holdConversation(tx, facts.conversationId, facts.id);
+    if (talk?.busy !== undefined) return { status: 'Busy', other: talk.busy };
     await putRevision(tx, facts.revision, facts.namespace, facts.agent, create.revisionSpec, opening.at);
     const made = await tx.query(INSERT, [
       facts.id, facts.runId, facts.node, facts.item, facts.namespace, facts.agent, facts.revision, facts.rootRun, facts.parent, facts.depth, facts.conversationId, facts.turn, facts.principal,
@@ -58,10 +62,24 @@ export async function createAgentRun(db: Db, create: AgentRunCreate, opening: Op
     const run = await lockAgentRun(tx, facts.id);
     if (run === undefined) throw new Error('an agent run that was just made is not there');
     if (made.length === 0) return take(tx, run, opening);
+    if (talk !== undefined) await beginTurn(tx, facts, talk.turns, opening.at);
     await makeAccounts(tx, create.accounts);
     const written = await writeAppending(tx, run, opening.at, { events: create.events, set: { phase: 'Running' }, result: undefined });
     return { status: 'Created', run: written.run };
   });
+}
+
+/** Holds a conversation, so that turns begin one after the other; `busy`: the agent run of a turn that is going on. */
+async function holdConversation(tx: Executor, id: string, agentRun: string): Promise<{ readonly turns: number; readonly busy: string | undefined }> {
+  const [held] = await tx.query<{ turns: number }>(HOLD_CONVERSATION, [id]);
+  const [busy] = await tx.query<{ id: string }>(BUSY, [id, agentRun]);
+  return { turns: held?.turns ?? 0, busy: busy?.id };
+}
+
+/** Counts the turn. Throws where another one began and ended since the history of this was read: it has to be read anew. */
+async function beginTurn(tx: Executor, { conversationId, turn, revision }: AgentRunFacts, turns: number, at: number): Promise<void> {
+  if (turns >= turn) throw new UnavailableError(`conversation ${conversationId ?? ''}, which has had another turn meanwhile,`);
+  await tx.query(TURN, [conversationId, turn, revision, iso(at)]);
 }
 
 /** Takes an agent run over for a later attempt; undefined where it was never made. */

@@ -40,19 +40,24 @@ export {
   findReservation, fits, journaledLimit, leftOf, lockAccounts, makeAccounts, orphanedReservations, raiseAccount, readAccounts, renewReservations, reserve, settle, warnAccounts, type Reserved,
 } from './agent-budget.ts';
 export {
-  addAgentCall, answerOfStep, callByChild, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChild, openChildren, renewAgentCalls, stillWaiting, waitingPhase,
+  addAgentCall, answerOfStep, callByChild, callsOver, changeAgentCall, editAgentCall, eventOfCall, getAgentCall, lastAgentCalls, openChild, openChildren, renewAgentCalls, stillWaiting, waitingPhase,
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
   addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals,
   type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
 } from './agent-approvals.ts';
+export { answerInput, expireInput, type InputVerdict } from './agent-answers.ts';
+export {
+  addInput, answersOf, expiredInputs, INPUT_STATES, inputById, inputOfCall, listInputs, questionsOf,
+  type InputCreate, type InputQuery, type InputRow, type InputState,
+} from './agent-inputs.ts';
 export {
   approvedExactly, BUDGET_PAUSED, decideApproval, expireApproval, listDoubts, raiseBudget, settleDoubt, wakeOf,
   type ApprovalVerdict, type Decided, type DoubtQuery, type DoubtRow, type DoubtVerdict, type Raise, type Refusal, type RefusalCode, type Wake,
 } from './agent-decisions.ts';
 export {
-  beginTurn, budgetLimits, earlierTurns, eventsOfKinds, lookAtOpenAgentRuns, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
+  budgetLimits, earlierTurns, eventsOfKinds, lookAtOpenAgentRuns, openAgentRunsOf, openConversation, overdueAgentRuns, unheardAgentRuns,
   type BudgetLimitRow, type ConversationRow, type NeedyAgentRun, type OpenSlice,
 } from './agent-gateway-reads.ts';
 export {

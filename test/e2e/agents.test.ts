@@ -15,13 +15,15 @@ beforeAll(async () => {
   site = Site.shared();
   await scriptedModel();
   await site.apply(
-    model('book-keeper', 'scripted/keep'), model('slow-thinker', 'scripted/slow'),
+    model('book-keeper', 'scripted/keep'), model('slow-thinker', 'scripted/slow'), model('caller', 'scripted/shout'),
     { apiVersion: API, kind: 'Workflow', metadata: { name: 'ledger', namespace: 'default' }, spec: {
       description: 'Writes an amount into the ledger.', inputs: { type: 'object', properties: { amount: { type: 'integer' } }, required: ['amount'] },
       nodes: [{ name: 'write', type: 'transform', with: { output: '${{ inputs.amount * 2 }}' } }], outputs: { written: '${{ nodes.write.output }}' },
     } },
     agent('keeper', { modelRef: { name: 'book-keeper' }, tools: [{ workflowRef: { name: 'ledger' } }], policy: [{ match: 'true', decision: 'RequireApproval', timeout: '10m' }] }),
     agent('thinker', { modelRef: { name: 'slow-thinker' } }),
+    { apiVersion: API, kind: 'ToolServer', metadata: { name: 'megaphone', namespace: 'default' }, spec: { mcp: { stdio: { image: 'rambo/runner:dev', args: ['node', '-e', STDIO] } }, defaultEffect: 'Idempotent', egress: ['203.0.113.0/24'] } },
+    agent('crier', { modelRef: { name: 'caller' }, tools: [{ toolServerRef: { name: 'megaphone' } }] }),
   );
   for (const name of ['keeper', 'thinker']) await site.kubectl.run('wait', '--for=condition=Ready', `agent/${name}`, '-n', 'default', '--timeout=90s');
 }, 240_000);
@@ -30,8 +32,21 @@ afterAll(async () => { await site.close(); });
 const API = 'rambo.dev/v1alpha1';
 const SCENARIOS = {
   keep: [{ tools: [{ name: 'workflow__ledger', arguments: { amount: 21 } }] }, { text: 'It is in the ledger.' }],
+  shout: [{ tools: [{ name: 'megaphone__shout', arguments: { text: 'hello' } }] }, { text: 'It said {{last}}' }],
   slow: [{ text: 'Thought it over.', delayMs: 6_000 }],
 };
+
+/** An MCP server of 2025 over its standard input and output, without any library. */
+const STDIO = `
+const say = (id, result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...result }) + '\\n');
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) return;
+  if (method === 'initialize') return say(id, { result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'megaphone', version: '1' } } });
+  if (method === 'tools/list') return say(id, { result: { tools: [{ name: 'shout', description: 'Shouts.', inputSchema: { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] } }] } });
+  if (method === 'tools/call') return say(id, { result: { content: [{ type: 'text', text: params.arguments.text.toUpperCase() }] } });
+  say(id, { error: { code: -32601, message: 'no such method' } });
+});`;
 
 function model(name: string, scripted: string): object {
   return { apiVersion: API, kind: 'Model', metadata: { name, namespace: 'default' }, spec: { provider: 'openai-compatible', baseUrl: 'http://scripted-model.default.svc:8099/v1', model: scripted, pricing: { input: 1, output: 2 } } };
@@ -89,6 +104,19 @@ test('an agent as a node: its call waits for a person without a pod, starts a wo
   expect(Number(body['costUsd'])).toBeGreaterThan(0);
   expect((await rest('GET', `/agent-runs/${id}/replay`)).body).toMatchObject({ alike: 2, tools: 1, diverged: false });
 }, 180_000);
+
+test('a server over stdio runs in a closed pod of its own, and an agent calls its tool through the bridge', async () => {
+  await site.kubectl.run('wait', '--for=condition=Ready', 'toolserver/megaphone', 'agent/crier', '-n', 'default', '--timeout=120s');
+  const [pod] = JSON.parse(await site.kubectl.run('get', 'pods', '-n', 'default', '-l', 'rambo.dev/tool-server=megaphone', '-o', 'json')).items;
+  expect(pod.spec).toMatchObject({ automountServiceAccountToken: false, containers: [{ image: 'rambo/runner:dev', securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false } }] });
+  const { spec } = JSON.parse(await site.kubectl.run('get', 'networkpolicy', 'rambo-tools-megaphone', '-n', 'default', '-o', 'json'));
+  expect(spec).toMatchObject({
+    policyTypes: ['Ingress', 'Egress'], ingress: [{ from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': SYSTEM } }, podSelector: { matchLabels: { 'app.kubernetes.io/component': 'modelgateway' } } }] }],
+    egress: [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }, { to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
+  });
+  const run = await site.start([{ name: 'cry', type: 'agent', with: { agentRef: { name: 'crier' }, input: 'Shout.' } }], { workflow: { outputs: { said: '${{ nodes.cry.output }}' } } });
+  expect((await site.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { said: 'It said HELLO' } });
+}, 240_000);
 
 test('gateways and runners go away in the middle of a model call: the run ends all the same, and no answer is paid for twice unseen', async () => {
   const key = randomUUID();

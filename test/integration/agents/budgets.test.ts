@@ -162,15 +162,26 @@ test('the sweep settles what nobody asks for again, ends what is overdue or aban
   expect(await site.row(left.agentRun)).toMatchObject({ phase: 'Cancelled', reason: 'RunEnded' });
   // The node of the first still waits: it is woken, until its next attempt has heard.
   await site.sql("UPDATE node_run SET status = 'Waiting' WHERE run_id = $1", [late.run]);
-  await site.sql("UPDATE agent_run SET updated_at = now() - interval '10 seconds' WHERE id = $1", [late.agentRun]);
+  await site.sql("UPDATE agent_run SET updated_at = now() - interval '10 seconds', finished_at = now() - interval '10 seconds' WHERE id = $1", [late.agentRun]);
   site.told.length = 0;
   await gateway.server.sweeper.sweep();
   expect(site.told.filter(({ body }) => body['verb'] === 'wake')).toMatchObject([{ body: { runId: late.run, node: 'ask', item: -1 } }]);
   expect(await (await late.next()).open()).toMatchObject({ body: { ended: { reason: 'DeadlineExceeded' } } });
-  await site.sql("UPDATE agent_run SET updated_at = now() - interval '10 seconds' WHERE id = $1", [late.agentRun]);
+  await site.sql("UPDATE agent_run SET updated_at = now() - interval '10 seconds', finished_at = now() - interval '10 seconds' WHERE id = $1", [late.agentRun]);
   site.told.length = 0;
   await gateway.server.sweeper.sweep();
   expect(site.told.filter(({ body }) => body['verb'] === 'wake')).toEqual([]);
+  // A node that waits for one that may go on, whether anybody said that it is parked or not.
+  for (const parked of [false, true]) {
+    const silent = await site.agent(gateway, [{ text: 'x' }], { spec: FREE });
+    await silent.open();
+    await site.sql("UPDATE node_run SET status = 'Waiting' WHERE run_id = $1", [silent.run]);
+    await site.sql("UPDATE agent_run SET updated_at = now() - interval '10 seconds', parked = $2 WHERE id = $1", [silent.agentRun, parked]);
+    site.told.length = 0;
+    await gateway.server.sweeper.sweep();
+    expect(site.told.filter(({ body }) => body['verb'] === 'wake').map(({ body }) => body['runId'])).toContain(silent.run);
+    await site.sql("UPDATE node_run SET status = 'Running' WHERE run_id = $1", [silent.run]);
+  }
 });
 
 test('two gateways asked for the same step ask the model once', async () => {

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../../../hack/stack/stack.ts';
@@ -100,6 +100,16 @@ export class CliSite {
   rambo(args: readonly string[], env: Environment = this.demo, stdin = ''): Promise<Ended> {
     const running = this.begin(args, env);
     running.finish(stdin);
+    return running.ended;
+  }
+
+  /** `kubectl rambo`: kubectl finds the plugin on the PATH. */
+  kubectlRambo(args: readonly string[], env: Environment): Promise<Ended> {
+    const plugin = path.join(this.#dir, 'kubectl-rambo');
+    writeFileSync(plugin, `#!/bin/sh\nRAMBO_CLI_AS='kubectl rambo' exec ${CLI.map((part) => `'${part}'`).join(' ')} "$@"\n`);
+    chmodSync(plugin, 0o755);
+    const running = new Running(this.s.t.addresses.kubectl, ['rambo', ...args], { ...env, PATH: `${this.#dir}:${process.env['PATH'] ?? ''}` });
+    running.finish();
     return running.ended;
   }
 

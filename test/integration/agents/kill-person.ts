@@ -3,7 +3,7 @@ import { agentRunId } from '../../../crds/agent-run.ts';
 import { createLog } from '../../../platform/log/index.ts';
 import { commandSubject, shardOf } from '../../../platform/messages/subjects.ts';
 import { connectBus, type Bus } from '../../../platform/nats/bus.ts';
-import { BUDGET_PAUSED, decideApproval, listApprovals, listDoubts, openStore, raiseBudget, settleDoubt, type Db, type Wake } from '../../../prisma/store/index.ts';
+import { answerInput, BUDGET_PAUSED, decideApproval, listApprovals, listDoubts, listInputs, openStore, raiseBudget, settleDoubt, type Db, type Wake } from '../../../prisma/store/index.ts';
 import type { AgentStack } from './stack-site.ts';
 
 /** What a person did in one run. */
@@ -11,14 +11,16 @@ export interface Answered {
   approvals: number;
   doubts: number;
   raises: number;
+  /** Questions of tools. */
+  answers: number;
 }
 
 /** Nothing yet. */
 export function nothingAnswered(): Answered {
-  return { approvals: 0, doubts: 0, raises: 0 };
+  return { approvals: 0, doubts: 0, raises: 0, answers: 0 };
 }
 
-/** Somebody who approves calls, raises budgets, and settles doubts by what the tools really did. Decides as the API does, by the same functions of the store. */
+/** Somebody who approves calls, answers tools, raises budgets, and settles doubts by what the tools really did. Decides as the API does, by the same functions of the store. */
 export class Person {
   readonly #s: AgentStack;
   readonly #db: Db;
@@ -59,8 +61,15 @@ export class Person {
       answered.approvals++;
       if (!silent) await this.#wake(decided.wake);
     }
+    for (const { id, hash, namespace } of (await listInputs(this.#db, { namespace: 'default', state: 'Pending', first: 10 })).rows) {
+      const decided = await answerInput(this.#db, { namespace, input: id, hash, answers: { seats: { action: 'accept', content: { seats: 2 } } }, by: 'user:boss', names: ['user:boss'], at });
+      if (!decided.ok) continue;
+      answered.answers++;
+      if (!silent) await this.#wake(decided.wake);
+    }
     for (const { agentRun, callId, namespace } of (await listDoubts(this.#db, { namespace: 'default', first: 10 })).rows) {
-      const happened = (this.#s.tools.hits().effects['charge'] ?? 0) > this.others;
+      const { charge = 0, book = 0 } = this.#s.tools.hits().effects;
+      const happened = charge + book > this.others;
       const verdict = happened ? { verdict: 'Happened' as const, result: 'charged' } : { verdict: 'DidNotHappen' as const };
       const decided = await settleDoubt(this.#db, { namespace, agentRun, callId, ...verdict, by: 'user:boss', at });
       if (!decided.ok) continue;

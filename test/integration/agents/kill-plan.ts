@@ -43,7 +43,7 @@ export function jobsOf(shape: Shape, runs: readonly ReadonlyMap<string, number>[
   const points = [...first ?? []].map(([point, hits]) => ({ point, hits: Math.min(hits, ...others.map((other) => other.get(point) ?? 0)) }));
   const every = points.flatMap(({ point, hits }) => Array.from({ length: hits }, (_, i) => ({ point, hit: i + 1 })));
   const fresh = every.filter((at) => !shape.before.some(({ point, hit }) => point === at.point && hit === at.hit));
-  const decided = shape.agent === 'approval' || shape.agent === 'long';
+  const decided = shape.agent === 'approval' || shape.agent === 'long' || shape.agent === 'asking';
   return [
     ...fresh.filter(({ point }) => POINTS.test(point)).map((at) => kill(shape, at)),
     ...every.filter(({ point }) => ROWS.test(point)).map((at) => wipe(shape, at)),
@@ -54,7 +54,7 @@ export function jobsOf(shape: Shape, runs: readonly ReadonlyMap<string, number>[
 /** The few that are in every run of the tests: each shape, each process, both sides of a commit. */
 export function sample(): readonly Job[] {
   const at = (point: string, hit = 1): Kill => ({ point, hit });
-  const [first, approval, lost, resumed, conversation, parallel, nested, long] = SHAPES as readonly [Shape, Shape, Shape, Shape, Shape, Shape, Shape, Shape];
+  const [first, approval, lost, resumed, conversation, parallel, nested, long, asking] = SHAPES as readonly [Shape, Shape, Shape, Shape, Shape, Shape, Shape, Shape, Shape];
   return [
     kill(first, at('journal.ModelRequested.after', 2)),
     kill(first, at('journal.ToolDispatched.after', 2)),
@@ -70,5 +70,9 @@ export function sample(): readonly Job[] {
     wipe(nested, at('journal.ToolDispatched.after')),
     kill(long, at('journal.ContextCompacted.before')),
     wipe(long, at('journal.BudgetExceeded.after')),
+    kill(asking, at('journal.InputRequested.before')),
+    kill(asking, at('journal.InputRequested.after', 2)),
+    kill(asking, at('outside.fetch.after', 4)),
+    wipe(asking, at('journal.InputRequested.after')),
   ];
 }

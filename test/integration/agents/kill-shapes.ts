@@ -33,15 +33,17 @@ export const SHAPES: readonly Shape[] = [
   shape('with parallel tools', 'parallel'),
   shape('with an agent below the agent', 'nested'),
   shape('with all that a run can meet', 'long'),
+  shape('with a tool that asks a person twice', 'asking'),
 ];
 
-/** Makes the agents of these shapes. Each calls `count` (keyed) and `charge` (not keyed) once. */
+/** Makes the agents of these shapes. Each calls `count` (keyed) and `charge` or `book` (not keyed) once. */
 export async function makeAgents(s: AgentStack): Promise<void> {
   const tool = (name: string, given: object): { readonly name: string; readonly arguments: object } => ({ name: `tools__${name}`, arguments: given });
   const [count, charge] = [tool('count', { note: 'a' }), tool('charge', { amount: 5 })];
   await Promise.all([
     s.script('first', [{ tools: [count] }, { tools: [charge] }, { text: 'done' }]),
     s.script('parallel', [{ tools: [count, charge, tool('add', { a: 1, b: 2 })] }, { text: 'done' }]),
+    s.script('asking', [{ tools: [count] }, { tools: [tool('book', { place: 'Luigi', rounds: 2 })] }, { text: 'done' }]),
     s.script('outer', [{ tools: [{ name: 'agent__first', arguments: { input: 'hello' } }] }, { text: 'done' }]),
     // Fails once, is summarised, overspends, answers what does not fit, and then what does.
     s.script('long', { summary: 'Somebody wants it done.', turns: [
@@ -55,6 +57,7 @@ export async function makeAgents(s: AgentStack): Promise<void> {
     s.agent('first', { modelRef: { name: 'first' }, tools, policy: allow }),
     s.agent('approval', { modelRef: { name: 'first' }, tools, policy: [{ match: 'tool.name == "tools/charge"', decision: 'RequireApproval' }, ...allow] }),
     s.agent('parallel', { modelRef: { name: 'parallel' }, tools, policy: allow }),
+    s.agent('asking', { modelRef: { name: 'asking' }, tools: [{ toolServerRef: { name: 'tools', include: ['count', 'book'] } }], policy: allow }),
     s.agent('nested', { modelRef: { name: 'outer' }, tools: [{ agentRef: { name: 'first' }, description: 'Does it.' }], policy: allow }),
     s.agent('long', {
       modelRef: { name: 'long' }, tools, policy: allow, parameters: { maxOutputTokens: 100 }, budget: { tokens: 2_400, onExceeded: 'Pause' },

@@ -159,8 +159,8 @@ export class KillSite {
   }
 
   #wrongEffects(runs: number): readonly string[] {
-    const { effects } = this.s.tools.hits();
-    return (['count', 'charge'] as const).flatMap((tool) => ((effects[tool] ?? 0) === runs ? [] : [`the ${tool === 'count' ? 'keyed' : 'unkeyed'} effect happened ${effects[tool] ?? 0} times in ${runs} runs`]));
+    const { count = 0, charge = 0, book = 0 } = this.s.tools.hits().effects;
+    return Object.entries({ keyed: count, unkeyed: charge + book }).flatMap(([what, times]) => (times === runs ? [] : [`the ${what} effect happened ${times} times in ${runs} runs`]));
   }
 
   async #killAll(): Promise<void> {

@@ -63,7 +63,7 @@ test('whatever is killed or wiped, and whenever, an agent\'s run ends with each 
   await onAll(jobs, async (site, job) => {
     const seen = await play(site, job);
     const wrong = [...seen.wrong, ...(seen.struck ? [] : ['it did not strike']), ...(job.doubt && seen.doubts !== 1 ? ['nobody was asked what became of the call'] : [])];
-    say(`[${++done}/${jobs.length}] ${job.name}: ${seen.phase} in ${seen.ms} ms, ${seen.approvals} approvals, ${seen.doubts} doubts, ${seen.raises} raises${wrong.map((what) => `\n      WRONG ${what}`).join('')}`);
+    say(`[${++done}/${jobs.length}] ${job.name}: ${seen.phase} in ${seen.ms} ms, ${seen.approvals} approvals, ${seen.doubts} doubts, ${seen.raises} raises, ${seen.answers} answers${wrong.map((what) => `\n      WRONG ${what}`).join('')}`);
     found.push(...wrong.map((what) => `${job.name}: ${what}`));
   });
   say(`${jobs.length} jobs on ${LANES} stacks in ${((performance.now() - began) / 1_000).toFixed(0)} s, ${found.length} found`);

@@ -9,6 +9,7 @@ let gateway: RunningGateway;
 beforeAll(async () => {
   site = await AgentSite.start();
   await site.addModel('main');
+  await site.addModel('limited', { limits: { rpm: 100_000, tpm: 1_000_000_000, concurrency: 1_000 } });
   gateway = await site.gateway();
 });
 afterAll(() => site.stop());
@@ -33,6 +34,7 @@ test('what a step costs beyond the bare model call', async () => {
   const spec = { limits: { maxSteps: 1_000, repeatWindow: 100 } };
   const bare: Timed[] = [];
   const through: Timed[] = [];
+  const limited: Timed[] = [];
   const trips: number[] = [];
   const agent = await site.agent(gateway, [{ ...turn, tools: [] }], { spec });
   await agent.open();
@@ -42,18 +44,21 @@ test('what a step costs beyond the bare model call', async () => {
     await one.open();
     through.push(await timed(() => one.stream(1)));
     const body = site.model.calls().at(-1)?.body;
+    const other = await site.agent(gateway, [{ ...turn, tools: [] }], { spec: { ...spec, modelRef: { name: 'limited' } }, node: `l${i}` });
+    await other.open();
+    limited.push(await timed(() => other.stream(1)));
     const asked = performance.now();
     await site.sql('SELECT 1');
     trips.push(performance.now() - asked);
     bare.push(await timed(() => fetch(`${site.model.url}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })));
   }
   const figures = {
-    bare: median(bare.map(({ whole }) => whole)), gateway: median(through.map(({ whole }) => whole)),
+    bare: median(bare.map(({ whole }) => whole)), gateway: median(through.map(({ whole }) => whole)), limited: median(limited.map(({ whole }) => whole)),
     bareFirst: median(bare.map(({ first }) => first)), gatewayFirst: median(through.map(({ first }) => first)),
   };
   const step = figures.gateway - figures.bare;
   const first = figures.gatewayFirst - figures.bareFirst;
-  process.stderr.write(`overhead of a step: ${step.toFixed(1)} ms, of the first piece: ${first.toFixed(1)} ms (bare call ${figures.bare.toFixed(1)} ms; one round trip ${median(trips).toFixed(1)} ms; median of ${STEPS})\n`);
+  process.stderr.write(`overhead of a step: ${step.toFixed(1)} ms, of the first piece: ${first.toFixed(1)} ms (bare call ${figures.bare.toFixed(1)} ms; one round trip ${median(trips).toFixed(1)} ms; median of ${STEPS}); of a Model with limits ${(figures.limited - figures.gateway).toFixed(1)} ms more\n`);
   // Figures, no gates (aims: 15 ms and 30 ms on a quiet machine). What holds everywhere: each answer came in pieces, the first before the end.
   expect(through.every((one) => one.first > 0 && one.first < one.whole)).toBe(true);
 });

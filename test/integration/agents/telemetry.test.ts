@@ -23,12 +23,12 @@ async function spans(trace: string, count: number): Promise<readonly ReceivedSpa
   return s.t.until(`${count} spans of agents`, async () => {
     const found = receiver.spans.filter((span) => span.trace === trace && span.attributes['gen_ai.operation.name'] !== undefined);
     return found.length >= count ? found : undefined;
-  });
+  }).catch((error: unknown) => { throw new Error(`${String(error)}; there are ${JSON.stringify(receiver.spans.filter((span) => span.trace === trace || span.attributes['gen_ai.operation.name'] !== undefined).map(({ service, name, trace: of }) => [service, name, of]))}`); });
 }
 
 test('an Anthropic model with a tool: spans by the conventions, one below the other, metrics, and nothing that was said', async () => {
   s.model.register('spoken', [
-    { reasoning: 'hm', tools: [{ name: 'tools__count', arguments: { by: 1, note: SECRET_ARGUMENT } }, { name: 'shop__look', arguments: { order: SECRET_ARGUMENT } }], usage: { input: 200, cached: 120, cacheWrite: 30, output: 20, reasoning: 5 } },
+    { reasoning: 'hm', tools: [{ name: 'tools__count', arguments: { note: SECRET_ARGUMENT } }, { name: 'shop__look', arguments: { order: SECRET_ARGUMENT } }], usage: { input: 200, cached: 120, cacheWrite: 30, output: 20, reasoning: 5 } },
     { text: SECRET_ANSWER, fail: { kind: 'status', status: 529, times: 1 } },
   ]);
   await s.t.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'anthropic', namespace: 'default', labels: { 'rambo.dev/credentials': 'true' } }, stringData: { apiKey: KEY } });
@@ -72,5 +72,13 @@ test('an Anthropic model with a tool: spans by the conventions, one below the ot
   // Both tools were told where they belong: by `_meta`, by a header.
   expect([...s.tools.hits().traceparents].sort()).toEqual([tool, http].map((span) => `00-${accept.trace}-${span?.id ?? ''}-01`).sort());
 
-  for (const text of [SECRET_PROMPT, SECRET_ANSWER, SECRET_ARGUMENT, KEY]) expect(receiver.text).not.toContain(text);
+  const page = await (await fetch(`${s.t.stack.gatewayHealthUrl()}/metrics`)).text();
+  const value = (pattern: RegExp): number => Number(pattern.exec(page)?.[1] ?? Number.NaN);
+  const mine = 'namespace="default",agent="spoken"';
+  // The first answer alone: 200 tokens in, 20 out.
+  expect(value(new RegExp(`rambo_agent_spend_usd_total\\{[^}]*${mine}[^}]*\\} (\\S+)`))).toBeGreaterThan(0.000_899);
+  expect(value(new RegExp(`rambo_agent_spend_tokens_total\\{[^}]*${mine}[^}]*kind="output"[^}]*\\} (\\S+)`))).toBeGreaterThan(20);
+  expect(['answered', 'error'].map((outcome, i) => value(new RegExp(`rambo_agent_tool_seconds_count\\{[^}]*kind="${i === 0 ? 'mcp' : 'http'}"[^}]*outcome="${outcome}"[^}]*\\} (\\S+)`)))).toEqual([1, 1]);
+
+  for (const text of [SECRET_PROMPT, SECRET_ANSWER, SECRET_ARGUMENT, KEY]) for (const place of [receiver.text, page]) expect(place).not.toContain(text);
 });

@@ -1,5 +1,6 @@
 import { INJECTION } from '../../../hack/tool-servers/mcp-tools.ts';
 import { FIXTURE_CLIENT, FIXTURE_KEY } from '../../../hack/tool-servers/tool-servers.ts';
+import { appendToAgentRun } from '../../../prisma/store/index.ts';
 import { until } from '../prisma/fixture.ts';
 import { SECRETS, textOf, toolsWorld, type Gateway, type ToolsWorld } from './tools-kit.ts';
 
@@ -66,6 +67,19 @@ describe('a call', () => {
       most = Math.max(most, open);
     }
     expect(most).toBe(2);
+  });
+
+  test('is given up when its run ends, long before its time, and is not sent again', async () => {
+    await world.mirror('lazy', { mcp: { url: world.servers.mcp }, tools: [{ name: 'slow', effect: 'ReadOnly' }] });
+    const run = await world.begin({ tools: [{ toolServerRef: { name: 'lazy', include: ['slow'] } }] }, [['lazy__slow', { ms: 50_000 }]]);
+    const begun = performance.now();
+    const asked = gateway.ask(run, 's1c1');
+    await until(() => Promise.resolve(world.servers.hits().calls['slow'] === 1), 'the call');
+    await appendToAgentRun(world.fixture.db, run.id, Date.now(), async () => ({ events: [{ kind: 'RunCompleted', payload: { phase: 'Cancelled' } }], set: { phase: 'Cancelled' }, result: undefined }));
+    expect(await asked).toMatchObject({ body: { error: { code: 'Ended' } } });
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect([gateway.half.busy(), world.servers.hits().calls['slow'], (await world.kinds(run)).at(-1)]).toEqual([0, 1, 'RunCompleted']);
+    expect(await world.sql('SELECT state FROM agent_call WHERE agent_run = $1::uuid', [run.id])).toEqual([{ state: 'Completed' }]);
   });
 
   test('is fenced once a later attempt has the run', async () => {

@@ -289,6 +289,16 @@ describe('workflows and agents as tools', () => {
     expect(textOf(await other.ask(run, 's1c2'))).toBe('The workflow report ended Failed: NodeFailed: it broke');
   });
 
+  test('one that somebody cancels is an error of the tool, and the run goes on', async () => {
+    const run = await world.begin(agent, [['workflow__report', { a: 3 }]]);
+    const own = world.gateway();
+    await own.ask(run, 's1c1');
+    await over(String(own.commands[0]?.['runId']), 'Cancelled', null);
+    await own.half.changed(String(own.commands[0]?.['runId']));
+    expect(textOf(await own.ask(run, 's1c1'))).toBe('The workflow report ended Cancelled');
+    expect(await world.row(run)).toMatchObject({ awaited: 0, finishedAt: null });
+  });
+
   test('a start that got lost is sent again, the same one; a run that vanished is not started again', async () => {
     const run = await world.begin(agent, [['workflow__report', {}]]);
     const deaf = world.gateway({}, () => undefined);

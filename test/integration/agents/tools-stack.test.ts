@@ -1,5 +1,5 @@
 import { agentRunId } from '../../../crds/agent-run.ts';
-import { decideApproval, getAgentRun, listApprovals, listDoubts, openStore, settleDoubt, type Db } from '../../../prisma/store/index.ts';
+import { answerInput, decideApproval, getAgentRun, listApprovals, listDoubts, listInputs, openStore, settleDoubt, type Db } from '../../../prisma/store/index.ts';
 import type { RunObject } from '../../harness/test-stack.ts';
 import { AgentStack } from './stack-site.ts';
 
@@ -59,6 +59,19 @@ test('a call that needs an approval waits parked, and is made once it is given',
   expect(s.tools.hits().effects).toEqual({ charge: 1 });
 });
 
+test('a tool that asks a person waits parked, without a runner, and goes on with the answer', async () => {
+  await s.script('host', [{ tools: [{ name: 'bank__book', arguments: { place: 'Luigi' } }] }, { text: '{{last}}' }]);
+  await s.agent('host', { modelRef: { name: 'host' }, tools: [{ toolServerRef: { name: 'bank', include: ['book'] } }] });
+  const run = await s.run('host');
+  const id = await waits(run, 'WaitingInput');
+  expect(await getAgentRun(db, id)).toMatchObject({ runner: null, awaited: 1 });
+  const { rows: [input] } = await listInputs(db, { namespace: 'default', agentRun: id, first: 1 });
+  expect(s.tools.hits().effects).toEqual({});
+  expect(await answerInput(db, { namespace: 'default', input: input?.id ?? '', hash: input?.hash ?? '', answers: { seats: { action: 'accept', content: { seats: 4 } } }, by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true, wake: { ready: true } });
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'booked Luigi for 4, booking 1' } });
+  expect(s.tools.hits().effects).toEqual({ book: 1 });
+});
+
 test('a call whose answer is lost waits in doubt for a verdict', async () => {
   await s.script('doubter', [{ tools: [{ name: 'bank__charge', arguments: { amount: 6 } }] }, { text: '{{last}}' }]);
   await s.agent('doubter', { modelRef: { name: 'doubter' }, tools: [{ toolServerRef: { name: 'bank', include: ['charge'] } }], policy: [{ match: 'true', decision: 'Allow' }] });
@@ -70,6 +83,49 @@ test('a call whose answer is lost waits in doubt for a verdict', async () => {
   expect(await settleDoubt(db, { namespace: 'default', agentRun: id, callId: doubt?.callId ?? '', verdict: 'Happened', result: 'charged, says the bank', by: 'user:ada', at: Date.now() })).toMatchObject({ ok: true });
   expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: 'charged, says the bank' } });
   expect(s.tools.hits().effects).toEqual({ charge: 1 });
+});
+
+test('a workflow as a tool whose own agent waits for a person: both wait without a runner, and both go on', async () => {
+  await s.script('clerk', [{ tools: [{ name: 'bank__charge', arguments: { amount: 9 } }] }, { text: '{{last}}' }]);
+  await s.agent('clerk', { modelRef: { name: 'clerk' }, tools: [{ toolServerRef: { name: 'bank', include: ['charge'] } }] });
+  await s.t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'payment', namespace: 'default' }, spec: {
+    inputs: { type: 'object', properties: {} }, nodes: [{ name: 'pay', type: 'agent', with: { agentRef: { name: 'clerk' }, input: 'pay' } }], outputs: { paid: '${{ nodes.pay.output }}' },
+  } });
+  await s.script('manager', [{ tools: [{ name: 'workflow__payment', arguments: {} }] }, { text: '{{last}}' }]);
+  await s.agent('manager', { modelRef: { name: 'manager' }, tools: [{ workflowRef: { name: 'payment' } }] });
+  const run = await s.run('manager');
+  const id = await waits(run, 'Suspended');
+  const child = await s.t.until('the agent below to wait', async () => (await s.t.sql<{ id: string }>("select id from agent_run where parent = $1::uuid and phase = 'WaitingApproval' and parked", [id]))[0]?.id);
+  const { rows: [approval] } = await listApprovals(db, { namespace: 'default', agentRun: child, first: 1 });
+  expect(await decideApproval(db, { namespace: 'default', approval: approval?.id ?? '', hash: approval?.hash ?? '', decision: 'Approve', by: 'user:ada', names: ['user:ada'], at: Date.now() })).toMatchObject({ ok: true });
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Succeeded', outputs: { answer: '{"paid":"charged 9, charge 1"}' } });
+});
+
+test('an agent that leads back to itself through a workflow is refused where it is called', async () => {
+  await s.t.apply({ apiVersion: 'rambo.dev/v1alpha1', kind: 'Workflow', metadata: { name: 'circle', namespace: 'default' }, spec: {
+    inputs: { type: 'object', properties: {} }, nodes: [{ name: 'again', type: 'agent', with: { agentRef: { name: 'snake' }, input: 'bite' } }], outputs: { said: '${{ nodes.again.output }}' },
+  } });
+  await s.script('snake', [{ tools: [{ name: 'workflow__circle', arguments: {} }] }, { text: '{{last}}' }]);
+  await s.agent('snake', { modelRef: { name: 'snake' }, tools: [{ workflowRef: { name: 'circle' } }] });
+  const run = await s.run('snake');
+  const { status } = await s.t.finished(run.metadata.name);
+  expect(status).toMatchObject({ phase: 'Succeeded', outputs: { answer: expect.stringMatching(/workflow circle ended Failed: .*would call itself/) as string } });
+  expect(await s.t.sql('select count(*)::int as runs from agent_run where agent = $1', ['snake'])).toEqual([{ runs: 1 }]);
+});
+
+test('cancelling the run ends the open call of an agent below, long before its time', async () => {
+  await s.script('sleeper', [{ tools: [{ name: 'tools__slow', arguments: { ms: 55_000 } }] }, { text: 'no' }]);
+  await s.agent('sleeper', { modelRef: { name: 'sleeper' }, tools: [{ toolServerRef: { name: 'tools', include: ['slow'] } }] });
+  await s.script('waker', [{ tools: [{ name: 'agent__sleeper', arguments: { input: 'x' } }] }, { text: 'no' }]);
+  await s.agent('waker', { modelRef: { name: 'waker' }, tools: [{ agentRef: { name: 'sleeper' } }] });
+  const run = await s.run('waker');
+  await waits(run, 'Suspended');
+  await s.t.until('the call', () => Promise.resolve(s.tools.hits().calls['slow'] === 1));
+  const began = performance.now();
+  await s.t.stack.kubectl.run('patch', 'workflowrun', run.metadata.name, '-n', 'default', '--type=merge', '-p', '{"spec":{"cancel":"Graceful"}}');
+  expect((await s.t.finished(run.metadata.name)).status).toMatchObject({ phase: 'Cancelled' });
+  await s.t.until('the call to be given up', async () => (await s.t.sql<{ state: string }>("select c.state from agent_call c join agent_run a on a.id = c.agent_run where a.agent = 'sleeper'"))[0]?.state === 'Completed' || undefined);
+  expect(performance.now() - began).toBeLessThan(40_000);
 });
 
 test('cancelling the parent cancels the child', async () => {

@@ -84,6 +84,19 @@ describe('an approval', () => {
     expect((await decide(named, {}, {}, theirs)).status).toBe(200);
   });
 
+  test('that takes four eyes is not approved by the one who started the run; another may, and they themselves may reject', async () => {
+    const other = await site.person();
+    await site.member(mine.project, other, 'DEVELOPER');
+    const [one, two, three] = [await ask(site, mine, 's1c1', { fourEyes: true }), await ask(site, mine, 's1c2', { fourEyes: true }), await ask(site, mine, 's1c3', { fourEyes: true })];
+    expect(await decide(mine.owner, {}, {}, one)).toMatchObject({ status: 403, body: { code: 'FORBIDDEN', detail: expect.stringMatching(/who started the run/) as string } });
+    expect((await decide(other, {}, {}, one)).body).toMatchObject({ state: 'Approved', fourEyes: true, decidedBy: `user:${other.userId}` });
+    expect((await decide(mine.owner, { decision: 'Reject' }, {}, two)).status).toBe(200);
+    const rows = await site.gateway.read((db) => db.audit.findMany({ where: { operation: 'decideAgentApproval', principal: `user:${mine.owner.userId}` } }));
+    expect(rows.map(({ outcome }) => outcome).sort()).toEqual(['DONE', 'FAILED']);
+    await site.gateway.read((db) => db.agentRun.update({ where: { id: mine.agentRun }, data: { principal: `workflowrun:${mine.namespace}/x` } }));
+    expect(await decide(other, {}, {}, three)).toMatchObject({ status: 403, body: { detail: expect.stringMatching(/nobody knows who started/) as string } });
+  });
+
   test('with edited arguments takes those that fit the tool of the revision, under a new hash', async () => {
     const tool = { name: 'tickets__close', display: 'tickets/close', description: '', inputSchema: { type: 'object', properties: { id: { type: 'integer' } }, required: ['id'], additionalProperties: false }, schemaHash: 's', effect: 'AtMostOnce', risk: 'Destructive', bind: {} };
     const revision = `r-${randomUUID()}`;
@@ -136,6 +149,27 @@ test('a doubt is listed and settled once', async () => {
   expect(await kinds()).toEqual(['RunStarted', 'DoubtSettled', 'ToolCompleted']);
 });
 
+test('doubts are given page by page, those of one moment too, over both surfaces; a cursor of another list is none', async () => {
+  const at = new Date('2026-01-01T00:00:00.123Z');
+  const calls = Array.from({ length: 7 }, (_, i) => ({
+    agentRun: mine.agentRun, callId: `s2c${i}`, namespace: mine.namespace, step: 2, tool: 'tickets/close', effect: 'AtMostOnce', key: 'k', argsHash: 'h', arguments: json({ id: i }), state: 'InDoubt', createdAt: i < 5 ? at : new Date(at.getTime() + i), updatedAt: at,
+  }));
+  await site.gateway.transaction(async (tx) => { await tx.agentCall.createMany({ data: calls }); });
+  const pages: string[][] = [];
+  for (let after: string | null = ''; after !== null;) {
+    const { body }: Reply = await site.rest(mine.owner, 'GET', `/agent-doubts?namespace=${mine.namespace}&first=3${after === '' ? '' : `&after=${after}`}`);
+    pages.push(body.items.map(({ callId }: Entry) => callId));
+    after = body.nextCursor;
+  }
+  expect(pages).toEqual([['s2c0', 's2c1', 's2c2'], ['s2c3', 's2c4', 's2c5'], ['s2c6']]);
+  const query = 'query($ns: String!, $after: String) { agentDoubts(namespace: $ns, first: 4, after: $after) { edges { node { callId } } pageInfo { endCursor hasNextPage } } }';
+  const first = (await site.gql(mine.owner, query, { ns: mine.namespace })).body.data.agentDoubts;
+  const second = (await site.gql(mine.owner, query, { ns: mine.namespace, after: first.pageInfo.endCursor })).body.data.agentDoubts;
+  expect([first.pageInfo.hasNextPage, second.pageInfo.hasNextPage, [...first.edges, ...second.edges].map(({ node }: Entry) => node.callId)]).toEqual([true, false, calls.map(({ callId }) => callId)]);
+  const foreign = Buffer.from(JSON.stringify(['agent-doubt', 'x', mine.agentRun])).toString('base64url');
+  for (const after of [foreign, 'x']) expect(await site.rest(mine.owner, 'GET', `/agent-doubts?namespace=${mine.namespace}&after=${after}`)).toMatchObject({ status: 400, body: { code: 'BAD_USER_INPUT' } });
+});
+
 describe('budgets', () => {
   beforeEach(async () => {
     const accounts = [`agentrun:${mine.agentRun}`, `ns:${mine.namespace}:2026-11-26`];
@@ -173,6 +207,13 @@ describe('budgets', () => {
     expect((await set({ level: 'AgentDay', agent: 'triage', usd: null })).body).toMatchObject({ tokens: 1_000, usd: null });
     expect((await set({ level: 'Run', agent: 'triage', tokens: 1 })).status).toBe(400);
     expect((await site.rest(admin, 'GET', `/budget-limits?namespace=${mine.namespace}`)).body.items).toHaveLength(1);
+    for (const agent of ['b', 'c']) await set({ level: 'AgentDay', agent, tokens: 1 });
+    await set({ level: 'Run', tokens: 1 });
+    const page = async (after: string): Promise<Entry> => (await site.rest(admin, 'GET', `/budget-limits?namespace=${mine.namespace}&first=2${after}`)).body;
+    const first = await page('');
+    const second = await page(`&after=${first.nextCursor}`);
+    expect([...first.items, ...second.items].map(({ level, agent }: Entry) => `${level} ${agent}`)).toEqual(['AgentDay b', 'AgentDay c', 'AgentDay triage', 'Run null']);
+    expect([first.nextCursor === null, second.nextCursor]).toEqual([false, null]);
     expect((await site.rest(mine.owner, 'PUT', '/budget-limits', { namespace: mine.namespace, level: 'Run', tokens: 1 })).status).toBe(403);
   });
 });

@@ -93,15 +93,29 @@ export function end(output: unknown): NewAgentEvent {
 }
 
 /** A call that waits for a decision. Gives the id of its approval. */
-export async function ask(site: Site, { agentRun, namespace }: Tenant, callId: string, over: { readonly approvers?: readonly string[]; readonly expiresAt?: Date; readonly hash?: string } = {}): Promise<string> {
+export async function ask(site: Site, { agentRun, namespace }: Tenant, callId: string, over: { readonly approvers?: readonly string[]; readonly fourEyes?: boolean; readonly expiresAt?: Date; readonly hash?: string } = {}): Promise<string> {
   const [id, at] = [randomUUID(), new Date()];
   const preview = { tool: 'tickets/close', schemaHash: 's', arguments: { id: 7 }, reason: 'it closes a ticket' };
   await site.gateway.transaction(async (tx) => {
     await tx.agentCall.create({ data: { agentRun, callId, namespace, step: 1, tool: 'tickets/close', effect: 'AtMostOnce', key: 'k', argsHash: 'h', arguments: json({ id: 7 }), state: 'WaitingApproval', createdAt: at, updatedAt: at } });
     await tx.agentApproval.create({ data: {
-      id, agentRun, callId, namespace, tool: 'tickets/close', hash: over.hash ?? 'a'.repeat(64), preview: json(preview), approvers: [...over.approvers ?? []], state: 'Pending', expiresAt: over.expiresAt ?? new Date(at.getTime() + 3_600_000), createdAt: at,
+      id, agentRun, callId, namespace, tool: 'tickets/close', hash: over.hash ?? 'a'.repeat(64), preview: json(preview), approvers: [...over.approvers ?? []], fourEyes: over.fourEyes ?? false, state: 'Pending', expiresAt: over.expiresAt ?? new Date(at.getTime() + 3_600_000), createdAt: at,
     } });
     await tx.agentRun.update({ where: { id: agentRun }, data: { phase: 'WaitingApproval', awaited: { increment: 1 }, pendingApprovals: { increment: 1 } } });
+  });
+  return id;
+}
+
+/** A tool that asks a person in the middle of a call. Gives the id of what it asks. */
+export async function question(site: Site, { agentRun, namespace }: Tenant, callId: string, over: { readonly answerers?: readonly string[]; readonly expiresAt?: Date } = {}): Promise<string> {
+  const [id, at] = [randomUUID(), new Date()];
+  const questions = [{ key: 'seats', message: 'For how many?', schema: { type: 'object', properties: { seats: { type: 'integer', minimum: 1, maximum: 8 } }, required: ['seats'] } }];
+  await site.gateway.transaction(async (tx) => {
+    await tx.agentCall.create({ data: { agentRun, callId, namespace, step: 1, tool: 'tables/book', effect: 'AtMostOnce', key: 'k', argsHash: 'h', arguments: json({}), state: 'WaitingInput', createdAt: at, updatedAt: at } });
+    await tx.agentInput.create({ data: {
+      id, agentRun, callId, namespace, tool: 'tables/book', round: 1, hash: 'a'.repeat(64), questions: json(questions), answerers: [...over.answerers ?? []], state: 'Pending', expiresAt: over.expiresAt ?? new Date(at.getTime() + 3_600_000), createdAt: at,
+    } });
+    await tx.agentRun.update({ where: { id: agentRun }, data: { phase: 'WaitingInput', awaited: { increment: 1 } } });
   });
   return id;
 }

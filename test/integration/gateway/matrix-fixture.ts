@@ -18,7 +18,7 @@ import type { Caller } from './matrix-rows.ts';
 /** Ids of a project and of one thing of every kind in it. */
 export interface Fixture {
   readonly project: string; readonly namespace: string; readonly task: string; readonly sprint: string; readonly ticket: string; readonly requirement: string; readonly invitation: string; readonly run: string;
-  readonly projectWorkflow: string; readonly projectAgent: string; readonly file: string; readonly folder: string; readonly imported: string; readonly agentRun: string; readonly approval: string; readonly conversation: string;
+  readonly projectWorkflow: string; readonly projectAgent: string; readonly file: string; readonly folder: string; readonly imported: string; readonly agentRun: string; readonly approval: string; readonly asked: string; readonly conversation: string;
   readonly accessToken: string; readonly manager: string; readonly viewer: string; readonly nobody: string;
 }
 
@@ -114,7 +114,7 @@ export class Matrix {
     const nobody = await site.person();
     const viewer = await site.person();
     const made: Fixture = {
-      project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), agentRun: id(), approval: id(), conversation: id(), accessToken: id(),
+      project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), agentRun: id(), approval: id(), asked: id(), conversation: id(), accessToken: id(),
       manager: this.person('manager').userId, viewer: viewer.userId, nobody: nobody.userId,
     };
     const common = { projectId: made.project, createdAt: at, updatedAt: at };
@@ -148,7 +148,7 @@ export class Matrix {
   /** Things of nobody: no row has these ids. */
   missing(): Fixture {
     const id = systemIds.uuid;
-    return { project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), agentRun: id(), approval: id(), conversation: id(), accessToken: id(), manager: id(), viewer: id(), nobody: id() };
+    return { project: id(), namespace: `ns-${systemIds.secret().slice(0, 16)}`, task: id(), sprint: id(), ticket: id(), requirement: id(), invitation: id(), run: id(), projectWorkflow: id(), projectAgent: id(), file: id(), folder: id(), imported: id(), agentRun: id(), approval: id(), asked: id(), conversation: id(), accessToken: id(), manager: id(), viewer: id(), nobody: id() };
   }
 }
 
@@ -183,7 +183,7 @@ function grant(site: Site, name: string, namespace: string): void {
 }
 
 /** An agent with what it stands on, and a run of it that waits for a decision and for somebody to settle a doubt. */
-async function insertAgents(tx: GatewayDb, { agentRun, approval, conversation, run, namespace }: Fixture, principal: string): Promise<void> {
+async function insertAgents(tx: GatewayDb, { agentRun, approval, asked, conversation, run, namespace }: Fixture, principal: string): Promise<void> {
   const at = new Date();
   const json = (value: unknown): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(JSON.stringify(value)));
   const revision = createHash('sha256').update(namespace).digest('hex');
@@ -196,14 +196,18 @@ async function insertAgents(tx: GatewayDb, { agentRun, approval, conversation, r
   await tx.agentConversation.create({ data: { id: conversation, namespace, agent: 'triage', principal, title: 'T', createdAt: at, updatedAt: at } });
   await tx.budgetAccount.create({ data: { key: `agentrun:${agentRun}`, namespace, level: 'AgentRun', limitTokens: 1_000n, updatedAt: at } });
   await tx.agentRun.create({ data: {
-    id: agentRun, runId: run, node: 'agent', item: -1, namespace, agent: 'triage', revision, rootRun: run, depth: 0, conversationId: conversation, turn: 1, principal, phase: 'WaitingApproval', seq: 1, epoch: 1, awaited: 2,
+    id: agentRun, runId: run, node: 'agent', item: -1, namespace, agent: 'triage', revision, rootRun: run, depth: 0, conversationId: conversation, turn: 1, principal, phase: 'WaitingApproval', seq: 1, epoch: 1, awaited: 3,
     accounts: [`agentrun:${agentRun}`], pendingApprovals: 1, createdAt: at, updatedAt: at,
   } });
   await tx.agentEvent.create({ data: { agentRun, seq: 1, at, kind: 'RunStarted', payload: json({ revision, input: 'hello', instructions: 'Help.', history: [] }) } });
   const call = { agentRun, namespace, step: 1, tool: 'tickets/close', effect: 'AtMostOnce', key: 'k', argsHash: 'h', arguments: json({ id: 7 }), createdAt: at, updatedAt: at };
-  await tx.agentCall.createMany({ data: [{ ...call, callId: 's1c0', state: 'WaitingApproval' }, { ...call, callId: 's1c1', state: 'InDoubt' }] });
+  await tx.agentCall.createMany({ data: [{ ...call, callId: 's1c0', state: 'WaitingApproval' }, { ...call, callId: 's1c1', state: 'InDoubt' }, { ...call, callId: 's1c2', state: 'WaitingInput' }] });
   await tx.agentApproval.create({ data: {
     id: approval, agentRun, callId: 's1c0', namespace, tool: 'tickets/close', hash: 'a'.repeat(64), preview: json({ tool: 'tickets/close', schemaHash: 's', arguments: { id: 7 }, reason: 'destructive' }), approvers: [], state: 'Pending',
+    expiresAt: new Date(at.getTime() + 3_600_000), createdAt: at,
+  } });
+  await tx.agentInput.create({ data: {
+    id: asked, agentRun, callId: 's1c2', namespace, tool: 'tickets/close', round: 1, hash: 'a'.repeat(64), questions: json([{ key: 'q', message: 'Sure?', schema: { type: 'object', properties: {} } }]), answerers: [], state: 'Pending',
     expiresAt: new Date(at.getTime() + 3_600_000), createdAt: at,
   } });
 }

@@ -92,6 +92,7 @@ const spec = { nodes: [{ name: 'a', type: 'transform', with: { output: 1 } }] };
 
 const agentRun = (at: Fixture) => ({ id: at.agentRun });
 const approval = (at: Fixture) => ({ id: at.approval });
+const asked = (at: Fixture) => ({ id: at.asked });
 const talk = (at: Fixture) => ({ id: at.conversation });
 const seesAgentRun: Policy = { ...listsRuns, otherwise: '404', stranger: '404' };
 /** People decide, never a token of theirs; who sees what waits is told that they may not. */
@@ -214,6 +215,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
   agentApprovals: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
   agentApproval: { policy: seesAgentRun, input: approval },
   decideAgentApproval: { policy: decides, input: (at) => ({ ...approval(at), hash: 'a'.repeat(64), decision: 'Approve' }) },
+  agentInputs: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
+  agentInput: { policy: seesAgentRun, input: asked },
+  answerAgentInput: { policy: decides, input: (at) => ({ ...asked(at), hash: 'a'.repeat(64), answers: { q: { action: 'accept', content: {} } } }) },
   agentDoubts: { policy: listsRuns, input: (at) => ({ namespace: at.namespace }) },
   settleAgentDoubt: { policy: decides, input: (at) => ({ ...agentRun(at), callId: 's1c1', verdict: 'DidNotHappen' }) },
   raiseAgentBudget: { policy: raises, input: (at) => ({ ...agentRun(at), level: 'AgentRun', tokens: 5_000 }) },

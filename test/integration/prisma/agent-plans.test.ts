@@ -3,6 +3,7 @@ import {
   agentAccountsSince, agentEvents, agentUsageOpen, agentUsageSettled, type Db, eventsOfKinds, type Executor, listAgentRuns, listAgents, listApprovals, listBudgetLimits, listDoubts, listModels, listTalks, listToolServers,
   listTurns, openStore, orphanedReservations, expiredApprovals, openChildren, lookAtOpenAgentRuns, overdueAgentRuns, unheardAgentRuns, type Statement,
 } from '../../../prisma/store/index.ts';
+import { lockAgentRun, writeAppending } from '../../../prisma/store/agent-journal.ts';
 import { SESSION } from '../../../prisma/store/db.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
 
@@ -153,7 +154,7 @@ async function explain({ text }: Statement, values: readonly unknown[]): Promise
 
 function literal(value: unknown): string {
   if (value === null) return 'NULL';
-  return pg.escapeLiteral(Array.isArray(value) ? `{${value.map((one) => JSON.stringify(String(one))).join(',')}}` : String(value));
+  return pg.escapeLiteral(Array.isArray(value) ? `{${value.map((one) => JSON.stringify(one)).join(',')}}` : `${value as string | number}`);
 }
 
 /** All statements of a call. */
@@ -200,4 +201,19 @@ test('the slices of the sweep come by every open agent run', async () => {
   const last = await lookAtOpenAgentRuns(db, { after: id(1, ROWS - 100), size: 10, before: now - 5_000, still: now - 4_000 });
   expect([first.needy, last.needy]).toMatchObject([[{ id: id(1, 50), runPhase: 'Cancelled', abandoned: true }], [{ id: id(1, ROWS - 50), runPhase: null, abandoned: true }]]);
   expect([first.next, last.next]).toEqual([id(1, 500), undefined]);
+});
+
+test('an event that moves no phase writes no entry into any index of agent runs', async () => {
+  const [appends, run] = [20, id(1, 100)];
+  const hot = await db.transaction(async (tx) => {
+    for (let i = 0; i < appends; i++) {
+      const row = await lockAgentRun(tx, run);
+      if (row === undefined) throw new Error('no row');
+      await writeAppending(tx, row, now + i, { events: [{ kind: 'Woken', payload: { why: 'x' } }], set: { step: row.step + 1, inputTokens: row.inputTokens + 1 }, result: undefined });
+    }
+    const [counted] = await tx.query<{ hot: string }>({ name: 'hot', text: "SELECT pg_stat_get_xact_tuples_hot_updated('agent_run'::regclass)::text AS hot" }, []);
+    return Number(counted?.hot);
+  });
+  // A page that is full sends the next version elsewhere once.
+  expect(hot).toBeGreaterThanOrEqual(appends - 3);
 });
