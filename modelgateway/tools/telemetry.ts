@@ -14,12 +14,20 @@ export async function traced({ parts }: Tools, sending: Sending, { kind, tool }:
   const started = parts.clock.monotonic();
   const outcome = await withGenAi({ operation: 'execute_tool', target: known?.display ?? tool, parent: sending.traceparent, facts }, async (span) => {
     const made = await send(span.traceparent);
-    if (made.kind === 'notSent') span.set({ 'error.type': made.reason });
-    else if (made.kind === 'unknown') span.set({ 'error.type': 'unknown_outcome' });
-    else if (made.kind === 'lost') span.set({ 'error.type': 'lease_lost' });
-    else if (made.kind === 'answered' && made.isError) span.set({ 'error.type': 'tool_error' });
+    const error = errorOf(made);
+    if (error !== undefined) span.set({ 'error.type': error });
     return made;
   });
   if (outcome.kind !== 'lost') parts.counters?.tool(kind, outcome.kind === 'answered' && outcome.isError ? 'error' : outcome.kind, (parts.clock.monotonic() - started) / 1_000);
   return outcome;
+}
+
+function errorOf(outcome: Outcome): string | undefined {
+  switch (outcome.kind) {
+    case 'answered': return outcome.isError ? 'tool_error' : undefined;
+    case 'asks': return undefined;
+    case 'notSent': return outcome.reason;
+    case 'unknown': return 'unknown_outcome';
+    case 'lost': return 'lease_lost';
+  }
 }
