@@ -275,12 +275,6 @@ CREATE INDEX "agent_run_by_agent_end" ON "agent_run"("namespace", "agent", "fini
 CREATE INDEX "agent_run_by_phase" ON "agent_run"("namespace", "phase", "created_at" DESC, "id" DESC);
 
 -- CreateIndex
-CREATE INDEX "agent_run_by_agent_phase" ON "agent_run"("namespace", "agent", "phase", "created_at" DESC, "id" DESC);
-
--- CreateIndex
-CREATE INDEX "agent_run_by_agent_end" ON "agent_run"("namespace", "agent", "finished_at");
-
--- CreateIndex
 CREATE INDEX "agent_run_by_conversation" ON "agent_run"("conversation_id", "turn");
 
 -- CreateIndex
