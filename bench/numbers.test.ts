@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { latencies, percentile, short, timesBetter, verdict, type Row } from './numbers.ts';
+import { latencies, medians, percentile, short, timesBetter, verdict, type Row } from './numbers.ts';
 
 const row = (over: Partial<Row>): Row => ({ scenario: 's', name: 'n', unit: 'ms', n: 1, value: 10, ...over });
 
@@ -17,6 +17,14 @@ test('a percentile is one of the samples, and rises with the share', () => {
 
 test('latencies show their median', () => {
   expect(latencies('s', 'n', [5, 1, 9])).toMatchObject({ value: 5, median: 5, p99: 9, n: 3, unit: 'ms' });
+});
+
+test('of several rounds the median of the later ones counts, of memory the most; the first is shown beside it and judged by nobody', () => {
+  const rounds = [9, 4, 2, 3].map((value) => [row({ value, target: { value: 5, better: 'lower' } }), row({ name: 'memory', unit: 'MiB', value })]);
+  expect(medians(rounds).map(({ name, value, target }) => [name, value, target?.value])).toEqual([
+    ['n', 3, 5], ['memory', 4, undefined], ['first round: n', 9, undefined], ['first round: memory', 9, undefined],
+  ]);
+  expect(medians(rounds.slice(0, 1))).toEqual(rounds[0]);
 });
 
 test.each<[Row['target'], string]>([

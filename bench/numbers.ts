@@ -27,6 +27,20 @@ export function latencies(scenario: string, name: string, samples: readonly numb
   return { scenario, name, unit: 'ms', n: samples.length, value: median, median, p99: percentile(samples, 0.99), ...more };
 }
 
+/**
+ * Rows of a load that came several times. Of each figure the median of all rounds but the first (of memory the most), then the first
+ * round's own, without a target: what a process pays that has just been started.
+ */
+export function medians(rounds: readonly (readonly Row[])[]): readonly Row[] {
+  const [first = [], ...later] = rounds;
+  if (later.length === 0) return first;
+  const steady = first.map((row): Row => {
+    const samples = later.flatMap((rows) => rows.filter(({ name }) => name === row.name).map(({ value }) => value));
+    return { ...row, value: row.unit === 'MiB' ? Math.max(...samples) : percentile(samples, 0.5) };
+  });
+  return [...steady, ...first.map(({ target: _, comparedWith: __, ...row }): Row => ({ ...row, name: `first round: ${row.name}` }))];
+}
+
 /** How a figure stands to its target. */
 export function verdict(row: Row): 'reached' | 'missed' | '' {
   if (row.target === undefined) return '';

@@ -20,6 +20,9 @@ const PASSING = ['P1000', 'P1001', 'P1002', 'P1003', 'P1008', 'P1011', 'P1017', 
 /** Codes of Prisma that say that a value cannot be stored. */
 const ROW = ['P2000', 'P2004', 'P2005', 'P2006', 'P2007', 'P2011', 'P2012', 'P2014', 'P2019', 'P2020', 'P2023', 'P2033'];
 
+/** What `pg` and its pool say, in errors without a code that Prisma passes on as they are, when a connection does not come, is lost or is silent. */
+const CONNECTION = /^(timeout exceeded when trying to connect|timeout expired|Query read timeout|Connection terminated|Client (has encountered a connection error|was closed)|Cannot use a pool after calling end)/;
+
 /** What a failure of Prisma or of Postgres means to the caller; the same classes as those of the store. */
 export function gatewayError(error: unknown): unknown {
   if (error instanceof RamboError) return error;
@@ -27,7 +30,7 @@ export function gatewayError(error: unknown): unknown {
   if (error instanceof Prisma.PrismaClientInitializationError || error instanceof Prisma.PrismaClientRustPanicError) return new UnavailableError('Postgres', error);
   if (error instanceof Prisma.PrismaClientUnknownRequestError) return new UnavailableError('Postgres', error);
   if (error instanceof Prisma.PrismaClientValidationError) return new RamboError('Bug', 'a query of ours does not fit the schema', { cause: error });
-  if (sqlState(error) !== undefined) return storeError('prisma', error);
+  if (sqlState(error) !== undefined || (error instanceof Error && CONNECTION.test(error.message))) return storeError('prisma', error);
   return error;
 }
 

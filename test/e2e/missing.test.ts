@@ -21,7 +21,7 @@ async function saying(pattern: RegExp): Promise<string> {
     const waiting = pods.filter((pod) => pod.status.phase === 'Running' && pod.status.conditions?.find((c) => c.type === 'Ready')?.status === 'False');
     const logs = await Promise.all(waiting.map((pod) => site.kubectl.run('logs', '-n', NAMESPACE, pod.metadata.name, '--tail=30')));
     return waiting.length === pods.length ? logs.find((log) => pattern.test(log)) : undefined;
-  }, 60_000);
+  }, 180_000);
 }
 
 async function broken(values: object, pattern: RegExp): Promise<void> {
@@ -40,11 +40,11 @@ afterAll(async () => {
 
 test('no Secret of Postgres: the pod runs, is not ready, and names the file and the Secret', async () => {
   await broken(external('absent', 'absent'), /Secret/);
-}, 150_000);
+}, 300_000);
 
 test('no Postgres: the pod is not ready and says where it looked, without the password', async () => {
   await broken(external('nowhere', 'absent'), /postgres\.rambo-broken:5432/);
-}, 150_000);
+}, 300_000);
 
 test('a database without the schema of this release waits for the migration Job', async () => {
   const secret = await site.get<{ data: { url: string } }>('secret', 'rambo-postgres', '-n', SYSTEM);
@@ -54,4 +54,4 @@ test('a database without the schema of this release waits for the migration Job'
   await site.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'empty', namespace: NAMESPACE }, stringData: { url: url.toString() } });
   const values = { ...external('empty', 'absent'), migration: { image: { repository: 'rambo/none' } } };
   await broken(values, /migration Job/);
-}, 150_000);
+}, 300_000);

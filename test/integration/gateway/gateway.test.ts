@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { RamboError, UnavailableError } from '../../../platform/errors/index.ts';
 import { systemIds } from '../../../platform/ids/index.ts';
 import { type Gateway, MissingRowError, openGateway, UniqueError } from '../../../prisma/gateway/index.ts';
@@ -58,6 +60,23 @@ test('an undefined never drops a filter', async () => {
   const nothing: { readonly email?: string } = {};
   const where = Object.assign({}, { email: nothing.email });
   await expect(gateway.read((db) => db.user.findMany(JSON.parse('{"where":{}}') && { where }))).rejects.toMatchObject({ code: 'Bug' });
+});
+
+test('a Postgres that takes the connection and never says a word is away, not a fault of ours', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const sockets: Socket[] = [];
+  silent.on('connection', (socket) => { sockets.push(socket); });
+  const address = silent.address();
+  const waiting = openGateway(`postgresql://nobody@127.0.0.1:${typeof address === 'object' ? address?.port ?? 0 : 0}/nothing`);
+  try {
+    await expect(waiting.read((db) => db.user.count())).rejects.toBeInstanceOf(UnavailableError);
+    expect(sockets).not.toEqual([]);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+    await waiting.close();
+  }
 });
 
 test('a statement that takes too long is ended, and the next one works', async () => {
