@@ -73,6 +73,7 @@ export class Stack {
   #kubectl: Kubectl | undefined;
   #objects: ObjectsAddress | undefined;
   #watchdog: Watchdog | undefined;
+  #stopped = false;
 
   constructor(options: StackOptions) {
     this.#o = options;
@@ -95,8 +96,9 @@ export class Stack {
     return this.addresses();
   }
 
-  /** Stops everything in order. */
+  /** Stops everything in order. What a start that failed half-way still had before it is not begun any more. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     const ours = [...this.#children].filter(([name]) => !SERVERS.includes(name));
     await Promise.all(ours.map(([, child]) => child.stop()));
     await this.#children.get('cluster')?.stop();
@@ -227,6 +229,7 @@ export class Stack {
   }
 
   #run(name: string, command: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): void {
+    if (this.#stopped) throw new Error(`the stack was stopped before ${name} was started`);
     const own = command === NODE ? { ...this.#common(), ...(this.#o.network?.lead(name, env) ?? env) } : env;
     const child = new Child({
       name, command, args, restart: true, logFile: this.#file(`logs/${name}.log`), log: this.#o.log,
@@ -315,6 +318,7 @@ export class Stack {
 
   async #startDatabase(): Promise<void> {
     this.#postgres = await startPostgres({ dir: this.#postgresDir(), persistent: this.#o.persistent, port: this.#ports?.postgres ?? 0, detached: true, log: this.#o.log });
+    if (this.#stopped) await this.#postgres.stop();
     await migrate(this.#databaseUrl(), this.#o.log);
   }
 
