@@ -231,11 +231,12 @@ describe('the model gateway', () => {
       RAMBO_MODELGATEWAY_ALLOW: 'llm.internal,10.20.0.0/16', RAMBO_MODELGATEWAY_RUN_USD: '2.5', RAMBO_MODELGATEWAY_DAY_TOKENS: '100000000', RAMBO_MODELGATEWAY_DAY_USD: '40',
     });
   });
-  test('reads Secrets where workflows run, one by one, and nothing else of the cluster', () => {
-    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+  test('reads Secrets and ConfigMaps where workflows run, one by one, and nothing else of the cluster', () => {
+    const rules = ['secrets', 'configmaps'].map((resource) => ({ apiGroups: [''], resources: [resource], verbs: ['get'] }));
+    expect(the(render(TRIAL), 'ClusterRole', 'rambo-modelgateway')['rules']).toEqual(rules);
     const objects = render({ ...TRIAL, watchNamespaces: ['team-a'] });
     expect(objects.some(({ kind, metadata }) => kind.startsWith('ClusterRole') && metadata.name === 'rambo-modelgateway')).toBe(false);
-    expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+    expect(the(objects, 'Role', 'rambo-modelgateway', 'team-a')['rules']).toEqual(rules);
   });
   test('keeps long results where the API keeps files', () => {
     expect(env(gateway({ objectStore: { endpoint: 'https://s3.example.com', existingSecret: 's3' } }))).toMatchObject({ RAMBO_S3_ENDPOINT: 'https://s3.example.com', RAMBO_S3_ACCESS_KEY_FILE: '/etc/rambo/objects/access-key' });
