@@ -61,4 +61,4 @@ test('what a step costs beyond the bare model call', async () => {
   process.stderr.write(`overhead of a step: ${step.toFixed(1)} ms, of the first piece: ${first.toFixed(1)} ms (bare call ${figures.bare.toFixed(1)} ms; one round trip ${median(trips).toFixed(1)} ms; median of ${STEPS}); of a Model with limits ${(figures.limited - figures.gateway).toFixed(1)} ms more\n`);
   // Figures, no gates (aims: 15 ms and 30 ms on a quiet machine). What holds everywhere: each answer came in pieces, the first before the end.
   expect(through.every((one) => one.first > 0 && one.first < one.whole)).toBe(true);
-});
+}, 180_000);

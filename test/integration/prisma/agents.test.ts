@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { agentRunId, type NewAgentEvent } from '../../../crds/agent-run.ts';
 import { foldAgentRun } from '../../../crds/agent-fold.ts';
 import {
-  agentEvents, agentJournal, appendToAgentRun, continueAgentRun, createAgentRun, findReservation, getAgentRun, getRevision, orphanedReservations, raiseAccount, readAccounts, renewReservations,
+  agentEvents, agentJournal, appendToAgentRun, continueAgentRun, createAgentRun, findReservation, getAgentRun, getRevision, openConversation, orphanedReservations, raiseAccount, readAccounts, renewReservations,
   reserve, settle, type AgentRunCreate, type BudgetAccountCreate, type ReservationRow,
 } from '../../../prisma/store/index.ts';
 import { type Fixture, openFixture } from './fixture.ts';
@@ -92,11 +92,19 @@ test('a reservation is settled once, with what was used or at its estimate', asy
   expect(await raiseAccount(fixture.db, only.key, { tokens: 500, nano: null })).toMatchObject({ limit: { tokens: 500, nano: null } });
 });
 
-test('a conversation has one turn at a time', async () => {
+test('a conversation has one turn at a time, each counted once, and none that was read before another', async () => {
   const conversationId = randomUUID();
-  const first = creation({ conversationId });
+  const conversation = { id: conversationId, namespace: 'default', agent: 'a', principal: 'p', title: 't' };
+  const turns = async (): Promise<number> => (await openConversation(fixture.db, conversation, Date.now())).turns;
+  expect(await turns()).toBe(0);
+  const first = creation({ conversationId, turn: 1 });
   await createAgentRun(fixture.db, first, opening);
-  expect(await createAgentRun(fixture.db, creation({ conversationId, turn: 1 }), opening)).toEqual({ status: 'Busy', other: first.facts.id });
+  expect(await createAgentRun(fixture.db, creation({ conversationId, turn: 2 }), opening)).toEqual({ status: 'Busy', other: first.facts.id });
+  expect(await turns()).toBe(1);
+  await appendToAgentRun(fixture.db, first.facts.id, Date.now(), async () => ({ events: [], set: { phase: 'Succeeded' }, result: undefined }));
+  await expect(createAgentRun(fixture.db, creation({ conversationId, turn: 1 }), opening)).rejects.toMatchObject({ code: 'Unavailable' });
+  expect(await createAgentRun(fixture.db, creation({ conversationId, turn: 2 }), opening)).toMatchObject({ status: 'Created' });
+  expect(await turns()).toBe(2);
 });
 
 function account(key: string, level: BudgetAccountCreate['level'], tokens: number | null, nano: bigint | null): BudgetAccountCreate {
