@@ -1,31 +1,15 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { systemClock } from '../../platform/clock/index.ts';
+import { AnsweringApi, event, json } from '../api/test-kit.ts';
 import type { Input } from '../io/io.ts';
 import { run } from '../program.ts';
 
 /* `rambo agent chat`, `runs`, `show` and `steps` against an API that answers as a test says. */
 
-let server: Server;
-let url: string;
-let answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
-const seen: { readonly line: string; readonly body: string }[] = [];
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    const chunks: string[] = [];
-    request.on('data', (chunk) => { chunks.push(String(chunk)); }).on('end', () => {
-      seen.push({ line: `${request.method ?? ''} ${request.url ?? ''}`, body: chunks.join('') });
-      answer(request, response, chunks.join(''));
-    });
-  });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const address = server.address();
-  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port ?? 0 : 0}`;
-});
-afterAll(async () => {
-  server.closeAllConnections();
-  await new Promise((resolve) => { server.close(resolve); });
-});
-beforeEach(() => { seen.length = 0; });
+let api: AnsweringApi;
+beforeAll(async () => { api = await AnsweringApi.start(); });
+afterAll(() => api.stop());
+beforeEach(() => { api.seen.length = 0; });
 
 /** Somebody who says these lines; a function is called where a line is asked for. */
 class Person implements Input {
@@ -59,7 +43,7 @@ async function rambo(person: Person | undefined, ...args: readonly string[]): Pr
   const [out, said]: [string[], string[]] = [[], []];
   let code = 0;
   const io = { clock: systemClock, print: (text: string) => { out.push(text); }, say: (line: string) => { said.push(line); }, exit: (given: number) => { code = given; }, ...(person === undefined ? {} : { open: () => person }) };
-  await run(io, { version: '0', unique: 'u' }, [...args, '--url', url, '--token', 't']);
+  await run(io, { version: '0', unique: 'u' }, [...args, '--url', api.url, '--token', 't']);
   return { out: out.join(''), said: said.join('\n'), code };
 }
 
@@ -67,11 +51,6 @@ function chat(person: Person, ...more: readonly string[]): Promise<Result> {
   return rambo(person, 'agent', 'chat', 'triage', '-n', 'support', ...more);
 }
 
-function json(response: ServerResponse, body: unknown, status = 200): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-}
-
-const event = (seq: number, kind: string, payload: object): string => `id: ${seq}\nevent: event\ndata: ${JSON.stringify({ seq, at: '2026-01-01T00:00:00.000Z', kind, payload })}\n\n`;
 const delta = (step: number, n: number, text: string): string => `event: delta\ndata: ${JSON.stringify({ step, n, text })}\n\n`;
 const end = (payload: object): string => `${event(99, 'RunCompleted', payload)}event: end\ndata: {}\n\n`;
 const completed = (step: number, text: string): string => event(step * 3, 'ModelCompleted', { step, purpose: 'step', text, toolCalls: [] });
@@ -80,14 +59,14 @@ const TOTALS = { id: 'r', inputTokens: 10, outputTokens: 5, costUsd: '0.0012', m
 /** An API on which every turn gives this stream. */
 function streams(...texts: readonly string[]): void {
   let turn = 0;
-  answer = (request, response) => {
+  api.answer = (request, response) => {
     if (request.method === 'POST' && request.url === '/api/v1/agent-runs') json(response, { id: `r${++turn}`, runId: `run${turn}` }, 201);
     else if (request.url?.endsWith('/events') === true) response.writeHead(200).end(texts[Math.min(turn, texts.length) - 1] ?? '');
     else json(response, TOTALS);
   };
 }
 
-const starts = (): readonly unknown[] => seen.filter(({ line }) => line === 'POST /api/v1/agent-runs').map(({ body }) => JSON.parse(body));
+const starts = (): readonly unknown[] => api.seen.filter(({ line }) => line === 'POST /api/v1/agent-runs').map(({ body }) => JSON.parse(body));
 
 describe('without a terminal', () => {
   test('each line is a turn of one conversation, and its answer comes once, whole', async () => {
@@ -116,11 +95,11 @@ describe('without a terminal', () => {
     streams(`${event(1, 'ApprovalRequested', { tool: 'tickets/close', approval: 'p' })}${end({ phase: 'Succeeded', output: 'x' })}`);
     const person = new Person(false, ['x']);
     expect((await chat(person)).said).toContain('rambo approve p');
-    expect(seen.some(({ line }) => line.includes('agent-approvals'))).toBe(false);
+    expect(api.seen.some(({ line }) => line.includes('agent-approvals'))).toBe(false);
   });
 
   test('refused is told with its code', async () => {
-    answer = (_, response) => { json(response, { code: 'FORBIDDEN', detail: 'not you' }, 403); };
+    api.answer = (_, response) => { json(response, { code: 'FORBIDDEN', detail: 'not you' }, 403); };
     expect(await chat(new Person(false, ['x']))).toMatchObject({ code: 1, said: expect.stringContaining('FORBIDDEN: not you') as string });
   });
 });
@@ -148,7 +127,7 @@ describe('in a terminal', () => {
   test('a failure is told, and one can go on', async () => {
     streams(end({ phase: 'Failed', reason: 'ModelUnavailable' }), end({ phase: 'Succeeded', output: 'x' }));
     expect(await chat(new Person(true, ['a', 'b']))).toMatchObject({ code: 0, out: 'x\n' });
-    answer = (_, response) => { json(response, { code: 'CONFLICT', detail: 'a turn is under way' }, 409); };
+    api.answer = (_, response) => { json(response, { code: 'CONFLICT', detail: 'a turn is under way' }, 409); };
     expect(await chat(new Person(true, ['a']))).toMatchObject({ code: 0, said: expect.stringContaining('CONFLICT') as string });
   });
 
@@ -157,14 +136,14 @@ describe('in a terminal', () => {
     const approval = { id: 'p', agentRunId: 'r1', namespace: 'support', tool: 'tickets/close', hash: HASH, arguments: { id: 7 }, why: 'it closes', approvers: [], state: 'Pending', expiresAt: 'later', decidedBy: null };
     function waits(over: object = {}, refuse?: object): void {
       streams(`${event(1, 'ApprovalRequested', { tool: 'tickets/close', approval: 'p' })}${end({ phase: 'Succeeded', output: 'x' })}`);
-      const rest = answer;
-      answer = (request, response, body) => {
+      const rest = api.answer;
+      api.answer = (request, response, body) => {
         if (request.url?.startsWith('/api/v1/agent-approvals/p') !== true) rest(request, response, body);
         else if (request.method === 'POST' && refuse !== undefined) json(response, refuse, 403);
         else json(response, { ...approval, ...over });
       };
     }
-    const decisions = (): readonly unknown[] => seen.filter(({ line }) => line.endsWith('/decision')).map(({ body }) => JSON.parse(body));
+    const decisions = (): readonly unknown[] => api.seen.filter(({ line }) => line.endsWith('/decision')).map(({ body }) => JSON.parse(body));
 
     test.each([['y', 'Approve'], ['YES', 'Approve'], ['n', 'Reject']])('is shown, and %s decides exactly that', async (said, decision) => {
       waits();
@@ -195,7 +174,7 @@ describe('in a terminal', () => {
       const person = new Person(true, ['a', 'b']);
       let turn = 0;
       const open: { response?: ServerResponse } = {};
-      answer = (request, response) => {
+      api.answer = (request, response) => {
         if (request.url === '/api/v1/agent-runs') json(response, { id: `r${++turn}`, runId: `run${turn}` }, 201);
         else if (request.url === '/api/v1/agent-runs/r1/events') {
           response.writeHead(200).write(event(1, 'RunStarted', {}), () => { person.interrupt(); });
@@ -211,7 +190,7 @@ describe('in a terminal', () => {
 
     test('twice leaves at once, whatever the run does; the code says so', async () => {
       const person = new Person(true, ['a', 'never']);
-      answer = (request, response) => {
+      api.answer = (request, response) => {
         if (request.url === '/api/v1/agent-runs') json(response, { id: 'r1', runId: 'run1' }, 201);
         else if (request.url?.endsWith('/events') === true) response.writeHead(200).write(event(1, 'RunStarted', {}), () => { person.interrupt(); person.interrupt(); });
         else json(response, TOTALS);
@@ -229,7 +208,7 @@ describe('in a terminal', () => {
     test('without a terminal stops the turn and ends', async () => {
       const person = new Person(false, ['a', 'never']);
       const open: { response?: ServerResponse } = {};
-      answer = (request, response) => {
+      api.answer = (request, response) => {
         if (request.url === '/api/v1/agent-runs') json(response, { id: 'r1', runId: 'run1' }, 201);
         else if (request.url?.endsWith('/events') === true) {
           response.writeHead(200).write(event(1, 'RunStarted', {}), () => { person.interrupt(); });
@@ -251,7 +230,7 @@ describe('looking', () => {
   });
 
   test('steps: every page, with tokens, cost and time; a terminal obeys nothing of it', async () => {
-    answer = (request, response) => {
+    api.answer = (request, response) => {
       const first = { items: [item(1, 'RunStarted', { input: 'Where is it?' }), item(2, 'ModelCompleted', { text: 'x\u001b[2J' }, { inputTokens: 120, outputTokens: 30, costUsd: '0.0004', ms: 1_234 })], nextCursor: 'c' };
       json(response, request.url?.includes('after=c') === true ? { items: [item(3, 'RunCompleted', { phase: 'Succeeded', output: { ok: true } })], nextCursor: null } : first);
     };
@@ -271,14 +250,14 @@ describe('looking', () => {
     budgets: [{ level: 'AgentRun', limitTokens: 100, limitUsd: null, spentTokens: 15, spentUsd: '0.01', reservedTokens: 0, reservedUsd: '0' }],
   };
   test('runs: a table, with filters', async () => {
-    answer = (_, response) => { json(response, { items: [run], nextCursor: null }); };
+    api.answer = (_, response) => { json(response, { items: [run], nextCursor: null }); };
     const { out } = await rambo(undefined, 'agent', 'runs', 'triage', '-n', 'support', '--phase', 'WaitingApproval');
-    expect(seen[0]?.line).toBe('GET /api/v1/agent-runs?namespace=support&first=20&agent=triage&phase=WaitingApproval');
+    expect(api.seen[0]?.line).toBe('GET /api/v1/agent-runs?namespace=support&first=20&agent=triage&phase=WaitingApproval');
     expect(out).toMatch(/r +triage +WaitingApproval +2 +1 +10 \+ 5 +0\.01 +2026-01-01 10:00:00 +-/);
     expect((await rambo(undefined, 'agent', 'runs', '-n', 'support', '--first', '0')).code).toBe(2);
   });
   test('show: what it stands at, what waits, what may be spent', async () => {
-    answer = (_, response) => { json(response, run); };
+    api.answer = (_, response) => { json(response, run); };
     const { out } = await rambo(undefined, 'agent', 'show', 'r');
     for (const part of ['WaitingApproval', 'in part an estimate', 'rambo api agentApprovals --namespace support --agent-run-id r', 'AgentRun', 'no limit']) expect(out).toContain(part);
   });

@@ -3,6 +3,7 @@ import { io, type Socket } from 'socket.io-client';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { answer, append, end, Notices, tenant, type Tenant } from './agents.ts';
 import { type Entry, type Person, Site } from './site.ts';
+import { random } from '../../chaos/plan.ts';
 
 /** Streams of agent runs over Socket.IO: a real WebSocket, a real Postgres. */
 
@@ -52,15 +53,6 @@ class Page {
     this.#socket.io.engine.close();
     open.delete(this.#socket);
   }
-}
-
-/** A generator of numbers that is the same every time. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
 
 test('cut at random and gone on with from the last number, a transcript is equal to the byte to one that was never cut', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../../platform/clock/index.ts';
 import { answer, append, end, Notices, tenant, type Tenant } from './agents.ts';
 import { type Entry, type Person, Site } from './site.ts';
+import { random } from '../../chaos/plan.ts';
 
 /** Streams of agent runs over server-sent events and GraphQL, with a real Postgres. */
 
@@ -60,15 +61,6 @@ async function stream(who: Person, agentRun: string, options: { last?: string | 
   const opened = await Sse.open(who, agentRun, options);
   if (!(opened instanceof Sse)) throw new Error(`${opened.status} ${JSON.stringify(opened.body)}`);
   return opened;
-}
-
-/** A generator of numbers that is the same every time. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
 
 test('cut at random and resumed by Last-Event-ID, a transcript is equal to the byte to one that was never cut', async () => {

@@ -3,6 +3,7 @@ import {
   childrenByIds, type Db, type Executor, listChildren, listMembers, listProjectEvents, listProjects, listRuns, listTaskRuns, openStore, projectsByIds, runsStand, type Statement,
 } from '../../../prisma/store/index.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
+import { blocksOf, scans, type Plan } from '../../harness/plans.ts';
 
 /*
  * A million tasks and a million runs: every filter and order that a list offers finds its rows by an index and reads about as many as it
@@ -40,14 +41,6 @@ INSERT INTO run (id, namespace, name, source, shard, workflow, definition_hash, 
   SELECT ('00000000-0000-7000-8004-' || lpad(to_hex(i), 12, '0'))::uuid, 'ns-' || (CASE WHEN i % 2 = 0 THEN 1 ELSE 1 + i % 200 END), 'run-' || i, 'api', i % 256, 'wf-' || i % 50, 'h', '{}', 0, 'x',
   date_trunc('milliseconds', now()) - i * interval '1 second', (ARRAY['Succeeded','Failed','Running','Cancelled'])[1 + i % 4], CASE WHEN i % 4 <> 2 THEN now() END, false, 1, 1, 1, 1 FROM generate_series(1, ${ROWS}) i;
 `;
-
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Shared Hit Blocks'?: number;
-  readonly 'Shared Read Blocks'?: number;
-  readonly Plans?: readonly Plan[];
-}
 
 let server: TestServer;
 let client: pg.Client;
@@ -112,11 +105,6 @@ const LISTS: readonly (readonly [string, (db: Executor) => Promise<unknown>])[] 
   ['runs of a phase', (on) => listRuns(on, { namespaces: ['ns-1'], phase: 'Running', first: 100 })],
 ];
 
-function scans(plan: Plan): string[] {
-  const own = plan['Node Type'] === 'Seq Scan' ? [`Seq Scan on ${plan['Relation Name']}`] : [];
-  return [...own, ...(plan.Plans ?? []).flatMap(scans)];
-}
-
 test.each(LISTS)('%s: by an index, with few blocks', async (_, call) => {
   const plans: Plan[] = [];
   const look = async (statement: Statement, values: readonly unknown[]): Promise<void> => {
@@ -128,8 +116,8 @@ test.each(LISTS)('%s: by an index, with few blocks', async (_, call) => {
     return db.query(statement, values);
   } });
   expect(plans.length).toBeGreaterThan(0);
-  expect(plans.flatMap(scans)).toEqual([]);
-  for (const plan of plans) expect((plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0)).toBeLessThan(MOST_BUFFERS);
+  expect(plans.flatMap((plan) => scans(plan))).toEqual([]);
+  for (const plan of plans) expect(blocksOf(plan)).toBeLessThan(MOST_BUFFERS);
 });
 
 test('projects within the reach of a user who works on many: no table is read from end to end', async () => {

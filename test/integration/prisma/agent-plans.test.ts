@@ -6,6 +6,7 @@ import {
 import { lockAgentRun, writeAppending } from '../../../prisma/store/agent-journal.ts';
 import { SESSION } from '../../../prisma/store/db.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
+import { blocksOf, scans, type Plan } from '../../harness/plans.ts';
 
 /*
  * Many agent runs and calls, one of 50 open (RAMBO_PLAN_ROWS=1000000 is what the figures of docs/benchmarks.md are of): every filter and order that a
@@ -54,14 +55,6 @@ INSERT INTO budget_account (key, namespace, level, updated_at) SELECT 'agent:ns-
 INSERT INTO budget_limit (namespace, level, name, tokens, updated_by, updated_at) SELECT 'ns-' || i % 2, 'AgentDay', 'a-' || i, 1, 'x', now() FROM generate_series(0, 9999) i;
 INSERT INTO agent_reservation (id, agent_run, step, purpose, model, tokens, nano, accounts, holder, holder_until, created_at) SELECT ${uuid(5, 'i')}, ${uuid(1, 'i')}, 1, 'step', 'm', 1, 1, '{}', 'g', now() + interval '6 seconds', now() FROM generate_series(1, 5000) i;
 `;
-
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Shared Hit Blocks'?: number;
-  readonly 'Shared Read Blocks'?: number;
-  readonly Plans?: readonly Plan[];
-}
 
 let server: TestServer;
 let client: pg.Client;
@@ -131,11 +124,6 @@ const LISTS: readonly (readonly [string, (db: Executor) => Promise<unknown>])[] 
   ['usage: of an Agent, what is open', (on) => agentUsageOpen(on, namespace, 'agent-2', { since: now - 900_000_000, from: now - 120_000 })],
 ];
 
-function scans(plan: Plan): string[] {
-  const own = plan['Node Type'] === 'Seq Scan' ? [`Seq Scan on ${plan['Relation Name'] ?? ''}`] : [];
-  return [...own, ...(plan.Plans ?? []).flatMap(scans)];
-}
-
 let statements = 0;
 
 interface Cost { readonly plan: Plan; readonly ms: number; readonly blocks: number }
@@ -149,7 +137,7 @@ async function explain({ text }: Statement, values: readonly unknown[]): Promise
   const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: Plan; 'Execution Time': number }] }>(binary ? `${how} ${text}` : `${how} EXECUTE ${name}(${values.map(literal).join(', ')})`, binary ? [...values] : []);
   const [found] = rows[0]?.['QUERY PLAN'] ?? [];
   if (found === undefined) throw new Error('no plan');
-  return { plan: found.Plan, ms: found['Execution Time'], blocks: (found.Plan['Shared Hit Blocks'] ?? 0) + (found.Plan['Shared Read Blocks'] ?? 0) };
+  return { plan: found.Plan, ms: found['Execution Time'], blocks: blocksOf(found.Plan) };
 }
 
 function literal(value: unknown): string {
