@@ -35,7 +35,7 @@ function world(namespaces: readonly string[]) {
 test.each<[string, string, number]>([
   ['all of them', 'mmmmm', 2], ['none', 'ooooo', 2], ['the oldest alone, behind pages that are hidden', 'oooooom', 2], ['some between', 'moommoooom', 2], ['one by one', 'omom', 1], ['in one page', 'omom', 100], ['no run at all', '', 5],
 ])('reading on gives every run that may be seen, once: %s', async (_, pattern, first) => {
-  const namespaces = [...pattern].map((each) => (each === 'm' ? 'mine' : 'theirs'));
+  const namespaces = Array.from(pattern, (each) => (each === 'm' ? 'mine' : 'theirs'));
   const { all } = world(namespaces);
   expect(await all(first)).toEqual(namespaces.flatMap((namespace, i) => (namespace === 'mine' ? [id(i)] : [])));
 });

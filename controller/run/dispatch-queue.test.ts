@@ -64,12 +64,8 @@ test('whatever comes and goes: the highest priority first, a run in order, and n
         const mine = first.find(({ run }) => run === taken?.run);
         // Of its run the oldest, and no other run of the priority was passed over by this one before.
         expect(taken?.item).toBe(mine?.item);
-        if (mine === undefined) continue;
-        for (const other of first) {
-          if (other.run === mine.run || first.find(({ run }) => run === other.run) !== other) continue;
-          other.passed += 1;
-          expect(other.passed).toBeLessThanOrEqual(2);
-        }
+        const others = first.filter((other) => other.run !== mine?.run && first.find(({ run }) => run === other.run) === other);
+        for (const other of others) expect(++other.passed).toBeLessThanOrEqual(2);
         waiting = waiting.filter((each) => each !== mine);
       }
       expect(queue.size).toBe(waiting.length);

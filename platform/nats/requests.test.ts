@@ -24,13 +24,14 @@ function world(publish: (sent: Published) => void = () => undefined) {
   } as unknown as NatsConnection;
   const requests = new Requests(connection, clock, '_INBOX_test');
   const answer = (reply: string, text: string, code?: number): void => {
-    hear(null, { subject: reply, data: Buffer.from(text), ...(code === undefined ? {} : { headers: { code } }) } as unknown as Msg);
+    void hear(null, { subject: reply, data: Buffer.from(text), ...(code === undefined ? {} : { headers: { code } }) } as unknown as Msg);
   };
   const ask = async (subject: string, timeoutMs = 1_000, id?: string): Promise<string> => {
     try {
       return Buffer.from(await requests.send(subject, Buffer.from('x'), timeoutMs, id)).toString();
     } catch (error) {
-      return `${(error as Error).message}: ${String((error as Error).cause ?? '')}`;
+      const { message, cause } = error as Error;
+      return `${message}: ${cause instanceof Error ? `Error: ${cause.message}` : ''}`;
     }
   };
   return { clock, sent, inboxes, requests, answer, ask };
