@@ -51,6 +51,6 @@ function textOf(troubles: readonly Trouble[]): string {
 /** Messages quote what servers and providers say: without invisible characters, and no longer than they may be, in bytes. */
 function bounded(message: string): string {
   let text = cleanText(message, MESSAGE);
-  while (Buffer.byteLength(text) > MESSAGE + 100) text = `${text.slice(0, Math.floor(text.length * 0.8))}…`;
+  while (Buffer.byteLength(text) > MESSAGE + 100) text = `${text.slice(0, Math.floor(text.length * 0.8)).replace(/[\ud800-\udbff]$/, '')}…`;
   return text;
 }

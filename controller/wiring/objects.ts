@@ -170,7 +170,8 @@ export function toRunnerPod(object: unknown): RunnerPodObject | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;
   const { metadata, status } = parsed.data;
-  const state = status?.containerStatuses?.[0]?.state;
+  // By name: others may have put containers beside ours (a service mesh), and the list is in order of names.
+  const state = status?.containerStatuses?.find((container) => container.name === RUNNER_CONTAINER)?.state;
   return {
     namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, labels: metadata.labels ?? {}, problem: problemOf(status?.message, state),
     phase: status?.phase ?? 'Pending', deleting: metadata.deletionTimestamp !== undefined,

@@ -45,7 +45,7 @@ test('values under names of secrets never reach a line, wherever they stand', ()
 });
 
 test.each([
-  ['postgres://rambo:pass-4711@db:5432/x', 'pass-4711'], ['nats://token-4711@nats', 'token-4711'], ['Authorization: Bearer abcdefgh4711', 'abcdefgh4711'],
+  ['postgres://rambo:pass-4711@db:5432/x', 'pass-4711'], ['connect to postgres://rambo:a/b@c-4711@db:5432/x failed', 'c-4711'], ['(postgres://rambo:pa?ss#4711@db)', 'ss#4711'], ['nats://token-4711@nats', 'token-4711'], ['Authorization: Bearer abcdefgh4711', 'abcdefgh4711'],
   ['the token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln is bad', 'eyJzdWIiOiJ4In0'], ['seed SAAGNJOZTRPYYXG2NJX3ZNGXYUSDYX2BWO447W3SHG6XQ7U66RWHQ3JUXM', 'SAAGNJ'],
   ['-----BEGIN PRIVATE KEY-----\nMIIEvQ4711\n-----END PRIVATE KEY-----', 'MIIEvQ4711'], ['{"password":"hunter2"}', 'hunter2'], ['password=hunter2&x=1', 'hunter2'], ["api_key: 'k-4711'", 'k-4711'],
   [parseError('{"x": hunter2-4711}'), 'hunter2'], [parseError('hunter2-4711'), 'hunter2'],

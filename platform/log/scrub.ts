@@ -1,7 +1,7 @@
 /** Shapes of secrets that may stand inside a text, such as the message of somebody else's error. */
 const SHAPES: readonly (readonly [RegExp, string])[] = [
-  // postgres://user:password@host, nats://token@host
-  [/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi, '$1[redacted]@'],
+  // postgres://user:password@host, nats://token@host; a password that was not escaped may hold a slash or an @, so all before the last one goes.
+  [/([a-z][a-z0-9+.-]*:\/\/)[^\s"'`<>]+@/gi, '$1[redacted]@'],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, '$1 [redacted]'],
   // JSON Web Tokens: of Kubernetes, Firebase and NATS users.
   [/\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){1,2}/g, '[redacted]'],
