@@ -101,7 +101,7 @@ export function oneOf<Values extends Readonly<Record<string, string>>>(name: str
 /** `first` and `after` of a list. */
 export const pageFields = {
   first: shaped(z.int(), { json: { type: 'integer' } }).nullish().describe('Entries: 1 to 100, 20 if not given; other numbers are cut to that range.'),
-  after: z.string().max(MOST_CURSOR).nullish().describe('Start after this cursor.'),
+  after: z.string().max(MOST_CURSOR).regex(/^[\w-]*$/, 'is no cursor: take it from the page before').nullish().describe('Start after this cursor.'),
 };
 
 /** Registers a shape and returns the schema. */

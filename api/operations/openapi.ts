@@ -117,7 +117,7 @@ function streamObject({ name, summary, description, path, input, headers, right,
         description: 'A stream of blocks, each with an `event` and the JSON of its `data` in one line; lines that begin with a colon say that it is still there.',
         content: { 'text/event-stream': { schema: { type: 'string', description: `Data: ${blocks.map(({ event, data }) => `${event} has ${data.name}`).join(', ')}.` } } },
       },
-      ...Object.fromEntries([400, 401, 404, 429, 500, 503, 504].map((status) => [String(status), { $ref: `#/components/responses/${nameOf(status)}` }])),
+      ...Object.fromEntries([400, 401, 404, 429, 431, 500, 503, 504].map((status) => [String(status), { $ref: `#/components/responses/${nameOf(status)}` }])),
     },
   };
 }
@@ -163,7 +163,7 @@ function answerSchema(output: Output): JsonObject {
 }
 
 function statusesOf(operation: Operation): readonly number[] {
-  return [400, 401, 403, 404, ...(operation.kind === 'mutation' || operation.conflicts === true ? [409] : []), ...(hasBody(operation) ? [413, 415] : []), 429, 500, 503, 504];
+  return [400, 401, 403, 404, ...(operation.kind === 'mutation' || operation.conflicts === true ? [409] : []), ...(hasBody(operation) ? [413, 415] : []), 429, 431, 500, 503, 504];
 }
 
 function nameOf(status: number): string {
@@ -194,11 +194,12 @@ const PROBLEM: JsonObject = {
 
 const WORDS: Readonly<Record<number, string>> = {
   400: 'The request does not fit.', 401: 'No valid token.', 403: 'You may see it, but not do this.', 404: 'It does not exist or is not yours.', 409: 'It contradicts something done before.',
-  413: 'The request is too large.', 415: 'The body is no JSON.', 429: 'Too many requests: try again after Retry-After seconds.', 500: 'A fault of ours; the log has it under its id.',
+  413: 'The request is too large.', 415: 'The body is no JSON.', 429: 'Too many requests: try again after Retry-After seconds.',
+  431: 'Address and headers are more than 16 KiB; nothing has read them, so there is no body.', 500: 'A fault of ours; the log has it under its id.',
   503: 'Something behind the API is away: try again after Retry-After seconds.', 504: 'It took too long.',
 };
 const RESPONSES: JsonObject = Object.fromEntries(Object.entries(WORDS).map(([status, description]) => [nameOf(Number(status)), {
   description,
   ...(status === '429' || status === '503' ? { headers: { 'Retry-After': { description: 'Seconds.', schema: { type: 'integer', minimum: 1 } } } } : {}),
-  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  ...(status === '431' ? {} : { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }),
 }]));

@@ -125,14 +125,16 @@ describe('a conversation', () => {
     expect(await turns()).toEqual([1]);
   });
 
-  test('of somebody else is not there', async () => {
+  test('of somebody else is a name like any other: its id tells nothing, and begins another one', async () => {
     const mine = await turn('mine', 'hello');
     await mine.open();
     const [row] = await site.sql<{ id: string }>('SELECT conversation_id AS id FROM agent_run WHERE id = $1', [mine.agentRun]);
     const run = randomUUID();
     await site.sql("INSERT INTO run (id, namespace, name, source, shard, definition_hash, input, principal, created_at, phase) VALUES ($1, $2, 'r-mallory', 'api', 0, 'h', '{}', 'mallory', now(), 'Running')", [run, NS]);
     const theirs = await site.attempt(gateway, { agentRef: { name: 'talker' }, input: 'x', conversation: row?.id ?? '' }, { run });
-    expect(await theirs.open()).toMatchObject({ status: 400, body: { why: 'ConversationNotFound' } });
+    expect(await theirs.open()).toMatchObject({ status: 200 });
+    const [begun] = await site.sql<{ id: string; turn: number }>('SELECT conversation_id AS id, turn FROM agent_run WHERE id = $1', [theirs.agentRun]);
+    expect([begun?.id === row?.id, begun?.turn]).toEqual([false, 1]);
   });
 });
 
