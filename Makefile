@@ -68,7 +68,8 @@ scan-secrets: ## Look for credentials in files and history (gitleaks)
 scan-dependencies: setup ## Look for known holes in what package-lock.json and the go.sum files name: npm audit, then osv-scanner (needs the network)
 	@npm audit --audit=true --audit-level=high
 	@"$$(hack/tools/tool.sh osv-scanner)" scan source --recursive .
-clean: down ## Remove build output and local data (caches stay)
+clean: ## Stop what runs; remove build output and local data (caches stay)
+	@if [ -x node_modules/.bin/node ]; then $(STACK) clean; fi
 	@rm -rf dist .rambo
 
 .PHONY: help

@@ -7,15 +7,16 @@ import { type AgentFixtures, startAgentFixtures } from './agent-fixtures.ts';
 import { demoAgents, type DemoFixtures } from './demo-agents.ts';
 import { demoGateway } from './demo-gateway.ts';
 import { demo } from './demo.ts';
-import { PIDS_FILE, ROOT, Stack, type StackAddresses } from './stack.ts';
+import { PIDS_FILE, postgresDirOf, ROOT, Stack, type StackAddresses } from './stack.ts';
 
 const DIR = path.join(ROOT, '.rambo');
 const STATE = path.join(DIR, 'state.json');
 const PIDS = path.join(DIR, PIDS_FILE);
-const USAGE = `usage: stack up | down | status | serve | demo   [--use-current-context] [--replicas=N]
+const USAGE = `usage: stack up | down | clean | status | serve | demo   [--use-current-context] [--replicas=N]
 
   up       starts the stack in the background and writes .rambo/env
   down     stops it and checks that nothing is left
+  clean    down, and removes its data
   status   says what runs
   serve    runs the stack in the foreground until Ctrl-C
   demo     up, runs examples/, shows what happened, stays until Ctrl-C (RAMBO_DEMO_EXIT=1: ends)
@@ -142,6 +143,11 @@ async function up(flags: Flags): Promise<State> {
 }
 
 /** Stops the supervisor and checks that its programs have ended. */
+async function clean(): Promise<void> {
+  await down();
+  for (const dir of [postgresDirOf(DIR), DIR]) rmSync(dir, { recursive: true, force: true });
+}
+
 async function down(): Promise<void> {
   const state = readState();
   const pids: number[] = existsSync(PIDS) ? JSON.parse(readFileSync(PIDS, 'utf8')) : [];
@@ -166,6 +172,7 @@ async function main(): Promise<void> {
   if (verb === 'serve') await serve(flags);
   else if (verb === 'up') await up(flags);
   else if (verb === 'down') await down();
+  else if (verb === 'clean') await clean();
   else if (verb === 'status') status();
   else if (verb === 'demo') await runDemo(flags);
   else {

@@ -62,6 +62,12 @@ export function readTools(): Tools {
   return tools;
 }
 
+/** Where the Postgres of a stack keeps its data. As root it runs under another account, which cannot pass a folder that is closed to others, such as root's home. */
+export function postgresDirOf(dir: string): string {
+  if (process.getuid?.() !== 0) return path.join(dir, 'postgres');
+  return path.join('/var/tmp', `rambo-postgres-${Buffer.from(dir).toString('hex').slice(-24)}`);
+}
+
 /** The whole of RamBo on this machine: real etcd, kube-apiserver, Postgres and NATS, our processes under their own accounts. */
 export class Stack {
   readonly #o: StackOptions;
@@ -321,12 +327,8 @@ export class Stack {
     await migrate(this.#databaseUrl(), this.#o.log);
   }
 
-  /** As root Postgres runs under another account, which cannot pass a folder that is closed to others, such as root's home. */
   #postgresDir(): string {
-    if (this.#o.postgresDir !== undefined) return this.#o.postgresDir;
-    if (process.getuid?.() !== 0) return this.#file('postgres');
-    const key = Buffer.from(this.#o.dir).toString('hex').slice(-24);
-    return path.join('/var/tmp', `rambo-postgres-${key}`);
+    return this.#o.postgresDir ?? postgresDirOf(this.#o.dir);
   }
 
   async #startNats(): Promise<void> {

@@ -1,4 +1,4 @@
-import { CHART, Site, SYSTEM, until, VALUES } from './site.ts';
+import { CHART, Site, SYSTEM, until, VALUES, type PodObject } from './site.ts';
 
 /** An installation that lacks something is not ready, and says what and what to do. */
 
@@ -13,14 +13,16 @@ const external = (postgres: string, nats: string): object => ({
   ...BESIDE, postgres: { trial: false, existingSecret: postgres }, nats: { trial: false, url: 'nats://nats.rambo-broken:4222', existingSecret: nats },
 });
 
-/** What the controller of a broken release says, once its pod runs and is not ready. */
+/** What the controller of a broken release says, once a pod of it runs and none is ready. */
 async function saying(pattern: RegExp): Promise<string> {
   return until(`a log that says ${String(pattern)}`, async () => {
     const pods = await site.pods(NAMESPACE, 'app.kubernetes.io/component=controller');
-    // Those of the values before stay until these are ready, which they never will be.
-    const waiting = pods.filter((pod) => pod.status.phase === 'Running' && pod.status.conditions?.find((c) => c.type === 'Ready')?.status === 'False');
-    const logs = await Promise.all(waiting.map((pod) => site.kubectl.run('logs', '-n', NAMESPACE, pod.metadata.name, '--tail=30')));
-    return waiting.length === pods.length ? logs.find((log) => pattern.test(log)) : undefined;
+    const isReady = (pod: PodObject): boolean => pod.status.conditions?.find((c) => c.type === 'Ready')?.status === 'True';
+    if (pods.some(isReady)) return undefined;
+    // Those of the values before stay until these are ready, which they never will be; on a slow machine some of them do not even run yet.
+    const running = pods.filter((pod) => pod.status.phase === 'Running');
+    const logs = await Promise.all(running.map((pod) => site.kubectl.run('logs', '-n', NAMESPACE, pod.metadata.name)));
+    return logs.find((log) => pattern.test(log));
   }, 180_000);
 }
 
