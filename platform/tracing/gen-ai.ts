@@ -1,4 +1,5 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
+import { contextOf, traceparentOf } from './parent.ts';
 
 /*
  * Spans of agents by OpenTelemetry's conventions for generative AI: `invoke_agent` around an attempt of an agent, `chat` around one request to a
@@ -57,9 +58,8 @@ export interface GenAiHandle {
 
 /** Runs `work` in a span. What it throws marks the span as failed by the name of its class, never by its message. */
 export function withGenAi<T>({ operation, target, parent, facts }: GenAiSpan, work: (span: GenAiHandle) => Promise<T>): Promise<T> {
-  const from = parent === undefined ? context.active() : propagation.extract(context.active(), { traceparent: parent });
   const options = { kind: operation === 'chat' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: attributesOf({ 'gen_ai.operation.name': operation, ...facts }) };
-  return trace.getTracer('rambo').startActiveSpan(`${operation} ${target}`, options, from, async (span) => {
+  return trace.getTracer('rambo').startActiveSpan(`${operation} ${target}`, options, contextOf(parent), async (span) => {
     const set = (more: GenAiFacts): void => {
       span.setAttributes(attributesOf({ ...more }));
       if (more['error.type'] !== undefined) span.setStatus({ code: SpanStatusCode.ERROR });
@@ -80,11 +80,6 @@ const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 /** A traceparent that came from elsewhere, if it is one. */
 export function validTraceparent(text: string | undefined): string | undefined {
   return text !== undefined && TRACEPARENT.test(text) ? text : undefined;
-}
-
-function traceparentOf(span: Span): string | undefined {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return span.isRecording() ? `00-${traceId}-${spanId}-0${traceFlags.toString(16)}` : undefined;
 }
 
 function attributesOf(facts: Readonly<Record<string, string | number | readonly string[] | undefined>>): Attributes {

@@ -1,4 +1,5 @@
-import { context, propagation, SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
+import { SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
+import { contextOf, traceparentOf } from './parent.ts';
 
 /** Names that may stand on a span. Inputs, outputs and environment never do. */
 export type SpanFacts = Readonly<Partial<Record<'run' | 'node' | 'item' | 'attempt' | 'namespace' | 'workflow' | 'operation', string | number>>>;
@@ -18,12 +19,9 @@ export async function startTracing(service: string, endpoint: string | undefined
  * span's, or the parent's where no spans are made.
  */
 export function withSpan<T>(name: string, parent: string | undefined, facts: SpanFacts, work: (traceparent: string | undefined) => Promise<T>): Promise<T> {
-  const from = parent === undefined ? context.active() : propagation.extract(context.active(), { traceparent: parent });
-  return trace.getTracer('rambo').startActiveSpan(name, { attributes: attributesOf(facts) }, from, async (span) => {
-    const { traceId, spanId, traceFlags } = span.spanContext();
-    const made = !/^0*$/.test(traceId) && span.isRecording();
+  return trace.getTracer('rambo').startActiveSpan(name, { attributes: attributesOf(facts) }, contextOf(parent), async (span) => {
     try {
-      return await work(made ? `00-${traceId}-${spanId}-0${traceFlags.toString(16)}` : parent);
+      return await work(traceparentOf(span) ?? parent);
     } catch (error) {
       span.setStatus({ code: SpanStatusCode.ERROR });
       throw error;
