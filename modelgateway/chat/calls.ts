@@ -110,7 +110,7 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
       agentRun: call.agentRun, attempt: call.attempt, step: call.step, purpose: call.purpose, spec: call.spec, promptTokens: promptBound(json), outputTokens: call.maxOutput,
       requestHash: requestHash(prompt), ...(seq === undefined ? {} : { seq }),
     };
-    const candidates = inWindow(await parts.catalog.find(call.namespace, call.models), asked, course).filter(({ name }) => !course.out.has(name));
+    const candidates = (await parts.catalog.find(call.namespace, call.models)).filter((candidate) => mayAnswer(candidate, asked, course));
     if (candidates.length === 0) return giveUp(parts, call, course);
     const begun = await begin(parts, asked, candidates);
     switch (begun.status) {
@@ -127,14 +127,13 @@ async function answer(parts: CallParts, call: Call, live: LiveCall): Promise<Out
   }
 }
 
-/** Leaves out those whose context window the prompt does not fit into: an answer of a few tokens would be worse than a reason. */
-function inWindow(candidates: readonly Candidate[], { promptTokens, outputTokens }: Asked, { out }: Course): readonly Candidate[] {
-  for (const { name, spec } of candidates) {
-    const window = spec.capabilities?.contextWindow;
-    if (window === undefined || outputWithin(window, promptTokens, outputTokens) > 0) continue;
+/** Whether a Model is still asked. One whose context window the prompt does not fit into is out, with the reason: that is better than an answer of a few tokens. */
+function mayAnswer({ name, spec }: Candidate, { promptTokens, outputTokens }: Asked, { out }: Course): boolean {
+  const window = spec.capabilities?.contextWindow;
+  if (window !== undefined && outputWithin(window, promptTokens, outputTokens) === 0) {
     out.set(name, { code: 'Refused', message: `the prompt may have ${promptTokens} tokens, and the context window has ${window}: set memory.compaction, or ask a model with a larger one`, passing: false, spent: 'nothing' });
   }
-  return candidates;
+  return !out.has(name);
 }
 
 async function begin(parts: CallParts, asked: Asked, candidates: readonly Candidate[]): Promise<Begun> {

@@ -5,6 +5,7 @@ import { capped } from '../../platform/net/fetch.ts';
 import type { AgentAnswer, AgentAsk, AgentAskCode } from '../../platform/messages/agent-ask.ts';
 import { getModel, type Executor } from '../../prisma/store/index.ts';
 import type { Secrets } from './secrets.ts';
+import { jsonOf } from '../json.ts';
 
 /** What probing needs. */
 export interface ProbeParts {
@@ -46,14 +47,6 @@ async function look({ secrets, fetchFor }: ProbeParts, namespace: string, spec: 
   const listed = listSchema.safeParse(jsonOf(await capped(response, MOST_BYTES).text()));
   if (!listed.success) return failure('ProtocolError', `${url} answered no list of models`);
   return { v: 1, ok: true, models: listed.data.data.slice(0, MOST_MODELS).map(({ id }) => id.slice(0, 256)) };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function codeOf(error: unknown): AgentAskCode {

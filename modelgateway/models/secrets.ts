@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../platform/clock/index.ts';
-import { RamboError, UnavailableError } from '../../platform/errors/index.ts';
-import { isNotFound } from '../../platform/kube/errors.ts';
-import type { KubeRequest } from '../../platform/kube/client.ts';
+import { RamboError } from '../../platform/errors/index.ts';
+import { readObject, type ObjectReader } from '../kube-object.ts';
 
 /** The label that says a Secret may be sent to where a Model or ToolServer is. */
 export const CREDENTIALS_LABEL = 'rambo.dev/credentials';
@@ -32,7 +31,7 @@ interface Known {
  * Secrets by GET with the gateway's own account, each known for a minute. Whoever may write a Model chooses a host, so a Secret is
  * only given out where its label says that it is meant for that.
  */
-export function kubeSecrets(client: { json(request: KubeRequest): Promise<unknown> }, clock: Clock): Secrets {
+export function kubeSecrets(client: ObjectReader, clock: Clock): Secrets {
   const known = new Map<string, Known>();
   const find = (namespace: string, name: string): Known['secret'] => {
     const now = clock.monotonic();
@@ -40,7 +39,7 @@ export function kubeSecrets(client: { json(request: KubeRequest): Promise<unknow
     const before = known.get(id);
     if (before !== undefined && before.until > now) return before.secret;
     if (known.size > MOST) known.clear();
-    const secret = get(client, namespace, name);
+    const secret = readObject(client, 'Secret', namespace, name, secretSchema);
     known.set(id, { until: now + KNOWN_MS, secret });
     secret.then((found) => { if (found === undefined) known.set(id, { until: clock.monotonic() + MISSING_MS, secret }); }, () => { known.delete(id); });
     return secret;
@@ -57,13 +56,4 @@ export function kubeSecrets(client: { json(request: KubeRequest): Promise<unknow
       return Buffer.from(text, 'base64').toString('utf8').trim();
     },
   };
-}
-
-async function get(client: { json(request: KubeRequest): Promise<unknown> }, namespace: string, name: string): Promise<z.output<typeof secretSchema> | undefined> {
-  try {
-    return secretSchema.parse(await client.json({ verb: 'get', resource: 'secrets', path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets/${encodeURIComponent(name)}` }));
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw new UnavailableError(`Secret ${namespace}/${name}`, error);
-  }
 }

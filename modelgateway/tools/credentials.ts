@@ -5,6 +5,7 @@ import { errorMessage, RamboError } from '../../platform/errors/index.ts';
 import { isAllowed } from '../../platform/net/addresses.ts';
 import type { Fetch, SecretReader } from './parts.ts';
 import type { KnownServer } from './servers.ts';
+import { jsonOf } from '../json.ts';
 
 /** Why a server cannot be called with the credentials it names: `SecretMissing`, `SecretNotLabelled`, `AuthUnsupported`, `AuthFailed`, `AddressRefused`, `Unavailable`. */
 export class CredentialError extends RamboError {}
@@ -92,14 +93,6 @@ async function askToken(auth: { readonly tokenUrl: string; readonly clientId: st
   // What the server says may repeat the secret: only its status is told.
   if (parsed?.success !== true) throw new CredentialError('AuthFailed', `the token server gave no token (HTTP ${response.status})`);
   return parsed.data;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A list of hosts in the spec bounds where the credentials go, whatever the installation allows beside it. */
