@@ -1,5 +1,5 @@
+import { listWaiting, type WaitingQuery } from './agent-waiting.ts';
 import type { Executor, Statement } from './db.ts';
-import { clamp, cut, LAST_ID } from './pages.ts';
 import { iso } from './times.ts';
 import type { Bytes, Page } from './types.ts';
 
@@ -44,22 +44,22 @@ export interface ApprovalPreview {
   readonly reason: string;
 }
 
-const APPROVAL = `p.id, p.agent_run AS "agentRun", p.call_id AS "callId", p.namespace, p.tool, p.hash, p.preview, p.approvers, p.four_eyes AS "fourEyes", p.state, p.expires_at AS "expiresAt",
-  p.decided_by AS "decidedBy", p.decided_at AS "decidedAt", p.reason, p.created_at AS "createdAt"`;
+const APPROVAL = `w.id, w.agent_run AS "agentRun", w.call_id AS "callId", w.namespace, w.tool, w.hash, w.preview, w.approvers, w.four_eyes AS "fourEyes", w.state, w.expires_at AS "expiresAt",
+  w.decided_by AS "decidedBy", w.decided_at AS "decidedAt", w.reason, w.created_at AS "createdAt"`;
 
 const ADD: Statement = {
   name: 'approval-add',
   text: `INSERT INTO agent_approval (id, agent_run, call_id, namespace, tool, hash, preview, approvers, state, expires_at, created_at, four_eyes)
   VALUES ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::bytea, $8::text[], 'Pending', $9::timestamptz, $10::timestamptz, $11::bool)`,
 };
-const GET: Statement = { name: 'approval-get', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.id = $1::uuid` };
-const LAST: Statement = { name: 'approval-of-call', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.agent_run = $1::uuid AND p.call_id = $2::text ORDER BY p.created_at DESC, p.id DESC LIMIT 1` };
+const GET: Statement = { name: 'approval-get', text: `SELECT ${APPROVAL} FROM agent_approval w WHERE w.id = $1::uuid` };
+const LAST: Statement = { name: 'approval-of-call', text: `SELECT ${APPROVAL} FROM agent_approval w WHERE w.agent_run = $1::uuid AND w.call_id = $2::text ORDER BY w.created_at DESC, w.id DESC LIMIT 1` };
 const DECIDE: Statement = {
   name: 'approval-decide',
   text: `UPDATE agent_approval SET state = $2::text, decided_by = $3::text, decided_at = $4::timestamptz, reason = $5::text, hash = $6::text, preview = $7::bytea
   WHERE id = $1::uuid AND state = 'Pending' RETURNING id`,
 };
-const EXPIRING: Statement = { name: 'approvals-expiring', text: `SELECT ${APPROVAL} FROM agent_approval p WHERE p.state = 'Pending' AND p.expires_at <= $1::timestamptz ORDER BY p.expires_at LIMIT $2::int4` };
+const EXPIRING: Statement = { name: 'approvals-expiring', text: `SELECT ${APPROVAL} FROM agent_approval w WHERE w.state = 'Pending' AND w.expires_at <= $1::timestamptz ORDER BY w.expires_at LIMIT $2::int4` };
 const VOID: Statement = {
   name: 'approvals-void',
   text: `UPDATE agent_approval SET state = 'Voided', decided_at = $2::timestamptz, decided_by = 'rambo', reason = 'the agent run has ended' WHERE agent_run = $1::uuid AND state = 'Pending'`,
@@ -70,9 +70,14 @@ export async function addApproval(tx: Executor, row: ApprovalCreate): Promise<vo
   await tx.query(ADD, [row.id, row.agentRun, row.callId, row.namespace, row.tool, row.hash, row.preview, [...row.approvers], iso(row.expiresAt), iso(row.createdAt), row.fourEyes]);
 }
 
+/** An approval by its id (a UUID), whoever's namespace it is in. */
+export async function approvalById(db: Executor, id: string): Promise<ApprovalRow | undefined> {
+  return (await db.query<ApprovalRow>(GET, [id]))[0];
+}
+
 /** One approval of a namespace; undefined where it is another's. */
 export async function getApproval(db: Executor, namespace: string, id: string): Promise<ApprovalRow | undefined> {
-  const [row] = await db.query<ApprovalRow>(GET, [id]);
+  const row = await approvalById(db, id);
   return row?.namespace === namespace ? row : undefined;
 }
 
@@ -107,28 +112,9 @@ export async function voidApprovals(tx: Executor, agentRun: string, at: number):
 }
 
 /** Window on approvals, newest first. */
-export interface ApprovalQuery {
-  readonly namespace: string;
-  readonly state?: ApprovalState;
-  readonly agentRun?: string;
-  readonly after?: { readonly createdAt: number; readonly id: string };
-  /** 1 to 500; clamped. */
-  readonly first: number;
-}
+export type ApprovalQuery = WaitingQuery<ApprovalState>;
 
-/** Approvals of a namespace. What is not asked for is no part of the statement: each is planned once, for all values. */
-export async function listApprovals(db: Executor, { namespace, state, agentRun, after, first }: ApprovalQuery): Promise<Page<ApprovalRow>> {
-  const limit = clamp(first);
-  const from = after === undefined ? 'infinity' : iso(after.createdAt);
-  const values: unknown[] = [namespace, from, after?.id ?? LAST_ID, limit + 1];
-  const name = ['approvals-list'];
-  const narrow = (label: string, test: (place: string) => string, value: string | undefined): string => {
-    if (value === undefined) return '';
-    values.push(value);
-    name.push(label);
-    return ` AND ${test(`$${values.length}`)}`;
-  };
-  const tests = narrow('state', (place) => `p.state = ${place}::text`, state) + narrow('run', (place) => `p.agent_run = ${place}::uuid`, agentRun);
-  const text = `SELECT ${APPROVAL} FROM agent_approval p WHERE p.namespace = $1::text AND (p.created_at, p.id) < ($2::timestamptz, $3::uuid)${tests} ORDER BY p.created_at DESC, p.id DESC LIMIT $4::int4`;
-  return cut(await db.query<ApprovalRow>({ name: name.join('-'), text }, values), limit);
+/** Approvals of a namespace. */
+export function listApprovals(db: Executor, query: ApprovalQuery): Promise<Page<ApprovalRow>> {
+  return listWaiting(db, { name: 'approvals-list', table: 'agent_approval', columns: APPROVAL }, query);
 }

@@ -1,6 +1,6 @@
 import type { InputAnswers, InputQuestion } from '../../crds/agent-run.ts';
+import { listWaiting, type WaitingQuery } from './agent-waiting.ts';
 import type { Executor, Statement } from './db.ts';
-import { clamp, cut, LAST_ID } from './pages.ts';
 import { iso } from './times.ts';
 import type { Bytes, Page } from './types.ts';
 
@@ -37,21 +37,21 @@ export interface InputRow extends InputCreate {
   readonly answers: Bytes | null;
 }
 
-const INPUT = `i.id, i.agent_run AS "agentRun", i.call_id AS "callId", i.namespace, i.tool, i.round, i.hash, i.questions, i.answerers, i.state, i.expires_at AS "expiresAt",
-  i.decided_by AS "decidedBy", i.decided_at AS "decidedAt", i.answers, i.created_at AS "createdAt"`;
+const INPUT = `w.id, w.agent_run AS "agentRun", w.call_id AS "callId", w.namespace, w.tool, w.round, w.hash, w.questions, w.answerers, w.state, w.expires_at AS "expiresAt",
+  w.decided_by AS "decidedBy", w.decided_at AS "decidedAt", w.answers, w.created_at AS "createdAt"`;
 
 const ADD: Statement = {
   name: 'input-add',
   text: `INSERT INTO agent_input (id, agent_run, call_id, namespace, tool, round, hash, questions, answerers, state, expires_at, created_at)
   VALUES ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::int4, $7::text, $8::bytea, $9::text[], 'Pending', $10::timestamptz, $11::timestamptz)`,
 };
-const GET: Statement = { name: 'input-get', text: `SELECT ${INPUT} FROM agent_input i WHERE i.id = $1::uuid` };
-const LAST: Statement = { name: 'input-of-call', text: `SELECT ${INPUT} FROM agent_input i WHERE i.agent_run = $1::uuid AND i.call_id = $2::text ORDER BY i.round DESC LIMIT 1` };
+const GET: Statement = { name: 'input-get', text: `SELECT ${INPUT} FROM agent_input w WHERE w.id = $1::uuid` };
+const LAST: Statement = { name: 'input-of-call', text: `SELECT ${INPUT} FROM agent_input w WHERE w.agent_run = $1::uuid AND w.call_id = $2::text ORDER BY w.round DESC LIMIT 1` };
 const CLOSE: Statement = {
   name: 'input-close',
   text: `UPDATE agent_input SET state = $2::text, decided_by = $3::text, decided_at = $4::timestamptz, answers = $5::bytea WHERE id = $1::uuid AND state = 'Pending' RETURNING id`,
 };
-const EXPIRING: Statement = { name: 'inputs-expiring', text: `SELECT ${INPUT} FROM agent_input i WHERE i.state = 'Pending' AND i.expires_at <= $1::timestamptz ORDER BY i.expires_at LIMIT $2::int4` };
+const EXPIRING: Statement = { name: 'inputs-expiring', text: `SELECT ${INPUT} FROM agent_input w WHERE w.state = 'Pending' AND w.expires_at <= $1::timestamptz ORDER BY w.expires_at LIMIT $2::int4` };
 const VOID: Statement = {
   name: 'inputs-void',
   text: `UPDATE agent_input SET state = 'Voided', decided_at = $2::timestamptz, decided_by = 'rambo' WHERE agent_run = $1::uuid AND state = 'Pending'`,
@@ -96,29 +96,11 @@ export async function voidInputs(tx: Executor, agentRun: string, at: number): Pr
 }
 
 /** Window on what tools ask, newest first. */
-export interface InputQuery {
-  readonly namespace: string;
-  readonly state?: InputState;
-  readonly agentRun?: string;
-  readonly after?: { readonly createdAt: number; readonly id: string };
-  /** 1 to 500; clamped. */
-  readonly first: number;
-}
+export type InputQuery = WaitingQuery<InputState>;
 
-/** What tools ask in a namespace. What is not asked for is no part of the statement: each is planned once, for all values. */
-export async function listInputs(db: Executor, { namespace, state, agentRun, after, first }: InputQuery): Promise<Page<InputRow>> {
-  const limit = clamp(first);
-  const values: unknown[] = [namespace, after === undefined ? 'infinity' : iso(after.createdAt), after?.id ?? LAST_ID, limit + 1];
-  const name = ['inputs-list'];
-  const narrow = (label: string, test: (place: string) => string, value: string | undefined): string => {
-    if (value === undefined) return '';
-    values.push(value);
-    name.push(label);
-    return ` AND ${test(`$${values.length}`)}`;
-  };
-  const tests = narrow('state', (place) => `i.state = ${place}::text`, state) + narrow('run', (place) => `i.agent_run = ${place}::uuid`, agentRun);
-  const text = `SELECT ${INPUT} FROM agent_input i WHERE i.namespace = $1::text AND (i.created_at, i.id) < ($2::timestamptz, $3::uuid)${tests} ORDER BY i.created_at DESC, i.id DESC LIMIT $4::int4`;
-  return cut(await db.query<InputRow>({ name: name.join('-'), text }, values), limit);
+/** What tools ask in a namespace. */
+export function listInputs(db: Executor, query: InputQuery): Promise<Page<InputRow>> {
+  return listWaiting(db, { name: 'inputs-list', table: 'agent_input', columns: INPUT }, query);
 }
 
 /** The questions of a row, which were checked when they were written. */

@@ -1,5 +1,4 @@
 import type { AgentPhase } from '../../crds/agent-run.ts';
-import { getApproval, type ApprovalRow } from './agent-approvals.ts';
 import { AGENT_RUN, agentRunOf, limitOf, type StoredAgentRun } from './agent-columns.ts';
 import type { ConversationRow } from './agent-gateway-reads.ts';
 import type { AgentRunRow, BudgetLevel, Limit } from './agent-types.ts';
@@ -41,14 +40,6 @@ export async function listAgentRuns(db: Executor, query: AgentRunQuery): Promise
   const text = `SELECT ${AGENT_RUN} FROM agent_run a WHERE ${tests.join(' AND ')} ORDER BY a.created_at DESC, a.id DESC LIMIT $2::int4`;
   const { rows, hasMore } = cut(await db.query<StoredAgentRun>({ name: name.join('-'), text }, values), limit);
   return { rows: rows.map(agentRunOf), hasMore };
-}
-
-const APPROVAL_PLACE: Statement = { name: 'approval-place', text: 'SELECT p.namespace FROM agent_approval p WHERE p.id = $1::uuid' };
-
-/** An approval by its id (a UUID), whoever's namespace it is in. */
-export async function approvalById(db: Executor, id: string): Promise<ApprovalRow | undefined> {
-  const [place] = await db.query<{ namespace: string }>(APPROVAL_PLACE, [id]);
-  return place === undefined ? undefined : getApproval(db, place.namespace, id);
 }
 
 /** A conversation and when it went on last. */

@@ -30,7 +30,7 @@ export {
   type ChildTable, type ListCursor, type MemberRow, type ProjectEventRow, type ProjectQuery, type ProjectRow, type RequirementRow, type SprintRow, type TaskRow, type TaskRunRow, type TicketRow,
 } from './project-reads.ts';
 export {
-  approvalById, getTalk, listAgentRuns, getBudgetLimit, listBudgetLimits, listTalks, listTurns, setBudgetLimit, type AgentCursor, type AgentRunQuery, type SetLimitRow, type TalkRow,
+  getTalk, listAgentRuns, getBudgetLimit, listBudgetLimits, listTalks, listTurns, setBudgetLimit, type AgentCursor, type AgentRunQuery, type SetLimitRow, type TalkRow,
 } from './agent-reads.ts';
 export type * from './agent-types.ts';
 export { BUDGET_LEVELS } from './agent-types.ts';
@@ -44,7 +44,7 @@ export {
   type AgentCallRow, type CallChange, type CallRef, type OpenChild,
 } from './agent-calls.ts';
 export {
-  addApproval, APPROVAL_STATES, approvalOfCall, expiredApprovals, getApproval, listApprovals,
+  addApproval, APPROVAL_STATES, approvalById, approvalOfCall, expiredApprovals, getApproval, listApprovals,
   type ApprovalCreate, type ApprovalPreview, type ApprovalQuery, type ApprovalRow, type ApprovalState,
 } from './agent-approvals.ts';
 export { answerInput, expireInput, type InputVerdict } from './agent-answers.ts';
