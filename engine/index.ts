@@ -18,7 +18,7 @@ export { decide, holds, parseGuardrail, parseMatch, parseProbe, probeArguments, 
 export { argumentProblems, modelArguments, schemaProblems, type Arguments } from './agent/arguments.ts';
 export { answerProblems, takeInQuestion } from './agent/questions.ts';
 export { operationsOf, takeIn, type TakenIn } from './agent/discovery.ts';
-export { cleanText } from './agent/text.ts';
+export { cleanText, headOf } from './agent/text.ts';
 export { linearPattern } from './pattern.ts';
 export type { AgentProblem } from './agent/problems.ts';
 export { mirroredWorld, type MirroredDefinition, type MirroredRows } from './agent/mirrored.ts';

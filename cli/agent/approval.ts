@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { call } from '../api/call.ts';
 import type { Door } from '../api/call.ts';
+import { sayFacts, sayJson } from '../io/facts.ts';
 import type { Io } from '../io/io.ts';
-import { plain, plainJson } from '../io/plain.ts';
 
 /* One call of an agent that waits for a person: looked at, shown, decided. */
 
@@ -34,9 +34,9 @@ export function showApproval(io: Io, { tool, why, namespace, agentRunId, argumen
     ['tool', tool], ['why', why], ['agent run', `${agentRunId} in ${namespace}`], ['state', decidedBy === null ? `${state}, until ${expiresAt}` : `${state} by ${decidedBy}`],
     ...(approvers.length === 0 ? [] : [['approvers', approvers.join(', ')] as const]), ...(fourEyes ? [['four eyes', 'not by the one who started the run'] as const] : []), ['hash', hash],
   ];
-  for (const [name, text] of facts) io.say(`${`${name}:`.padEnd(11)} ${plain(text)}`);
+  sayFacts(io, facts);
   io.say('arguments:');
-  for (const line of plainJson(args).split('\n')) io.say(`  ${line}`);
+  sayJson(io, args);
 }
 
 /** Decides it, as it was shown: where something else waits by now nothing is decided. */

@@ -6,6 +6,7 @@ import type { Door } from '../api/call.ts';
 import { doorOf, withDoor } from '../api/door.ts';
 import type { DoorOptions } from '../api/door.ts';
 import { CliError } from '../errors.ts';
+import { sayFacts, sayJson } from '../io/facts.ts';
 import { prose, type Io } from '../io/io.ts';
 import { plain, plainJson } from '../io/plain.ts';
 import { demandHash, jsonGiven } from './decision.ts';
@@ -57,10 +58,10 @@ function show(io: Io, { tool, namespace, agentRunId, round, questions, hash, ans
     ['tool', tool], ['agent run', `${agentRunId} in ${namespace}`], ['round', String(round)], ['state', answeredBy === null ? `${state}, until ${expiresAt}` : `${state} by ${answeredBy}`],
     ...(answerers.length === 0 ? [] : [['answerers', answerers.join(', ')] as const]), ['hash', hash],
   ];
-  for (const [name, text] of facts) io.say(`${`${name}:`.padEnd(11)} ${plain(text)}`);
+  sayFacts(io, facts);
   for (const { key, message, schema } of questions) {
     io.say(`${plain(key)}: ${plain(message)}`);
-    for (const line of plainJson(schema).split('\n')) io.say(`  ${line}`);
+    sayJson(io, schema);
   }
 }
 

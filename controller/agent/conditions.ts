@@ -1,6 +1,6 @@
 import { CONDITIONS, REASONS, setCondition, type ConditionType, type NewCondition, type Reason } from '../../crds/conditions.ts';
 import type { Condition } from '../../crds/parts.ts';
-import { cleanText } from '../../engine/index.ts';
+import { cleanText, headOf } from '../../engine/index.ts';
 
 /** Something that keeps a definition from being ready. */
 export interface Trouble {
@@ -51,6 +51,6 @@ function textOf(troubles: readonly Trouble[]): string {
 /** Messages quote what servers and providers say: without invisible characters, and no longer than they may be, in bytes. */
 function bounded(message: string): string {
   let text = cleanText(message, MESSAGE);
-  while (Buffer.byteLength(text) > MESSAGE + 100) text = `${text.slice(0, Math.floor(text.length * 0.8)).replace(/[\ud800-\udbff]$/, '')}…`;
+  while (Buffer.byteLength(text) > MESSAGE + 100) text = `${headOf(text, Math.floor(text.length * 0.8))}…`;
   return text;
 }

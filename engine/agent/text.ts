@@ -19,7 +19,12 @@ const MARKUP = /<!--[\s\S]{0,2000}?-->|<\/?[A-Za-z!?|][^<>]{0,500}>/g;
 export function cleanText(text: string, max: number = AGENT_LIMITS.description): string {
   const visible = text.slice(0, max * 8).replace(/[\r\n\t]+/g, ' ').replace(INVISIBLE_BUT_ESCAPE, '').replace(TERMINAL, '').replace(INVISIBLE, '');
   const plain = visible.replace(MARKUP, ' ').replace(/ {2,}/g, ' ').trim();
-  return plain.length <= max ? plain : `${plain.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+  return plain.length <= max ? plain : `${headOf(plain, max - 1)}…`;
+}
+
+/** The beginning of a text, at most so long; never with half a character at its end. */
+export function headOf(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
 
 /** Keywords whose value maps names of the tool's own to schemas. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { io, type Socket } from 'socket.io-client';
 import { systemClock } from '../../../platform/clock/index.ts';
-import { answer, append, end, Notices, tenant, type Tenant } from './agents.ts';
+import { answer, append, end, Notices, tell, tenant, type Tenant } from './agents.ts';
 import { type Entry, type Person, Site } from './site.ts';
 import { random } from '../../chaos/plan.ts';
 
@@ -76,13 +76,7 @@ test('cut at random and gone on with from the last number, a transcript is equal
     }
   })();
   await site.until(() => notices.watchers(agentRun) >= 2, 'both watch');
-  for (let step = 1; step <= 40; step++) {
-    notices.say(agentRun, { step, n: 0, text: 'pie' });
-    await append(site, agentRun, [answer(step, `answer ${step}: ${'ü\u2028"\n'.repeat(step)}`)]);
-    // Every other notice is lost: the next one finds all there is.
-    if (step % 2 === 0) notices.grow(agentRun);
-  }
-  await append(site, agentRun, [end('done')]);
+  await tell(site, notices, agentRun);
   notices.grow(agentRun);
   await cutting;
   await site.until(() => uncut.ends.length === 1, 'the end');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../../platform/clock/index.ts';
-import { answer, append, end, Notices, tenant, type Tenant } from './agents.ts';
+import { answer, append, end, Notices, tell, tenant, type Tenant } from './agents.ts';
 import { type Entry, type Person, Site } from './site.ts';
 import { random } from '../../chaos/plan.ts';
 
@@ -91,13 +91,7 @@ test('cut at random and resumed by Last-Event-ID, a transcript is equal to the b
     }
   })();
   await site.until(() => notices.watchers(agentRun) >= 2, 'both watch');
-  for (let step = 1; step <= 40; step++) {
-    notices.say(agentRun, { step, n: 0, text: 'pie' });
-    await append(site, agentRun, [answer(step, `answer ${step}: ${'ü\u2028"\n'.repeat(step)}`)]);
-    // Every other notice is lost: the next one finds all there is.
-    if (step % 2 === 0) notices.grow(agentRun);
-  }
-  await append(site, agentRun, [end('done')]);
+  await tell(site, notices, agentRun);
   // Whoever connects again meanwhile may have begun to watch after this notice: they read first.
   notices.grow(agentRun);
   await Promise.all([uncut, cut]);

@@ -119,3 +119,14 @@ export async function question(site: Site, { agentRun, namespace }: Tenant, call
   });
   return id;
 }
+
+/** A run of 40 steps with pieces beside them, told while others listen and are cut off, until its end: 41 events. */
+export async function tell(site: Site, notices: Notices, agentRun: string): Promise<void> {
+  for (let step = 1; step <= 40; step++) {
+    notices.say(agentRun, { step, n: 0, text: 'pie' });
+    await append(site, agentRun, [answer(step, `answer ${step}: ${'ü\u2028"\n'.repeat(step)}`)]);
+    // Every other notice is lost: the next one finds all there is.
+    if (step % 2 === 0) notices.grow(agentRun);
+  }
+  await append(site, agentRun, [end('done')]);
+}

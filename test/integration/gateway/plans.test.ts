@@ -3,7 +3,7 @@ import {
   childrenByIds, type Db, type Executor, listChildren, listMembers, listProjectEvents, listProjects, listRuns, listTaskRuns, openStore, projectsByIds, runsStand, type Statement,
 } from '../../../prisma/store/index.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
-import { blocksOf, scans, type Plan } from '../../harness/plans.ts';
+import { blocksOf, scans, seed, seededId as id, type Plan } from '../../harness/plans.ts';
 
 /*
  * A million tasks and a million runs: every filter and order that a list offers finds its rows by an index and reads about as many as it
@@ -49,12 +49,9 @@ let db: Db;
 beforeAll(async () => {
   server = await testPostgres();
   const url = await server.createDatabase();
+  await seed(url, SEED);
   client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query('SET session_replication_role = replica'); // rows by the million: no foreign key is looked up
-  await client.query('SET synchronous_commit = off');
-  for (const statement of SEED.split(';\n').filter((text) => text.trim() !== '')) await client.query(statement);
-  await client.query('VACUUM ANALYZE');
   db = openStore({ url, max: 2, statementTimeoutMs: 30_000 });
 }, 600_000);
 afterAll(async () => {
@@ -62,10 +59,6 @@ afterAll(async () => {
   await client.end();
   await server.stop();
 });
-
-function id(kind: number, i: number): string {
-  return `00000000-0000-7000-800${kind}-${i.toString(16).padStart(12, '0')}`;
-}
 
 const BIG = id(1, 1); // half of all tasks
 const CURSOR = { value: Date.now() - 200_000_000, id: id(3, 500_000) };

@@ -6,7 +6,7 @@ import {
 import { lockAgentRun, writeAppending } from '../../../prisma/store/agent-journal.ts';
 import { SESSION } from '../../../prisma/store/db.ts';
 import { testPostgres, type TestServer } from '../../harness/postgres.ts';
-import { blocksOf, scans, type Plan } from '../../harness/plans.ts';
+import { blocksOf, scans, seed, seededId as id, type Plan } from '../../harness/plans.ts';
 
 /*
  * Many agent runs and calls, one of 50 open (RAMBO_PLAN_ROWS=1000000 is what the figures of docs/benchmarks.md are of): every filter and order that a
@@ -63,13 +63,7 @@ let db: Db;
 beforeAll(async () => {
   server = await testPostgres();
   const url = await server.createDatabase();
-  const seeding = new pg.Client({ connectionString: url });
-  await seeding.connect();
-  await seeding.query('SET session_replication_role = replica'); // rows by the million: no foreign key is looked up
-  await seeding.query('SET synchronous_commit = off');
-  for (const statement of SEED.split(';\n').filter((text) => text.trim() !== '')) await seeding.query(statement);
-  await seeding.query('VACUUM ANALYZE');
-  await seeding.end();
+  await seed(url, SEED);
   client = new pg.Client({ connectionString: url, options: SESSION });
   await client.connect();
   db = openStore({ url, max: 2, statementTimeoutMs: 60_000 });
@@ -79,10 +73,6 @@ afterAll(async () => {
   await client.end();
   await server.stop();
 });
-
-function id(kind: number, i: number): string {
-  return `00000000-0000-7000-800${kind}-${i.toString(16).padStart(12, '0')}`;
-}
 
 const now = Date.now();
 const HALF = { at: now - ROWS * 500, id: id(1, ROWS / 2) };
